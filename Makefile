@@ -1,0 +1,41 @@
+# Everything a person or CI does here. `make help` lists it.
+# A fresh Debian or Ubuntu needs Rust, make and a C compiler; what else a target wants, its script installs and says so.
+
+CARGO ?= cargo
+BIN   := target/release/hongyan
+
+.PHONY: help demo build test soak lint fmt bench docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: build ## send one message to a simulated WeChat and watch it arrive
+	@$(BIN) demo
+
+build: ## the program, optimised, at target/release/hongyan
+	$(CARGO) build --release --locked -p hongyan-gateway
+
+test: ## all tests but the long ones
+	$(CARGO) test --workspace --locked --all-features
+
+soak: build ## the long tests: kill -9, cut connections, outages; prints its seeds
+	$(CARGO) test --workspace --locked --all-features --release -- --ignored --nocapture --test-threads=1
+
+lint: ## formatting, clippy, documentation, licences and sources of dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --locked --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --all-features
+	scripts/deny.sh
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+bench: ## the load bench: floors, the gateway, one table (see docs/performance.md)
+	$(CARGO) build --release --locked -p hongyan-gateway -p hongyan-bench
+	target/release/hongyan-bench $(BENCH_ARGS)
+
+docs: ## the documentation of the code, at target/doc
+	$(CARGO) doc --workspace --locked --no-deps --all-features
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,207 @@
+//! Promises of `claim`: what is leased, to whom, and in which order.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::fixture::{NODE, NOW, at, claim, content};
+use super::{Adapter, Stores};
+use crate::delivery::Lease;
+use crate::message::{Content, Message, MessageId, Priority, Status};
+use crate::port::{BUSY_RECIPIENT_PAUSE, Claim, NodeEpoch};
+use crate::time::UnixMs;
+
+fn openids(messages: &[Message]) -> Vec<&str> {
+    let openids = messages.iter().map(|m| m.content.touser.as_str());
+    openids.collect()
+}
+
+pub async fn a_lease_is_durable_when_it_is_answered<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let (by, message) = stores.leased(content("o1"), NOW).await;
+    let lease = Lease {
+        node: NODE.into(),
+        epoch: by.epoch,
+        at: NOW,
+    };
+    assert_eq!(message.delivery.status, Status::Sending);
+    assert_eq!(message.delivery.lease, Some(lease));
+    assert_eq!(message.delivery.lease_seq, 1);
+    assert_eq!(stores.message(message.id).await, message);
+}
+
+pub async fn only_what_is_due_is_claimed<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    for (openid, send_at) in [("later", at(60)), ("latest", at(90))] {
+        let scheduled = Content {
+            send_at: Some(send_at),
+            ..content(openid)
+        };
+        stores.store(scheduled, NOW).await;
+    }
+    stores.store(content("now"), NOW).await;
+    let claimed = stores.claim(claim(&by, 10), NOW).await;
+    assert_eq!(openids(&claimed.messages), ["now"]);
+    assert!(!claimed.more);
+    assert_eq!(claimed.next_due, Some(at(60)));
+    let claimed = stores.claim(claim(&by, 10), at(60)).await;
+    assert_eq!(openids(&claimed.messages), ["later"]);
+    assert_eq!(claimed.next_due, Some(at(90)));
+    let claimed = stores.claim(claim(&by, 10), at(100)).await;
+    assert_eq!(openids(&claimed.messages), ["latest"]);
+    assert_eq!(claimed.next_due, None);
+}
+
+pub async fn a_claim_takes_one_accounts_messages<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    let other = Content {
+        account: "school".into(),
+        ..content("o1")
+    };
+    stores.store(other, NOW).await;
+    let claimed = stores.claim(claim(&by, 10), NOW).await;
+    assert!(claimed.messages.is_empty() && !claimed.more);
+    assert_eq!(claimed.next_due, None);
+    let of_school = Claim {
+        account: "school".into(),
+        ..claim(&by, 10)
+    };
+    let claimed = stores.claim(of_school, NOW).await;
+    assert_eq!(claimed.messages.len(), 1);
+}
+
+pub async fn what_waits_longest_goes_first<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    for (openid, due) in [("third", 3), ("first", 1), ("second", 2)] {
+        let scheduled = Content {
+            send_at: Some(at(due)),
+            ..content(openid)
+        };
+        stores.store(scheduled, NOW).await;
+    }
+    for openid in ["first", "second", "third"] {
+        let claimed = stores.claim(claim(&by, 1), at(10)).await;
+        assert_eq!(openids(&claimed.messages), [openid]);
+        assert_eq!(claimed.more, openid != "third");
+    }
+}
+
+async fn with_backlog<A: Adapter>(of_each: [usize; 3]) -> (Stores, NodeEpoch) {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    for (priority, count) in Priority::ALL.iter().zip(of_each) {
+        for n in 0..count {
+            let message = Content {
+                priority: *priority,
+                ..content(&format!("{priority}{n}"))
+            };
+            stores.store(message, NOW).await;
+        }
+    }
+    (stores, by)
+}
+
+pub async fn shares_go_by_priority_and_the_rest_to_any<A: Adapter>() {
+    let count = |messages: &[Message]| {
+        let of = |wanted: &Priority| {
+            let found = messages.iter().filter(|m| m.content.priority == *wanted);
+            found.count()
+        };
+        Priority::ALL.iter().map(of).collect::<Vec<_>>()
+    };
+    let shared = |by: &NodeEpoch, shares| Claim {
+        shares,
+        ..claim(by, 0)
+    };
+    let (stores, by) = with_backlog::<A>([5, 5, 5]).await;
+    let claimed = stores.claim(shared(&by, [3, 1, 1]), NOW).await;
+    assert_eq!(count(&claimed.messages), [3, 1, 1]);
+    assert!(claimed.more);
+
+    let (stores, by) = with_backlog::<A>([1, 0, 9]).await;
+    let claimed = stores.claim(shared(&by, [4, 2, 1]), NOW).await;
+    assert_eq!(count(&claimed.messages), [1, 0, 6], "nothing lies idle");
+    assert!(claimed.more);
+    let claimed = stores.claim(shared(&by, [4, 2, 1]), NOW).await;
+    assert_eq!(count(&claimed.messages), [0, 0, 3]);
+    assert!(!claimed.more);
+}
+
+pub async fn a_busy_recipient_waits_and_holds_nobody_up<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    let waiting = stores.store(content("busy"), NOW).await;
+    stores
+        .store(content("idle"), NOW.plus(Duration::from_millis(1)))
+        .await;
+    let busy = Claim {
+        busy: vec!["busy".into()],
+        ..claim(&by, 1)
+    };
+    let now = at(1);
+    let claimed = stores.claim(busy, now).await;
+    assert_eq!(openids(&claimed.messages), ["idle"]);
+    assert!(!claimed.more);
+    let put_off = now.plus(BUSY_RECIPIENT_PAUSE);
+    assert_eq!(claimed.next_due, Some(put_off));
+    let message = stores.message(waiting).await;
+    assert_eq!(message.delivery.status, Status::Queued);
+    assert_eq!(message.delivery.due_at, put_off);
+    assert_eq!(message.delivery.lease_seq, 0);
+    let claimed = stores.claim(claim(&by, 1), put_off).await;
+    assert_eq!(openids(&claimed.messages), ["busy"]);
+}
+
+pub async fn one_claim_takes_one_message_a_recipient<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    for _ in 0..3 {
+        stores.store(content("o1"), NOW).await;
+    }
+    stores.store(content("o2"), NOW).await;
+    let claimed = stores.claim(claim(&by, 10), NOW).await;
+    let mut taken = openids(&claimed.messages);
+    taken.sort_unstable();
+    assert_eq!(taken, ["o1", "o2"]);
+}
+
+pub async fn nothing_is_claimed_twice<A: Adapter>() {
+    let (stores, by) = with_backlog::<A>([10, 10, 10]).await;
+    let claims = (0..12).map(|_| stores.claim(claim(&by, 3), NOW));
+    let ids: Vec<MessageId> = join_all(claims)
+        .await
+        .into_iter()
+        .flat_map(|claimed| claimed.messages)
+        .map(|message| message.id)
+        .collect();
+    assert_eq!(ids.len(), 30);
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 30);
+}
+
+pub async fn a_claim_on_an_epoch_that_is_not_in_force_gets_nothing<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let id = stores.store(content("o1"), NOW).await;
+    let by = stores.join(NODE, NOW).await;
+    let gone = NodeEpoch {
+        epoch: by.epoch - 1,
+        ..by.clone()
+    };
+    let unknown = NodeEpoch {
+        node: "nobody".into(),
+        ..by.clone()
+    };
+    for stranger in [gone, unknown] {
+        let claimed = stores.claim(claim(&stranger, 1), NOW).await;
+        assert!(claimed.messages.is_empty(), "{stranger:?}");
+    }
+    let again: UnixMs = at(1);
+    let rejoined = stores.join(NODE, again).await;
+    let claimed = stores.claim(claim(&by, 1), again).await;
+    assert!(claimed.messages.is_empty(), "its process was replaced");
+    assert_eq!(stores.status(id).await, Status::Queued);
+    assert_eq!(stores.claim_one(&rejoined, again).await.id, id);
+}

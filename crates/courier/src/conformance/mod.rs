@@ -1,0 +1,244 @@
+//! What every adapter of a port must keep, one promise a function. An adapter lists them all with one macro call in its tests.
+//! It knows ports alone; how an adapter keeps a promise is the adapter's business.
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+pub mod accepting;
+pub mod changing;
+pub mod claiming;
+pub mod fixture;
+pub mod leasing;
+pub mod listing;
+pub mod nodes;
+pub mod permits;
+pub mod receiving;
+pub mod repeating;
+pub mod settling;
+pub mod standings;
+pub mod sweeping;
+pub mod token_cache;
+
+use std::sync::Arc;
+
+use crate::port::{Ledger, Queue, Standings, TokenCache};
+
+/// A store's three faces.
+#[derive(Clone)]
+pub struct Stores {
+    /// The messages as jobs.
+    pub queue: Arc<dyn Queue>,
+    /// The messages as records.
+    pub ledger: Arc<dyn Ledger>,
+    /// How accounts stand.
+    pub standings: Arc<dyn Standings>,
+}
+
+/// A store as the suites see it.
+#[expect(
+    async_fn_in_trait,
+    reason = "the suites await on the thread that made the adapter"
+)]
+pub trait Adapter: Sized {
+    /// An empty store.
+    async fn fresh() -> Self;
+    /// Its faces. All are dropped by the time it is reopened.
+    fn stores(&self) -> Stores;
+    /// Closed and opened again, as by a restart; what is not durable is gone.
+    async fn reopened(self) -> Self;
+}
+
+/// A token cache as the suite sees it.
+#[expect(
+    async_fn_in_trait,
+    reason = "the suites await on the thread that made the adapter"
+)]
+pub trait TokenCacheAdapter {
+    /// An empty cache.
+    async fn fresh() -> Arc<dyn TokenCache>;
+}
+
+/// One test for each promise of `queue`, for an [`Adapter`].
+#[macro_export]
+macro_rules! queue_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            accepting {
+                what_is_accepted_is_kept_as_it_was_given
+                a_call_is_stored_whole_or_not_at_all
+                a_call_that_the_store_refuses_harms_no_other
+                a_nonce_is_spent_once
+                a_nonce_is_still_spent_after_a_restart
+                a_nonce_bound_to_a_body_may_come_again_with_it
+            }
+            repeating {
+                a_key_answers_what_it_stored_as_it_stands_now
+                a_key_with_another_body_is_refused
+                a_key_is_free_again_after_its_time
+                a_key_is_known_after_a_restart
+                twins_at_the_same_time_store_once
+                a_client_msg_id_names_one_message
+                a_client_msg_id_with_another_content_refuses_that_message_alone
+                a_client_msg_id_twice_in_a_call_is_one_message
+            }
+            permits {
+                a_message_with_a_permit_is_stored_leased_and_handed_over
+                a_permit_of_a_gone_epoch_leaves_its_message_queued
+                a_replay_hands_nothing_over
+                a_caller_who_hangs_up_strands_nothing
+            }
+            claiming {
+                a_lease_is_durable_when_it_is_answered
+                only_what_is_due_is_claimed
+                a_claim_takes_one_accounts_messages
+                what_waits_longest_goes_first
+                shares_go_by_priority_and_the_rest_to_any
+                a_busy_recipient_waits_and_holds_nobody_up
+                one_claim_takes_one_message_a_recipient
+                nothing_is_claimed_twice
+                a_claim_on_an_epoch_that_is_not_in_force_gets_nothing
+            }
+            settling {
+                an_acceptance_is_durable_when_it_is_answered
+                a_settlement_done_twice_counts_once
+                a_refusal_ends_and_raises_its_flag
+                what_is_transient_is_tried_again_until_its_retries_are_spent
+                what_was_not_called_waits_without_a_retry
+                a_call_in_doubt_is_repeated_inside_its_window_alone
+                a_call_that_cannot_be_repeated_ends_unconfirmed
+                a_former_holders_acceptance_settles
+                a_former_holders_refusal_is_only_recorded
+                an_older_generations_acceptance_only_adds_its_msgid
+                a_settlement_never_lowers_what_a_receipt_said
+                a_duplicate_proves_an_acceptance_if_the_content_is_unique
+                a_duplicate_proves_nothing_beside_a_message_of_the_same_content
+                a_settlement_of_a_forgotten_message_is_answered
+            }
+            leasing {
+                a_look_goes_with_the_lease_in_force
+                a_call_that_cannot_be_repeated_is_marked_before_it_is_made
+                a_look_ends_what_was_cancelled_expired_or_out_of_its_window
+                a_released_lease_leaves_no_doubt
+                a_beat_frees_leases_that_its_node_does_not_know
+                a_beat_keeps_its_epoch
+                a_restarted_node_finds_its_former_leases_in_doubt
+                a_lease_taken_back_after_the_window_ends_unconfirmed
+                an_unmarked_call_that_cannot_be_repeated_is_free_again
+                a_marked_call_that_cannot_be_repeated_ends_unconfirmed_when_taken_back
+            }
+        }
+    };
+}
+
+/// One test for each promise of `ledger`, for an [`Adapter`].
+#[macro_export]
+macro_rules! ledger_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            changing {
+                a_waiting_message_is_cancelled_at_once
+                a_message_in_doubt_is_never_cancelled
+                a_cancel_of_a_leased_message_only_asks
+                what_ended_cannot_be_cancelled
+                a_failed_message_is_retried_in_its_generation
+                a_retry_after_a_failed_receipt_takes_a_new_generation
+                a_forced_retry_keeps_the_old_doubt
+                a_retry_waives_an_expiry_that_passed
+                a_change_spends_its_nonce
+            }
+            receiving {
+                a_success_delivers
+                a_failure_fails_and_flags
+                a_system_failure_sends_anew_as_a_new_generation
+                the_same_receipt_acts_once
+                a_receipt_before_its_msgid_is_kept_until_it_comes
+                a_kept_receipt_survives_a_restart
+                a_receipt_and_its_settlement_at_once_find_each_other
+                a_success_outweighs_a_failure
+                an_older_generations_failure_is_only_recorded
+                a_late_receipt_settles_but_never_sends_again
+                a_msgid_belongs_to_its_account
+                a_callback_url_with_another_body_is_refused
+            }
+            sweeping {
+                what_expired_ends
+                a_closed_window_ends_unconfirmed
+                a_missing_receipt_ends_unconfirmed
+                a_sweep_moves_no_more_than_it_may
+                what_ended_long_ago_is_forgotten
+                keys_and_nonces_are_forgotten_after_their_time
+            }
+            listing {
+                a_page_is_newest_first_and_goes_on_at_its_cursor
+                every_filter_narrows
+                depths_count_what_waits
+                what_is_not_there_is_not_found
+            }
+        }
+    };
+}
+
+/// One test for each promise of `standings`, for an [`Adapter`].
+#[macro_export]
+macro_rules! standings_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            standings {
+                an_account_stands_well_until_something_is_stored
+                a_standing_survives_a_restart
+                flags_are_listed_newest_first
+                a_flag_raised_again_is_one_flag
+            }
+        }
+    };
+}
+
+/// One test for each promise about several nodes, for an [`Adapter`] of a store that nodes share.
+#[macro_export]
+macro_rules! nodes_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            nodes {
+                nodes_never_share_a_lease
+                a_silent_nodes_leases_are_taken_back_in_doubt
+                a_node_that_beats_keeps_its_leases
+                a_lease_of_a_gone_epoch_belongs_to_nobody
+                a_beat_with_a_foreign_epoch_begins_a_new_one
+                a_dead_nodes_acceptance_settles_and_its_refusal_does_not
+                a_beat_frees_no_other_nodes_leases
+            }
+        }
+    };
+}
+
+/// One test for each promise of a token cache, for a [`TokenCacheAdapter`].
+#[macro_export]
+macro_rules! token_cache_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            token_cache {
+                a_token_is_got_as_it_was_put
+                one_holder_at_a_time
+                a_lock_runs_out
+                a_late_holder_overwrites_nothing
+                a_lock_is_given_back_by_its_holder_alone
+                accounts_do_not_meet
+            }
+        }
+    };
+}
+
+/// Turns a list of promises into tests.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! promises {
+    ($adapter:ty: $($part:ident { $($name:ident)* })*) => {
+        $(mod $part {
+            #[allow(unused_imports, reason = "the adapter may be named by its full path")]
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::conformance::$part::$name::<$adapter>().await;
+            })*
+        })*
+    };
+}

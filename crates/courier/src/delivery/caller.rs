@@ -1,0 +1,78 @@
+//! What a caller may ask of a message: cancel it, send it again. Cancel ends only what waits; a retry of what WeChat
+//! knows takes a new generation; a forced retry keeps the old doubt.
+
+use super::Delivery;
+use crate::message::Status;
+use crate::time::UnixMs;
+
+/// What a cancel did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The message ended; its status says how.
+    Ended,
+    /// A call may be under way: its outcome wins, and if the message waits again it ends.
+    Asked,
+}
+
+/// A message that ended, or that WeChat has, cannot be cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message is {0}: only a message that is queued or sending can be cancelled")]
+pub struct CancelRefused(pub Status);
+
+/// This message cannot be sent again in this way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetryRefused {
+    /// It has not ended, or the user has it.
+    #[error(
+        "the message is {0}: only failed, expired, cancelled and suppressed messages can be retried"
+    )]
+    NotEnded(Status),
+    /// The user may have it already.
+    #[error(
+        "the message is unconfirmed, so the user may have it already: retry it with force, one by one"
+    )]
+    NeedsForce,
+}
+
+impl Delivery {
+    /// Cancels a message.
+    pub fn cancel(&mut self) -> Result<Cancelled, CancelRefused> {
+        match self.status {
+            Status::Queued => {
+                self.finish(Status::Cancelled, None);
+                Ok(Cancelled::Ended)
+            }
+            Status::Sending => {
+                self.cancel_requested = true;
+                Ok(Cancelled::Asked)
+            }
+            status => Err(CancelRefused(status)),
+        }
+    }
+
+    /// Sends a message again.
+    pub fn retry(&mut self, force: bool, now: UnixMs) -> Result<(), RetryRefused> {
+        match self.status {
+            Status::Failed | Status::Expired | Status::Cancelled | Status::Suppressed => {
+                // A msgid means that WeChat took a call and its receipt said it failed: a repeat would be swallowed.
+                self.generation += u32::from(self.msgid.is_some() || force);
+            }
+            Status::Unconfirmed if force => {
+                self.generation += 1;
+                self.old_doubt = true;
+                self.doubt = None;
+            }
+            Status::Unconfirmed => return Err(RetryRefused::NeedsForce),
+            status => return Err(RetryRefused::NotEnded(status)),
+        }
+        self.msgid = None;
+        self.retries = 0;
+        self.repeats = 0;
+        self.last_errcode = None;
+        if self.expired(now) {
+            self.expires_at = None;
+        }
+        self.requeue(now, None);
+        Ok(())
+    }
+}

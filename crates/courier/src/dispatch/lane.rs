@@ -1,0 +1,233 @@
+//! One account's lane: how many calls it has under way, whether it may have more, and what it knows of its backlog.
+//! Pure state; an outage of WeChat closes the lane, so that it costs time and not messages.
+
+use std::time::Duration;
+
+use crate::message::AccountName;
+use crate::time::UnixMs;
+
+/// After so many calls in a row without a definite answer a lane closes.
+pub const FAILURES_TO_CLOSE: u32 = 5;
+/// The first and the longest pause before a probe goes out on a closed lane.
+const PROBE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How a call went, as far as its lane is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// A definite answer about the message: WeChat is well.
+    Fine,
+    /// No connection, no answer in time, 5xx or busy.
+    Failing,
+    /// Too fast: nothing more until then.
+    Paused(UnixMs),
+    /// The account cannot send: a probe goes out then.
+    Stopped(UnixMs),
+}
+
+/// What a lane knows of the messages that wait in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backlog {
+    /// More may be due.
+    More,
+    /// Nothing is due before then, as far as is known.
+    Until(Option<UnixMs>),
+}
+
+/// One account's lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) account: AccountName,
+    pub(super) in_flight: usize,
+    pub(super) turn: usize,
+    cap: usize,
+    backlog: Backlog,
+    looked_at: UnixMs,
+    failures: u32,
+    /// Set while the lane is closed: when the next probe may go, and the pause that led there.
+    closed: Option<(UnixMs, Duration)>,
+    paused_until: UnixMs,
+}
+
+impl Lane {
+    pub(super) fn new(account: AccountName, cap: usize) -> Self {
+        Self {
+            account,
+            in_flight: 0,
+            turn: 0,
+            cap,
+            backlog: Backlog::More,
+            looked_at: UnixMs(0),
+            failures: 0,
+            closed: None,
+            paused_until: UnixMs(0),
+        }
+    }
+
+    /// How many more calls may begin now; one at a time on a closed lane, when its probe is due.
+    pub(super) fn capacity(&self, now: UnixMs) -> usize {
+        match self.closed {
+            Some((probe_at, _)) => usize::from(self.in_flight == 0 && now >= probe_at),
+            None if now < self.paused_until => 0,
+            None => self.cap.saturating_sub(self.in_flight),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Whether the store may hold something that is due; `poll` is how long it is believed that it does not.
+    pub(super) fn wants(&self, now: UnixMs, poll: Duration) -> bool {
+        self.capacity(now) > 0 && self.backlog_due(now, poll)
+    }
+
+    fn backlog_due(&self, now: UnixMs, poll: Duration) -> bool {
+        match self.backlog {
+            Backlog::More => true,
+            Backlog::Until(due) => {
+                due.is_some_and(|due| now >= due) || now >= self.looked_at.plus(poll)
+            }
+        }
+    }
+
+    /// Whether nothing that is stored could go before a message that comes in now.
+    pub(super) fn is_clear(&self, now: UnixMs) -> bool {
+        !self.is_closed()
+            && matches!(self.backlog, Backlog::Until(due) if due.is_none_or(|due| now < due))
+    }
+
+    /// When to look again although nothing happens in between; never while a slot must come back first.
+    pub(super) fn next_look(&self, poll: Duration) -> UnixMs {
+        const NEVER: UnixMs = UnixMs(i64::MAX);
+        let open = match self.closed {
+            Some(_) if self.in_flight > 0 => return NEVER,
+            Some((probe_at, _)) => probe_at,
+            None if self.in_flight >= self.cap => return NEVER,
+            None => self.paused_until,
+        };
+        let known = match self.backlog {
+            Backlog::More => UnixMs(0),
+            Backlog::Until(due) => due.unwrap_or(NEVER).min(self.looked_at.plus(poll)),
+        };
+        known.max(open)
+    }
+
+    /// Whether more is known to be due than there were slots for.
+    pub(super) fn has_more(&self) -> bool {
+        self.backlog == Backlog::More
+    }
+
+    /// A message waits in the store from `due` on.
+    pub(super) fn waiting(&mut self, due: UnixMs, now: UnixMs) {
+        self.backlog = match self.backlog {
+            Backlog::Until(_) if due <= now => Backlog::More,
+            Backlog::Until(known) => Backlog::Until(Some(known.map_or(due, |k| k.min(due)))),
+            Backlog::More => Backlog::More,
+        };
+    }
+
+    /// A claim was begun; what it does not see counts from here.
+    pub(super) fn looking(&mut self, now: UnixMs) {
+        self.looked_at = now;
+        self.backlog = Backlog::Until(None);
+    }
+
+    /// What a claim saw.
+    pub(super) fn looked(&mut self, more: bool, next_due: Option<UnixMs>, now: UnixMs) {
+        if more {
+            self.backlog = Backlog::More;
+        } else if let Some(due) = next_due {
+            self.waiting(due, now);
+        }
+    }
+
+    /// Takes note of how a call went. Answers whether the lane opened or closed by it.
+    pub(super) fn record(&mut self, health: Health, probe: bool, now: UnixMs) -> bool {
+        let was_closed = self.is_closed();
+        match health {
+            Health::Fine => {
+                self.failures = 0;
+                self.closed = None;
+            }
+            Health::Paused(until) => {
+                self.failures = 0;
+                self.closed = None;
+                self.paused_until = self.paused_until.max(until);
+            }
+            Health::Stopped(until) => self.closed = Some((until, PROBE_PAUSE.0)),
+            Health::Failing => {
+                self.failures = self.failures.saturating_add(1);
+                match self.closed {
+                    // What was under way when the lane closed says nothing new.
+                    Some(_) if !probe => {}
+                    Some((_, pause)) => self.close((pause * 2).min(PROBE_PAUSE.1), now),
+                    None if self.failures >= FAILURES_TO_CLOSE => self.close(PROBE_PAUSE.0, now),
+                    None => {}
+                }
+            }
+        }
+        was_closed != self.is_closed()
+    }
+
+    fn close(&mut self, pause: Duration, now: UnixMs) {
+        self.closed = Some((now.plus(pause), pause));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLL: Duration = Duration::from_secs(1);
+
+    fn lane() -> Lane {
+        Lane::new("clinic".into(), 10)
+    }
+
+    #[test]
+    fn five_failures_close_a_lane_and_one_good_probe_opens_it() {
+        let (mut lane, now) = (lane(), UnixMs(1_000_000));
+        for n in 1..=5 {
+            assert_eq!(lane.record(Health::Failing, false, now), n == 5);
+        }
+        assert_eq!(lane.capacity(now), 0);
+        let probe_at = now.plus(PROBE_PAUSE.0);
+        assert_eq!(lane.capacity(probe_at), 1);
+        assert!(!lane.record(Health::Failing, true, probe_at));
+        assert_eq!(
+            lane.capacity(probe_at.plus(PROBE_PAUSE.0)),
+            0,
+            "the pause grows"
+        );
+        assert!(lane.record(Health::Fine, true, probe_at.plus(Duration::from_secs(2))));
+        assert_eq!(lane.capacity(now), 10);
+    }
+
+    #[test]
+    fn stragglers_do_not_lengthen_the_pause() {
+        let (mut lane, now) = (lane(), UnixMs(1_000_000));
+        for _ in 0..100 {
+            lane.record(Health::Failing, false, now);
+        }
+        assert_eq!(lane.capacity(now.plus(PROBE_PAUSE.0)), 1);
+    }
+
+    #[test]
+    fn what_is_stored_while_a_claim_is_under_way_is_not_forgotten() {
+        let (mut lane, now) = (lane(), UnixMs(1_000_000));
+        lane.looking(now);
+        lane.waiting(now, now);
+        lane.looked(false, None, now);
+        assert!(lane.wants(now, POLL));
+    }
+
+    #[test]
+    fn a_lane_is_clear_until_something_is_due() {
+        let (mut lane, now) = (lane(), UnixMs(1_000_000));
+        assert!(!lane.is_clear(now), "not before the first look");
+        lane.looking(now);
+        lane.looked(false, Some(now.plus(POLL)), now);
+        assert!(lane.is_clear(now));
+        assert!(!lane.is_clear(now.plus(POLL)));
+    }
+}

@@ -1,0 +1,280 @@
+//! From a due message to a settled one: permit → token → claim → look → call → settle, bounded by slots, fair between
+//! accounts and priorities. Knows ports only; a node that loses its store loses time and no message.
+
+mod lane;
+mod share;
+mod slot;
+mod turn;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use lane::FAILURES_TO_CLOSE;
+pub use slot::Slots;
+use slot::{Round, Slot};
+
+use crate::delivery::{Lease, LeaseRef, Policy};
+use crate::message::{AccountName, Message};
+use crate::observer::Observer;
+use crate::port::{Claimed, NodeEpoch, Queue, Upstream};
+use crate::time::{Clock, UnixMs};
+use crate::token::Keeper;
+
+/// How long it is believed that the store holds nothing due, if nobody says otherwise.
+const POLL: Duration = Duration::from_secs(1);
+/// How often a node says that it lives.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long a node may be silent before its leases are taken back.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// The pause after the store could not be reached.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+/// What a node's dispatcher is made of.
+pub struct Parts {
+    /// The messages as jobs.
+    pub queue: Arc<dyn Queue>,
+    /// WeChat.
+    pub upstream: Arc<dyn Upstream>,
+    /// The accounts' tokens.
+    pub keeper: Arc<Keeper>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whoever watches.
+    pub observer: Arc<dyn Observer>,
+    /// The node's sender slots.
+    pub slots: Arc<Slots>,
+    /// The accounts' settings.
+    pub policy: Arc<dyn Fn(&AccountName) -> Policy + Send + Sync>,
+    /// The node's id.
+    pub node: Arc<str>,
+}
+
+/// A node's dispatcher.
+pub struct Dispatch {
+    parts: Parts,
+    turns: TaskTracker,
+    runtime: Handle,
+}
+
+impl Dispatch {
+    /// A dispatcher that runs its calls on the present runtime.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            turns: TaskTracker::new(),
+            runtime: Handle::current(),
+        })
+    }
+
+    /// A free slot for a message that is about to be stored, if nothing older waits.
+    #[must_use]
+    pub fn permit(
+        self: &Arc<Self>,
+        account: &AccountName,
+        openid: &str,
+        now: UnixMs,
+    ) -> Option<Permit> {
+        self.parts.keeper.current(account).ok()?;
+        let (slot, by) = self.parts.slots.take_for_new(account, openid, now)?;
+        Some(Permit {
+            slot,
+            by,
+            dispatch: Arc::clone(self),
+        })
+    }
+
+    /// Claims and sends until told to stop; then finishes what is under way, for at most `deadline`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken, deadline: Duration) {
+        let claiming = async {
+            loop {
+                self.claim_round().await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = claiming => {}
+            () = self.beat() => {}
+        }
+        self.parts.slots.drain();
+        self.turns.close();
+        let beating = self.beat();
+        tokio::select! {
+            () = self.turns.wait() => {}
+            () = tokio::time::sleep(deadline) => tracing::warn!("stopping with calls under way; their messages are in doubt"),
+            () = beating => {}
+        }
+    }
+
+    async fn claim_round(self: &Arc<Self>) {
+        let Parts {
+            slots,
+            keeper,
+            clock,
+            queue,
+            ..
+        } = &self.parts;
+        let ready = |account: &AccountName| keeper.current(account).is_ok();
+        let rounds = slots.plan(ready, POLL, clock.now());
+        if rounds.is_empty() {
+            let pause = slots
+                .next_look(ready, POLL)
+                .since(clock.now())
+                .clamp(Duration::from_millis(1), POLL);
+            tokio::select! {
+                () = slots.woken() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            return;
+        }
+        let claims = rounds.into_iter().map(|round| async move {
+            let claimed = queue.claim(round.claim.clone(), clock.now()).await;
+            (round, claimed)
+        });
+        let mut failed = false;
+        for (round, claimed) in join_all(claims).await {
+            match claimed {
+                Ok(claimed) => self.start(round, claimed),
+                Err(error) => {
+                    tracing::warn!(%error, account = %round.claim.account, "cannot claim");
+                    slots.looked(round.lane, true, None, clock.now());
+                    failed = true;
+                }
+            }
+        }
+        if failed {
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+    }
+
+    fn start(self: &Arc<Self>, round: Round, claimed: Claimed) {
+        let now = self.parts.clock.now();
+        self.parts
+            .slots
+            .looked(round.lane, claimed.more, claimed.next_due, now);
+        let mut unfilled = Vec::new();
+        let mut slots = round.slots.into_iter();
+        for message in claimed.messages {
+            let lease = LeaseRef {
+                id: message.id,
+                lease_seq: message.delivery.lease_seq,
+            };
+            match slots.next() {
+                Some(mut slot) => {
+                    if slot.fill(lease, &message.content.touser) {
+                        self.begin(slot, message);
+                    } else {
+                        unfilled.push(lease);
+                    }
+                }
+                None => unfilled.push(lease),
+            }
+        }
+        if !unfilled.is_empty() {
+            let queue = Arc::clone(&self.parts.queue);
+            self.turns.spawn_on(
+                async move {
+                    if let Err(error) = queue.release(unfilled, now).await {
+                        tracing::warn!(%error, "cannot release; the next heartbeat will");
+                    }
+                },
+                &self.runtime,
+            );
+        }
+    }
+
+    fn begin(self: &Arc<Self>, slot: Slot, message: Message) {
+        let dispatch = Arc::clone(self);
+        self.turns.spawn_on(
+            async move { dispatch.turn(slot, message).await },
+            &self.runtime,
+        );
+    }
+
+    /// Says that the node lives, and takes back what dead nodes held; never returns.
+    async fn beat(&self) {
+        let Parts {
+            queue,
+            clock,
+            slots,
+            node,
+            ..
+        } = &self.parts;
+        let mut contact_since: Option<UnixMs> = None;
+        loop {
+            let now = clock.now();
+            let known = slots.epoch();
+            match queue.beat(node, known, slots.in_flight(), now).await {
+                Ok(epoch) => {
+                    slots.set_epoch(Some(NodeEpoch {
+                        node: Arc::clone(node),
+                        epoch,
+                    }));
+                    let since = *contact_since.get_or_insert(now);
+                    // Only a node whose own contact was unbroken may call another one dead.
+                    if now.since(since) > LEASE
+                        && let Err(error) = queue.reclaim(now.minus(LEASE), now).await
+                    {
+                        tracing::warn!(%error, "cannot reclaim");
+                    }
+                    tokio::time::sleep(BEAT).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot beat");
+                    contact_since = None;
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// A free sender slot, held for a message that is being stored. Dropped unused, it is free again.
+pub struct Permit {
+    slot: Slot,
+    by: NodeEpoch,
+    dispatch: Arc<Dispatch>,
+}
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permit")
+            .field("by", &self.by)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Permit {
+    /// The lease under which the message is to be stored.
+    #[must_use]
+    pub fn lease(&self, now: UnixMs) -> Lease {
+        Lease {
+            node: self.by.node.to_string(),
+            epoch: self.by.epoch,
+            at: now,
+        }
+    }
+
+    /// Who will send it.
+    #[must_use]
+    pub fn by(&self) -> &NodeEpoch {
+        &self.by
+    }
+
+    /// Sends the message, which is stored by now. Called by the store itself, so that a caller who hangs up strands nothing.
+    pub fn hand_over(mut self, message: Message) {
+        let lease = LeaseRef {
+            id: message.id,
+            lease_seq: message.delivery.lease_seq,
+        };
+        // The recipient was reserved with the slot, so there is room.
+        if self.slot.fill(lease, &message.content.touser) {
+            self.dispatch.begin(self.slot, message);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Sender slots: the node's, shared out fairly between accounts, one per recipient at a time. A slot is freed by being
+//! dropped, which happens only when its message's settlement is durable.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::lane::{Health, Lane};
+use super::share::shares;
+use crate::delivery::LeaseRef;
+use crate::message::AccountName;
+use crate::port::{Claim, NodeEpoch};
+use crate::time::UnixMs;
+
+/// The most that one claim asks for.
+const CLAIM_MAX: usize = 256;
+
+/// The node's sender slots.
+#[derive(Debug)]
+pub struct Slots {
+    table: Mutex<Table>,
+    wake: Notify,
+    total: usize,
+}
+
+#[derive(Debug)]
+struct Table {
+    free: usize,
+    lanes: Vec<Lane>,
+    by_account: HashMap<AccountName, usize>,
+    /// Where the fair pick goes on.
+    cursor: usize,
+    busy: HashSet<(usize, String)>,
+    leases: HashSet<LeaseRef>,
+    epoch: Option<NodeEpoch>,
+    draining: bool,
+}
+
+/// A slot that is taken; dropping it frees it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    lane: usize,
+    recipient: Option<String>,
+    lease: Option<LeaseRef>,
+    pub(super) probe: bool,
+}
+
+/// Slots taken for a claim that is about to be made.
+pub(super) struct Round {
+    pub(super) claim: Claim,
+    pub(super) lane: usize,
+    pub(super) slots: Vec<Slot>,
+}
+
+impl Slots {
+    /// `total` slots for these accounts, each with its own cap.
+    #[must_use]
+    pub fn new(
+        total: usize,
+        accounts: impl IntoIterator<Item = (AccountName, usize)>,
+    ) -> Arc<Self> {
+        let lanes: Vec<Lane> = accounts
+            .into_iter()
+            .map(|(name, cap)| Lane::new(name, cap.min(total)))
+            .collect();
+        let by_account = lanes
+            .iter()
+            .enumerate()
+            .map(|(i, lane)| (lane.account.clone(), i))
+            .collect();
+        let table = Table {
+            free: total,
+            lanes,
+            by_account,
+            cursor: 0,
+            busy: HashSet::new(),
+            leases: HashSet::new(),
+            epoch: None,
+            draining: false,
+        };
+        Arc::new(Self {
+            table: Mutex::new(table),
+            wake: Notify::new(),
+            total,
+        })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever claims looks again.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// A message of this account waits in the store from `due` on.
+    pub fn waiting(&self, account: &AccountName, due: UnixMs, now: UnixMs) {
+        let mut table = self.table();
+        if let Some(&lane) = table.by_account.get(account) {
+            table.lanes[lane].waiting(due, now);
+            drop(table);
+            self.wake();
+        }
+    }
+
+    /// A slot for a message that comes in now, if one is free and nothing older is due.
+    pub(super) fn take_for_new(
+        self: &Arc<Self>,
+        account: &AccountName,
+        openid: &str,
+        now: UnixMs,
+    ) -> Option<(Slot, NodeEpoch)> {
+        let mut table = self.table();
+        let epoch = table.epoch.clone()?;
+        let lane = *table.by_account.get(account)?;
+        let open = !table.draining
+            && table.free > 0
+            && table.lanes[lane].is_clear(now)
+            && table.lanes[lane].capacity(now) > 0;
+        if !open || !table.busy.insert((lane, openid.to_owned())) {
+            return None;
+        }
+        Some((self.take(&mut table, lane, Some(openid.to_owned())), epoch))
+    }
+
+    fn take(self: &Arc<Self>, table: &mut Table, lane: usize, recipient: Option<String>) -> Slot {
+        table.free -= 1;
+        let probe = table.lanes[lane].is_closed();
+        table.lanes[lane].in_flight += 1;
+        Slot {
+            slots: Arc::clone(self),
+            lane,
+            recipient,
+            lease: None,
+            probe,
+        }
+    }
+
+    /// Shares the free slots out between the lanes that want them, beginning where the last round ended.
+    pub(super) fn plan(
+        self: &Arc<Self>,
+        ready: impl Fn(&AccountName) -> bool,
+        poll: Duration,
+        now: UnixMs,
+    ) -> Vec<Round> {
+        let mut table = self.table();
+        let Some(by) = table
+            .epoch
+            .clone()
+            .filter(|_| !table.draining && table.free > 0)
+        else {
+            return Vec::new();
+        };
+        let count = table.lanes.len();
+        let wanting: Vec<usize> = (0..count)
+            .map(|i| (table.cursor + i) % count)
+            .filter(|&i| table.lanes[i].wants(now, poll) && ready(&table.lanes[i].account))
+            .collect();
+        let mut rounds = Vec::new();
+        for (nth, &lane) in wanting.iter().enumerate() {
+            let fair = table.free.div_ceil(wanting.len() - nth);
+            let limit = fair.min(table.lanes[lane].capacity(now)).min(CLAIM_MAX);
+            if limit == 0 {
+                break;
+            }
+            table.cursor = (lane + 1) % count;
+            let slots = (0..limit)
+                .map(|_| self.take(&mut table, lane, None))
+                .collect();
+            let busy = table
+                .busy
+                .iter()
+                .filter(|(l, _)| *l == lane)
+                .map(|(_, openid)| openid.clone())
+                .collect();
+            let found = &mut table.lanes[lane];
+            found.looking(now);
+            let claim = Claim {
+                by: by.clone(),
+                account: found.account.clone(),
+                shares: shares(limit, found.turn),
+                busy,
+            };
+            found.turn = found.turn.wrapping_add(limit);
+            rounds.push(Round { claim, lane, slots });
+        }
+        rounds
+    }
+
+    pub(super) fn looked(&self, lane: usize, more: bool, next_due: Option<UnixMs>, now: UnixMs) {
+        self.table().lanes[lane].looked(more, next_due, now);
+    }
+
+    /// When to look again although nothing happens in between.
+    pub(super) fn next_look(&self, ready: impl Fn(&AccountName) -> bool, poll: Duration) -> UnixMs {
+        let table = self.table();
+        if table.free == 0 || table.draining || table.epoch.is_none() {
+            return UnixMs(i64::MAX);
+        }
+        let looks = table
+            .lanes
+            .iter()
+            .filter(|lane| ready(&lane.account))
+            .map(|lane| lane.next_look(poll));
+        looks.min().unwrap_or(UnixMs(i64::MAX))
+    }
+
+    /// Takes note of how a call went. Answers whether the account's lane opened or closed by it.
+    pub(super) fn record(
+        &self,
+        account: &AccountName,
+        health: Health,
+        probe: bool,
+        now: UnixMs,
+    ) -> Option<LaneTurn> {
+        let mut table = self.table();
+        let lane = *table.by_account.get(account)?;
+        let turned = table.lanes[lane].record(health, probe, now);
+        let closed = table.lanes[lane].is_closed();
+        turned.then_some(if closed {
+            LaneTurn::Closed
+        } else {
+            LaneTurn::Opened
+        })
+    }
+
+    /// The leases whose messages are in this node's hands.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<LeaseRef> {
+        self.table().leases.iter().copied().collect()
+    }
+
+    /// How many of the slots are taken, between 0 and 1.
+    #[must_use]
+    pub fn busy_ratio(&self) -> f64 {
+        let free = self.table().free;
+        #[expect(clippy::cast_precision_loss, reason = "a handful of slots")]
+        let ratio = (self.total - free) as f64 / self.total.max(1) as f64;
+        ratio
+    }
+
+    /// The node's epoch, from its heartbeat; without one nothing is claimed.
+    pub fn set_epoch(&self, epoch: Option<NodeEpoch>) {
+        let changed = {
+            let mut table = self.table();
+            std::mem::replace(&mut table.epoch, epoch.clone()) != epoch
+        };
+        if changed {
+            self.wake();
+        }
+    }
+
+    pub(super) fn epoch(&self) -> Option<i64> {
+        self.table().epoch.as_ref().map(|by| by.epoch)
+    }
+
+    /// Takes nothing more.
+    pub fn drain(&self) {
+        self.table().draining = true;
+        self.wake();
+    }
+}
+
+/// A lane opened or closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LaneTurn {
+    Opened,
+    Closed,
+}
+
+impl Slot {
+    /// Fills the slot with a leased message. Answers false if its recipient has a call under way.
+    pub(super) fn fill(&mut self, lease: LeaseRef, openid: &str) -> bool {
+        let mut table = self.slots.table();
+        if self.recipient.is_none() {
+            if !table.busy.insert((self.lane, openid.to_owned())) {
+                return false;
+            }
+            self.recipient = Some(openid.to_owned());
+        }
+        table.leases.insert(lease);
+        self.lease = Some(lease);
+        true
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut table = self.slots.table();
+        table.free += 1;
+        table.lanes[self.lane].in_flight -= 1;
+        if let Some(openid) = self.recipient.take() {
+            table.busy.remove(&(self.lane, openid));
+        }
+        if let Some(lease) = self.lease.take() {
+            table.leases.remove(&lease);
+        }
+        let wanted = table.lanes.iter().any(Lane::has_more) || table.lanes[self.lane].is_closed();
+        drop(table);
+        if wanted {
+            self.slots.wake();
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One leased message's turn: look once more, call, settle. The slot is held until the settlement is durable, so at most
+//! as many messages are in doubt at a crash as there are slots.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hongyan_wechat::errcode::{AccountFault, Class, ConfigurationFault, RateScope};
+use hongyan_wechat::error::CallError;
+use tokio::time::Instant;
+
+use super::lane::Health;
+use super::slot::{LaneTurn, Slot};
+use super::{Dispatch, STORE_PAUSE};
+use crate::delivery::{Attempt, LeaseRef, Look, Outcome, Settlement};
+use crate::message::{Message, Reason, Status};
+use crate::next::{Roll, SAFE_WINDOW};
+use crate::observer::Event;
+use crate::port::{Gate, Moved, SendCall};
+use crate::time::UnixMs;
+
+/// The pause of a message that could not be sent for want of a connection.
+const UNREACHABLE_PAUSE: Duration = Duration::from_secs(1);
+/// How often an account that WeChat stopped is tried again.
+const STOPPED_PROBE: Duration = Duration::from_secs(60);
+
+impl Dispatch {
+    pub(super) async fn turn(self: Arc<Self>, slot: Slot, message: Message) {
+        let lease = LeaseRef {
+            id: message.id,
+            lease_seq: message.delivery.lease_seq,
+        };
+        match self.look(lease).await {
+            Some(Look::Go) if self.in_time(&message) => {}
+            Some(Look::Ended(status)) => return self.observe_end(&message, status),
+            // Dropped: if the lease is still ours, the next heartbeat frees it.
+            Some(Look::Go | Look::LeaseGone) | None => return,
+        }
+        let (settlement, health) = self.call(&message).await;
+        if let Some(health) = health {
+            let turned = self.parts.slots.record(
+                &message.content.account,
+                health,
+                slot.probe,
+                self.parts.clock.now(),
+            );
+            self.observe_lane(&message, turned, &settlement);
+        }
+        let moved = self.settle(settlement).await;
+        self.after(&message, &moved);
+        drop(slot);
+    }
+
+    async fn look(&self, lease: LeaseRef) -> Option<Look> {
+        match self.parts.queue.look(lease, self.parts.clock.now()).await {
+            Ok(look) => Some(look),
+            Err(error) => {
+                tracing::warn!(%error, message = %lease.id, "cannot look before the call");
+                None
+            }
+        }
+    }
+
+    /// Whether a first call may still go out. The look's answer may have been long on its way: meanwhile another node may
+    /// have taken the lease back and sent the message, and a call after WeChat's window would be a second copy.
+    fn in_time(&self, message: &Message) -> bool {
+        let lease = message.delivery.lease.as_ref();
+        lease.is_some_and(|lease| self.parts.clock.now() < lease.at.plus(SAFE_WINDOW))
+    }
+
+    async fn call(&self, message: &Message) -> (Settlement, Option<Health>) {
+        let (content, delivery) = (&message.content, &message.delivery);
+        let clock = Arc::clone(&self.parts.clock);
+        let token = match self.parts.keeper.current(&content.account) {
+            Ok(token) => token,
+            Err(wait) => {
+                let outcome = Outcome::NotCalled {
+                    until: wait.until,
+                    reason: wait.reason,
+                };
+                return (self.settlement(message, outcome, None), None);
+            }
+        };
+        let repeat = delivery.window_end(content.kind).map(|end| -> Gate {
+            let clock = Arc::clone(&clock);
+            Arc::new(move || clock.now() < end)
+        });
+        let call = SendCall {
+            content: Arc::clone(content),
+            wire_id: message.id.on_the_wire(delivery.generation),
+            token: token.clone(),
+            repeat,
+        };
+        let (at, began) = (clock.now(), Instant::now());
+        let answer = self.parts.upstream.send(call).await;
+        let took = began.elapsed();
+        let now = clock.now();
+        let errcode = match &answer {
+            Ok(_) => Some(0),
+            Err(CallError::Refused(error)) => Some(error.code),
+            Err(_) => None,
+        };
+        self.parts.observer.observe(&Event::Called {
+            id: message.id,
+            account: content.account.clone(),
+            errcode,
+            took,
+        });
+        let (outcome, health) = self.read(&answer, now);
+        match &answer {
+            Ok(_) => self.parts.keeper.accepted(&content.account),
+            Err(CallError::Refused(error)) if error.class() == Class::Token => {
+                self.parts.keeper.rejected(&content.account, &token);
+            }
+            Err(_) => {}
+        }
+        let attempt = (!matches!(outcome, Outcome::NotCalled { .. })).then(|| Attempt {
+            at,
+            errcode,
+            errmsg: match &answer {
+                Ok(_) => "ok".to_owned(),
+                Err(CallError::Refused(error)) => error.errmsg.clone(),
+                Err(error) => error.to_string(),
+            },
+            rid: match &answer {
+                Err(CallError::Refused(error)) => error.rid.clone(),
+                _ => None,
+            },
+            took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+            msgid: answer.as_ref().ok().copied().flatten(),
+            generation: delivery.generation,
+        });
+        (self.settlement(message, outcome, attempt), Some(health))
+    }
+
+    fn settlement(
+        &self,
+        message: &Message,
+        outcome: Outcome,
+        attempt: Option<Attempt>,
+    ) -> Settlement {
+        Settlement {
+            id: message.id,
+            generation: message.delivery.generation,
+            lease_seq: message.delivery.lease_seq,
+            outcome,
+            attempt,
+            policy: (self.parts.policy)(&message.content.account),
+            roll: Roll::draw(),
+        }
+    }
+
+    fn read(&self, answer: &Result<Option<i64>, CallError>, now: UnixMs) -> (Outcome, Health) {
+        match answer {
+            Ok(msgid) => (Outcome::Accepted { msgid: *msgid }, Health::Fine),
+            Err(CallError::NotSent(_)) => {
+                let until = now.plus(UNREACHABLE_PAUSE);
+                (
+                    Outcome::NotCalled {
+                        until,
+                        reason: Reason::UpstreamUnavailable,
+                    },
+                    Health::Failing,
+                )
+            }
+            Err(CallError::InDoubt(_)) => (Outcome::InDoubt, Health::Failing),
+            Err(CallError::Refused(error)) => {
+                let class = error.class();
+                (
+                    Outcome::Answered {
+                        class,
+                        errcode: error.code,
+                    },
+                    health(class, now),
+                )
+            }
+        }
+    }
+
+    /// Tries until it is durable; the slot stays taken meanwhile.
+    async fn settle(&self, settlement: Settlement) -> Moved {
+        loop {
+            match self
+                .parts
+                .queue
+                .settle(settlement.clone(), self.parts.clock.now())
+                .await
+            {
+                Ok(moved) => return moved,
+                Err(error) => {
+                    tracing::warn!(%error, message = %settlement.id, "cannot settle yet");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn after(&self, message: &Message, moved: &Moved) {
+        if moved.status == Status::Queued {
+            self.parts.slots.waiting(
+                &message.content.account,
+                moved.due_at,
+                self.parts.clock.now(),
+            );
+        }
+        self.parts.observer.observe(&Event::Moved {
+            id: message.id,
+            account: message.content.account.clone(),
+            status: moved.status,
+            reason: moved.reason,
+            msgid: moved.msgid,
+        });
+    }
+
+    fn observe_end(&self, message: &Message, status: Status) {
+        let (id, account) = (message.id, message.content.account.clone());
+        self.parts.observer.observe(&Event::Moved {
+            id,
+            account,
+            status,
+            reason: None,
+            msgid: None,
+        });
+    }
+
+    fn observe_lane(&self, message: &Message, turned: Option<LaneTurn>, settlement: &Settlement) {
+        let said = settlement
+            .attempt
+            .as_ref()
+            .map_or("cannot connect", |attempt| attempt.errmsg.as_str());
+        let stopped = match turned {
+            None => return,
+            Some(LaneTurn::Opened) => None,
+            Some(LaneTurn::Closed) => Some(format!(
+                "WeChat does not take this account's messages: {said}"
+            )),
+        };
+        self.parts.observer.observe(&Event::Standing {
+            account: message.content.account.clone(),
+            stopped,
+        });
+    }
+}
+
+/// What an answer says of its account's lane.
+fn health(class: Class, now: UnixMs) -> Health {
+    match class {
+        // On a failing lane the pauses outlast an idle connection, so that a retired address is resolved anew.
+        Class::Busy | Class::RetiredAddress => Health::Failing,
+        Class::Rate(RateScope::Account) => Health::Paused(now.next_minute()),
+        Class::Quota => Health::Stopped(now.next_beijing_midnight()),
+        Class::Account(AccountFault::Blocked | AccountFault::Capability) => {
+            Health::Stopped(now.plus(STOPPED_PROBE))
+        }
+        Class::Configuration(fault) => Health::Stopped(now.plus(match fault {
+            ConfigurationFault::RefusedForAnHour => Duration::from_secs(3_600),
+            ConfigurationFault::RefusedForADay => Duration::from_secs(86_400),
+            _ => STOPPED_PROBE,
+        })),
+        // The keeper holds the token back; the lane itself is well.
+        _ => Health::Fine,
+    }
+}

@@ -1,0 +1,23 @@
+//! The delivery domain of Hongyan: what becomes of a message between the moment a program hands it over and the moment
+//! nothing more can happen to it. It knows no database, no web framework, no environment and no clock of its own.
+#![forbid(unsafe_code)]
+
+pub mod accept;
+pub mod account;
+pub mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod delivery;
+pub mod dispatch;
+#[cfg(feature = "conformance")]
+pub mod memory;
+pub mod message;
+pub mod next;
+pub mod observer;
+pub mod port;
+pub mod receipt;
+pub mod sweep;
+pub mod time;
+pub mod token;
+
+pub use time::{Clock, UnixMs};

@@ -1,0 +1,246 @@
+//! The messages as jobs: claim, look, settle, release, and the heartbeats that leases hang on.
+//! The steps themselves are `delivery`'s; here rows are picked and their surroundings kept.
+
+use std::collections::HashSet;
+
+use super::state::{Node, State};
+use crate::delivery::{CONTENT_MINUTE, Lease, LeaseRef, Look, Settlement};
+use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
+use crate::port::{BUSY_RECIPIENT_PAUSE, Claim, Claimed, LEASE_GRACE, Moved};
+use crate::time::UnixMs;
+
+const FIRST_ID: MessageId = MessageId::from_bytes([0; 16]);
+const LAST_ID: MessageId = MessageId::from_bytes([255; 16]);
+
+/// What a claim picks: whose turn it is, and whose is put off because their recipient is busy.
+#[derive(Default)]
+struct Pick {
+    busy: HashSet<String>,
+    chosen: Vec<MessageId>,
+    put_off: Vec<MessageId>,
+}
+
+impl Pick {
+    /// Takes at most `count` more from a line.
+    fn fill<'a>(&mut self, line: &mut impl Iterator<Item = &'a Message>, count: usize) {
+        let end = self.chosen.len() + count;
+        while self.chosen.len() < end
+            && let Some(message) = line.next()
+        {
+            if self.busy.insert(message.content.touser.clone()) {
+                self.chosen.push(message.id);
+            } else {
+                self.put_off.push(message.id);
+            }
+        }
+    }
+}
+
+impl State {
+    pub(super) fn claim(&mut self, claim: &Claim, now: UnixMs) -> Claimed {
+        if !self.is_current(&claim.by) {
+            return Claimed::default();
+        }
+        let mut pick = Pick {
+            busy: claim.busy.iter().cloned().collect(),
+            ..Pick::default()
+        };
+        let more = {
+            let line = |priority: &Priority| self.due(&claim.account, *priority, now);
+            let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
+            for (line, share) in lines.iter_mut().zip(claim.shares) {
+                pick.fill(line, share);
+            }
+            for line in &mut lines {
+                let left = claim.limit() - pick.chosen.len();
+                pick.fill(line, left);
+            }
+            lines.iter_mut().any(|line| line.next().is_some())
+        };
+        for id in pick.put_off {
+            self.change(id, now, |_, delivery| {
+                delivery.due_at = now.plus(BUSY_RECIPIENT_PAUSE);
+            });
+        }
+        let messages = pick
+            .chosen
+            .iter()
+            .filter_map(|id| self.lease(*id, claim, now));
+        Claimed {
+            messages: messages.collect(),
+            next_due: if more {
+                None
+            } else {
+                self.next_due(&claim.account)
+            },
+            more,
+        }
+    }
+
+    fn lease(&mut self, id: MessageId, claim: &Claim, now: UnixMs) -> Option<Message> {
+        let lease = Lease {
+            node: claim.by.node.to_string(),
+            epoch: claim.by.epoch,
+            at: now,
+        };
+        self.change(id, now, |_, delivery| delivery.take_lease(lease))?;
+        self.find(id)
+    }
+
+    fn due(
+        &self,
+        account: &AccountName,
+        priority: Priority,
+        now: UnixMs,
+    ) -> impl Iterator<Item = &Message> {
+        let first = (account.clone(), priority, UnixMs(i64::MIN), FIRST_ID);
+        let last = (account.clone(), priority, now, LAST_ID);
+        self.waiting
+            .range(first..=last)
+            .filter_map(|(.., id)| self.rows.get(id))
+            .map(|row| &row.message)
+    }
+
+    fn next_due(&self, account: &AccountName) -> Option<UnixMs> {
+        let first = |priority: &Priority| {
+            let first = (account.clone(), *priority, UnixMs(i64::MIN), FIRST_ID);
+            let last = (account.clone(), *priority, UnixMs(i64::MAX), LAST_ID);
+            let (_, _, due, _) = self.waiting.range(first..=last).next()?;
+            Some(*due)
+        };
+        Priority::ALL.iter().filter_map(first).min()
+    }
+
+    pub(super) fn look(&mut self, lease: LeaseRef, now: UnixMs) -> Look {
+        self.change(lease.id, now, |content, delivery| {
+            delivery.look(content.kind, lease.lease_seq, now)
+        })
+        .unwrap_or(Look::LeaseGone)
+    }
+
+    pub(super) fn settle(&mut self, s: &Settlement, now: UnixMs) -> Moved {
+        let called_at = s.attempt.as_ref().map_or(now, |attempt| attempt.at);
+        let unique = self.content_is_unique(s.id, called_at);
+        let settled = self.change(s.id, now, |content, delivery| {
+            let settled = delivery.settle(content, s, unique, now);
+            (content.account.clone(), settled)
+        });
+        if let Some((account, settled)) = settled {
+            self.raise(&account, settled.flag);
+            if let Some((msgid, _)) = settled.msgid {
+                self.msgids.insert((account.clone(), msgid), s.id);
+                self.join_orphans(now, usize::MAX, |receipt| {
+                    receipt.account == account && receipt.msgid == msgid
+                });
+            }
+        }
+        // Forgotten meanwhile: there is nothing left to move, and nobody will ever tell.
+        self.moved(s.id).unwrap_or(Moved {
+            status: Status::Unconfirmed,
+            reason: Some(Reason::OutcomeUnknown),
+            msgid: None,
+            due_at: now,
+        })
+    }
+
+    /// Whether no other message of the same content may have gone to the same openid shortly before.
+    fn content_is_unique(&self, id: MessageId, called_at: UnixMs) -> bool {
+        let since = called_at.minus(CONTENT_MINUTE);
+        let Some(own) = self.rows.get(&id) else {
+            return true;
+        };
+        !self.rows.values().any(|row| {
+            row.message.id != id
+                && same_content(&row.message.content, &own.message.content)
+                && row.message.delivery.may_have_called_since(since)
+        })
+    }
+
+    pub(super) fn release(&mut self, lease: LeaseRef, now: UnixMs) {
+        self.change(lease.id, now, |_, delivery| {
+            delivery.release(lease.lease_seq, now);
+        });
+    }
+
+    pub(super) fn beat(
+        &mut self,
+        node: &str,
+        known: Option<i64>,
+        in_flight: &[LeaseRef],
+        now: UnixMs,
+    ) -> i64 {
+        let in_force = self.nodes.get(node).map(|node| node.epoch);
+        if known.is_none() || known != in_force {
+            self.last_epoch += 1;
+            let epoch = self.last_epoch;
+            self.nodes.insert(
+                node.to_owned(),
+                Node {
+                    epoch,
+                    beat_at: now,
+                },
+            );
+            self.take_back_gone(now);
+            return epoch;
+        }
+        for lease in self.forgotten_leases(node, in_flight, now) {
+            self.release(lease, now);
+        }
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.beat_at = now;
+        }
+        in_force.unwrap_or_default()
+    }
+
+    /// Leases of a node that it does not know of, although the answer to their claim must have come by now.
+    fn forgotten_leases(&self, node: &str, in_flight: &[LeaseRef], now: UnixMs) -> Vec<LeaseRef> {
+        let known: HashSet<&LeaseRef> = in_flight.iter().collect();
+        let leases = self.rows.values().filter_map(|row| {
+            let delivery = &row.message.delivery;
+            let lease = delivery.lease.as_ref()?;
+            let named = LeaseRef {
+                id: row.message.id,
+                lease_seq: delivery.lease_seq,
+            };
+            let old = lease.at.plus(LEASE_GRACE) < now;
+            (lease.node == node && old && !known.contains(&named)).then_some(named)
+        });
+        leases.collect()
+    }
+
+    pub(super) fn reclaim(&mut self, silent_since: UnixMs, now: UnixMs) -> usize {
+        self.nodes.retain(|_, node| node.beat_at >= silent_since);
+        self.take_back_gone(now)
+    }
+
+    /// Takes back every lease that hangs on no epoch in force.
+    fn take_back_gone(&mut self, now: UnixMs) -> usize {
+        let gone = self.rows.values().filter_map(|row| {
+            let lease = row.message.delivery.lease.as_ref()?;
+            let node = self.nodes.get(&lease.node);
+            node.is_none_or(|node| node.epoch != lease.epoch)
+                .then_some(row.message.id)
+        });
+        let gone: Vec<MessageId> = gone.collect();
+        for id in &gone {
+            self.change(*id, now, |content, delivery| {
+                delivery.take_back(content.kind, now);
+            });
+        }
+        gone.len()
+    }
+}
+
+fn same_content(one: &Content, other: &Content) -> bool {
+    let parts = |c: &Content| {
+        (
+            c.account.clone(),
+            c.touser.clone(),
+            c.template_id.clone(),
+            c.url.clone(),
+            c.miniprogram.clone(),
+            c.data.clone(),
+        )
+    };
+    parts(one) == parts(other)
+}

@@ -1,0 +1,181 @@
+//! The store as a map in memory: the adapter that passes the conformance suites first, for tests and benches.
+//! It applies the pure steps of `delivery` and decides nothing itself. It is not durable.
+
+mod accept;
+mod jobs;
+mod keys;
+mod records;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::account::{AccountFlag, Standing};
+use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
+use crate::message::{AccountName, Message, MessageId};
+use crate::port::{
+    Accept, AcceptError, Accepted, ChangeError, Claim, Claimed, Depth, Filter, Ledger, Moved,
+    NewReceipt, Nonce, Queue, ReceiptTaken, Standings, StoreError, Sweep, Swept,
+};
+use crate::time::UnixMs;
+use state::State;
+
+/// A store in memory; clones share it, as two nodes share a database.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+impl MemoryStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryStore {
+    async fn accept(&self, call: Accept, now: UnixMs) -> Result<Accepted, AcceptError> {
+        let stored = self.state().accept(call, now)?;
+        for (permit, message) in stored.leased {
+            permit.hand_over(message);
+        }
+        Ok(stored.accepted)
+    }
+
+    async fn claim(&self, claim: Claim, now: UnixMs) -> Result<Claimed, StoreError> {
+        Ok(self.state().claim(&claim, now))
+    }
+
+    async fn look(&self, lease: LeaseRef, now: UnixMs) -> Result<Look, StoreError> {
+        Ok(self.state().look(lease, now))
+    }
+
+    async fn settle(&self, settlement: Settlement, now: UnixMs) -> Result<Moved, StoreError> {
+        Ok(self.state().settle(&settlement, now))
+    }
+
+    async fn release(&self, leases: Vec<LeaseRef>, now: UnixMs) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for lease in leases {
+            state.release(lease, now);
+        }
+        Ok(())
+    }
+
+    async fn beat(
+        &self,
+        node: &str,
+        known: Option<i64>,
+        in_flight: Vec<LeaseRef>,
+        now: UnixMs,
+    ) -> Result<i64, StoreError> {
+        Ok(self.state().beat(node, known, &in_flight, now))
+    }
+
+    async fn reclaim(&self, silent_since: UnixMs, now: UnixMs) -> Result<usize, StoreError> {
+        Ok(self.state().reclaim(silent_since, now))
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryStore {
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
+        Ok(self.state().find(id))
+    }
+
+    async fn page(&self, filter: Filter, limit: usize) -> Result<Vec<Message>, StoreError> {
+        Ok(self.state().page(&filter, limit))
+    }
+
+    async fn cancel(
+        &self,
+        id: MessageId,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<Cancelled, ChangeError<CancelRefused>> {
+        let mut state = self.state();
+        if !state.spend(nonce.as_ref()) {
+            return Err(ChangeError::NonceSeen);
+        }
+        state.cancel(id, now)
+    }
+
+    async fn retry(
+        &self,
+        id: MessageId,
+        force: bool,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<Moved, ChangeError<RetryRefused>> {
+        let mut state = self.state();
+        if !state.spend(nonce.as_ref()) {
+            return Err(ChangeError::NonceSeen);
+        }
+        state.retry(id, force, now)
+    }
+
+    async fn receive(
+        &self,
+        receipt: NewReceipt,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<ReceiptTaken, AcceptError> {
+        let mut state = self.state();
+        if !state.spend(nonce.as_ref()) {
+            return Err(AcceptError::NonceSeen);
+        }
+        Ok(state.receive(receipt, now))
+    }
+
+    async fn spend(&self, nonce: Nonce, _now: UnixMs) -> Result<(), AcceptError> {
+        let fresh = self.state().spend(Some(&nonce));
+        fresh.then_some(()).ok_or(AcceptError::NonceSeen)
+    }
+
+    async fn sweep(
+        &self,
+        what: Sweep,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<Vec<Swept>, StoreError> {
+        Ok(self.state().sweep(what, limit, now))
+    }
+
+    async fn prune(
+        &self,
+        ended_before: UnixMs,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<usize, StoreError> {
+        Ok(self.state().prune(ended_before, limit, now))
+    }
+
+    async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {
+        Ok(self.state().depths(now))
+    }
+}
+
+#[async_trait]
+impl Standings for MemoryStore {
+    async fn standing(&self, account: &AccountName) -> Result<Standing, StoreError> {
+        Ok(self.state().standing(account))
+    }
+
+    async fn set_standing(
+        &self,
+        account: &AccountName,
+        standing: Standing,
+    ) -> Result<(), StoreError> {
+        self.state().set_standing(account, standing);
+        Ok(())
+    }
+
+    async fn flags(
+        &self,
+        account: &AccountName,
+        limit: usize,
+    ) -> Result<Vec<AccountFlag>, StoreError> {
+        Ok(self.state().flags(account, limit))
+    }
+}

@@ -1,0 +1,217 @@
+//! The messages as records: what callers ask and want changed, what WeChat says later, what time does.
+//! The steps themselves are `delivery`'s.
+
+use std::collections::BTreeMap;
+
+use super::keys::forget;
+use super::state::{Row, State};
+use crate::delivery::{CancelRefused, Cancelled, Delivery, ReceiptRecord, RetryRefused};
+use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
+use crate::port::{ChangeError, Depth, Filter, Moved, NewReceipt, ReceiptTaken, Sweep, Swept};
+use crate::time::UnixMs;
+
+impl State {
+    pub(super) fn find(&self, id: MessageId) -> Option<Message> {
+        self.rows.get(&id).map(|row| row.message.clone())
+    }
+
+    pub(super) fn page(&self, filter: &Filter, limit: usize) -> Vec<Message> {
+        let newest_first = self.rows.values().rev().map(|row| &row.message);
+        let wanted = newest_first.filter(|message| fits(filter, message));
+        wanted.take(limit).cloned().collect()
+    }
+
+    pub(super) fn cancel(
+        &mut self,
+        id: MessageId,
+        now: UnixMs,
+    ) -> Result<Cancelled, ChangeError<CancelRefused>> {
+        self.change(id, now, |_, delivery| delivery.cancel())
+            .ok_or(ChangeError::NotFound)?
+            .map_err(ChangeError::Refused)
+    }
+
+    pub(super) fn retry(
+        &mut self,
+        id: MessageId,
+        force: bool,
+        now: UnixMs,
+    ) -> Result<Moved, ChangeError<RetryRefused>> {
+        self.change(id, now, |_, delivery| delivery.retry(force, now))
+            .ok_or(ChangeError::NotFound)?
+            .map_err(ChangeError::Refused)?;
+        self.moved(id).ok_or(ChangeError::NotFound)
+    }
+
+    pub(super) fn receive(&mut self, receipt: NewReceipt, now: UnixMs) -> ReceiptTaken {
+        let key = (
+            receipt.account.clone(),
+            receipt.msgid,
+            receipt.openid.clone(),
+            receipt.create_time,
+            receipt.status.clone(),
+        );
+        if self.receipts.insert(key, now).is_some() {
+            return ReceiptTaken::Known;
+        }
+        match self.join(&receipt, now) {
+            Some((id, status)) => ReceiptTaken::Joined(id, status),
+            None => {
+                self.orphans.push((receipt, now));
+                ReceiptTaken::Orphan
+            }
+        }
+    }
+
+    fn join(&mut self, receipt: &NewReceipt, now: UnixMs) -> Option<(MessageId, Status)> {
+        let known = (receipt.account.clone(), receipt.msgid);
+        let id = *self.msgids.get(&known)?;
+        let record = ReceiptRecord {
+            status: receipt.status.clone(),
+            at: now,
+        };
+        let flag = self.change(id, now, |content, delivery| {
+            let said = (receipt.word, record);
+            let settings = (receipt.policy, receipt.roll);
+            delivery.receive(content, receipt.msgid, said, settings, now)
+        })?;
+        self.raise(&receipt.account, flag);
+        Some((id, self.status(id)?))
+    }
+
+    /// Joins at most `limit` kept receipts whose msgid is known by now. Answers whose they were.
+    pub(super) fn join_orphans(
+        &mut self,
+        now: UnixMs,
+        limit: usize,
+        which: impl Fn(&NewReceipt) -> bool,
+    ) -> Vec<MessageId> {
+        let mut joined = Vec::new();
+        for (receipt, at) in std::mem::take(&mut self.orphans) {
+            let wanted = joined.len() < limit && which(&receipt);
+            match if wanted {
+                self.join(&receipt, now)
+            } else {
+                None
+            } {
+                Some((id, _)) => joined.push(id),
+                None => self.orphans.push((receipt, at)),
+            }
+        }
+        joined
+    }
+
+    pub(super) fn sweep(&mut self, what: Sweep, limit: usize, now: UnixMs) -> Vec<Swept> {
+        let moved = match what {
+            Sweep::Orphans => self.join_orphans(now, limit, |_| true),
+            Sweep::Expired => self.sweep_rows(
+                limit,
+                now,
+                |message| message.delivery.expires_at,
+                |_, delivery| delivery.expire(now),
+            ),
+            Sweep::ClosedWindows => self.sweep_rows(
+                limit,
+                now,
+                |message| message.delivery.window_end(message.content.kind),
+                |content, delivery| delivery.close_window(content.kind, now),
+            ),
+            Sweep::MissingReceipts => self.sweep_rows(
+                limit,
+                now,
+                |message| message.delivery.receipt_due,
+                |_, delivery| delivery.miss_receipt(now),
+            ),
+        };
+        moved.into_iter().filter_map(|id| self.swept(id)).collect()
+    }
+
+    /// Applies a step to messages that have not ended and whose moment has come.
+    fn sweep_rows(
+        &mut self,
+        limit: usize,
+        now: UnixMs,
+        moment: impl Fn(&Message) -> Option<UnixMs>,
+        step: impl Fn(&Content, &mut Delivery) -> bool,
+    ) -> Vec<MessageId> {
+        let come = |row: &&Row| moment(&row.message).is_some_and(|at| at <= now);
+        let alive = self.rows.values().filter(|row| row.ended_at.is_none());
+        let due: Vec<MessageId> = alive.filter(come).map(|row| row.message.id).collect();
+        let mut moved = Vec::new();
+        for id in due {
+            if moved.len() < limit && self.change(id, now, &step).unwrap_or(false) {
+                moved.push(id);
+            }
+        }
+        moved
+    }
+
+    fn swept(&self, id: MessageId) -> Option<Swept> {
+        let message = &self.rows.get(&id)?.message;
+        Some(Swept {
+            id,
+            account: message.content.account.clone(),
+            status: message.delivery.status,
+            reason: message.delivery.reason,
+        })
+    }
+
+    pub(super) fn prune(&mut self, ended_before: UnixMs, limit: usize, now: UnixMs) -> usize {
+        let old = |at: UnixMs| at < ended_before;
+        let rows = self
+            .rows
+            .iter()
+            .filter(|(_, row)| row.ended_at.is_some_and(old));
+        let gone: Vec<MessageId> = rows.map(|(id, _)| *id).take(limit).collect();
+        for id in &gone {
+            self.rows.remove(id);
+        }
+        if !gone.is_empty() {
+            let rows = &self.rows;
+            self.msgids.retain(|_, id| rows.contains_key(id));
+        }
+        let orphans = self.orphans.len();
+        self.orphans.retain(|(_, at)| !old(*at));
+        gone.len()
+            + (orphans - self.orphans.len())
+            + forget(&mut self.receipts, limit, |at| old(*at))
+            + self.nonces.forget(limit, now)
+            + self.keys.forget(limit, now)
+    }
+
+    pub(super) fn depths(&self, now: UnixMs) -> Vec<Depth> {
+        let mut depths: BTreeMap<(AccountName, Priority), Depth> = BTreeMap::new();
+        for (account, priority, due, _) in &self.waiting {
+            let key = (account.clone(), *priority);
+            let depth = depths.entry(key).or_insert_with(|| Depth {
+                account: account.clone(),
+                priority: *priority,
+                queued: 0,
+                oldest_due: None,
+                past_due: 0,
+            });
+            depth.queued += 1;
+            if *due <= now {
+                depth.past_due += 1;
+                depth.oldest_due.get_or_insert(*due);
+            }
+        }
+        depths.into_values().collect()
+    }
+}
+
+fn fits(filter: &Filter, message: &Message) -> bool {
+    fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
+        wanted.is_none() || wanted == found
+    }
+    let (content, delivery) = (&message.content, &message.delivery);
+    is(filter.account.as_ref(), Some(&content.account))
+        && is(filter.status.as_ref(), Some(&delivery.status))
+        && is(filter.reason.as_ref(), delivery.reason.as_ref())
+        && is(filter.touser.as_ref(), Some(&content.touser))
+        && is(filter.template_id.as_ref(), Some(&content.template_id))
+        && is(filter.reference.as_ref(), content.reference.as_ref())
+        && filter.since.is_none_or(|since| message.created_at >= since)
+        && filter.until.is_none_or(|until| message.created_at < until)
+        && filter.before.is_none_or(|before| message.id < before)
+}

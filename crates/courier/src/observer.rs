@@ -1,0 +1,81 @@
+//! What happened, as it happens, for whoever watches: metrics, a caller that waits, the demo on a terminal.
+//! Nothing here decides anything; an observer must return at once.
+
+use std::time::Duration;
+
+use crate::message::{AccountName, MessageId, Reason, Status};
+use crate::time::UnixMs;
+
+/// Something that happened and is durable where it is about a message.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A message was stored.
+    Accepted {
+        /// Which.
+        id: MessageId,
+        /// Whose.
+        account: AccountName,
+    },
+    /// A call for a message ended.
+    Called {
+        /// Which message.
+        id: MessageId,
+        /// Whose.
+        account: AccountName,
+        /// WeChat's errcode; none if there was no definite answer.
+        errcode: Option<i64>,
+        /// How long the call took.
+        took: Duration,
+    },
+    /// A message stands somewhere new, durably.
+    Moved {
+        /// Which.
+        id: MessageId,
+        /// Whose.
+        account: AccountName,
+        /// Where it stands.
+        status: Status,
+        /// Why.
+        reason: Option<Reason>,
+        /// Its msgid.
+        msgid: Option<i64>,
+    },
+    /// A receipt came in.
+    Receipt {
+        /// For which account.
+        account: AccountName,
+        /// WeChat's words.
+        status: String,
+        /// The message it was joined with.
+        joined: Option<MessageId>,
+    },
+    /// A token fetch ended.
+    TokenFetched {
+        /// For which account.
+        account: AccountName,
+        /// When the new token ends; none if the fetch failed.
+        expires_at: Option<UnixMs>,
+    },
+    /// An account stands still, or goes on.
+    Standing {
+        /// Which.
+        account: AccountName,
+        /// What an operator should read; none if it goes on.
+        stopped: Option<String>,
+    },
+}
+
+/// Somebody who watches.
+pub trait Observer: Send + Sync {
+    /// Takes note; returns at once.
+    fn observe(&self, event: &Event);
+}
+
+/// Several observers in a row.
+impl Observer for Vec<std::sync::Arc<dyn Observer>> {
+    fn observe(&self, event: &Event) {
+        for one in self {
+            one.observe(event);
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! What the domain needs of the outside. Each port has a conformance suite that every adapter passes. `now` is always
+//! an argument. Errors tell the caller what to do: try again later, or give up with these words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hongyan_wechat::AccessToken;
+use hongyan_wechat::error::CallError;
+
+use crate::account::{AccountFlag, Standing};
+use crate::delivery::{
+    CancelRefused, Cancelled, LeaseRef, Look, Policy, ReceiptWord, RetryRefused, Settlement,
+};
+use crate::dispatch::Permit;
+use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
+use crate::next::Roll;
+use crate::time::UnixMs;
+
+// ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// The store could not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Its queue is full: come again in a moment. Nothing was done.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// It is away or broken; whether the last call was done is not known.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read.
+    #[error("the store holds what this version cannot read: {0}")]
+    Corrupt(String),
+}
+
+/// A call was not accepted; nothing of it is stored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// This nonce was used before.
+    #[error("this nonce was used before")]
+    NonceSeen,
+    /// The same idempotency key came with another body.
+    #[error("this idempotency key was used with another body")]
+    IdempotencyMismatch,
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A change that a caller asked for was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ChangeError<R: std::error::Error> {
+    /// This nonce was used before.
+    #[error("this nonce was used before")]
+    NonceSeen,
+    /// No such message.
+    #[error("no such message")]
+    NotFound,
+    /// The message does not allow it.
+    #[error(transparent)]
+    Refused(R),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+// ── accepting ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A nonce, to be spent in the transaction that makes the change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nonce {
+    /// Whose: a client's id, or `callback:<account>`.
+    pub owner: String,
+    /// The nonce itself.
+    pub nonce: String,
+    /// When it may be forgotten.
+    pub expires_at: UnixMs,
+    /// For a signature that does not bind the body: the body's hash, with which the nonce may come again.
+    pub body: Option<[u8; 32]>,
+}
+
+/// A caller's key, by which the same request is known again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// What the key is unique within: client and route, or client, account and openid.
+    pub scope: String,
+    /// The key as given.
+    pub key: String,
+    /// Hash of what came with it.
+    pub body: [u8; 32],
+    /// When it may be forgotten.
+    pub expires_at: UnixMs,
+}
+
+/// A message about to be stored.
+#[derive(Debug)]
+pub struct NewMessage {
+    /// Its id, unless it turns out to be known already.
+    pub id: MessageId,
+    /// What was handed over.
+    pub content: Arc<Content>,
+    /// Not to be sent after.
+    pub expires_at: Option<UnixMs>,
+    /// `client_msg_id`, as a key of its own.
+    pub dedupe: Option<IdempotencyKey>,
+    /// A free sender slot: stored already leased, and handed over after the commit.
+    pub permit: Option<Permit>,
+}
+
+/// One call that hands over messages.
+#[derive(Debug)]
+pub struct Accept {
+    /// To be spent with it.
+    pub nonce: Option<Nonce>,
+    /// By which the whole call is known again.
+    pub idempotency: Option<IdempotencyKey>,
+    /// The messages; stored all or none.
+    pub messages: Vec<NewMessage>,
+}
+
+/// A message that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: MessageId,
+    /// Where it stands.
+    pub status: Status,
+    /// Whether it was stored by an earlier call.
+    pub replayed: bool,
+}
+
+/// What became of each message of an accepted call, in the order given.
+pub type Accepted = Vec<Result<Stored, DedupeMismatch>>;
+
+/// The same `client_msg_id` came before with another content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this client_msg_id was used with another content")]
+pub struct DedupeMismatch;
+
+// ── claiming ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A node and the epoch its leases hang on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeEpoch {
+    /// The node's id.
+    pub node: Arc<str>,
+    /// Bumped when its leases are reclaimed.
+    pub epoch: i64,
+}
+
+/// Asks for due messages of one account, for free slots.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Who claims.
+    pub by: NodeEpoch,
+    /// Whose messages.
+    pub account: AccountName,
+    /// At most so many of each priority first, in the order of [`Priority::ALL`]; what is left goes to any.
+    pub shares: [usize; 3],
+    /// Openids that have a call under way; their messages are put off by [`BUSY_RECIPIENT_PAUSE`].
+    pub busy: Vec<String>,
+}
+
+impl Claim {
+    /// At most so many in all.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.shares.iter().sum()
+    }
+}
+
+/// How long a message waits whose recipient has a call under way.
+pub const BUSY_RECIPIENT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How old a lease must be before a heartbeat frees it for not being in flight: its claim's answer may be on its way.
+pub const LEASE_GRACE: Duration = Duration::from_secs(5);
+
+/// The answer to a claim.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Leased by now.
+    pub messages: Vec<Message>,
+    /// When the account's next waiting message is due, if all that was due is leased.
+    pub next_due: Option<UnixMs>,
+    /// Whether more was due than was asked for.
+    pub more: bool,
+}
+
+/// What a settlement did to the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it stands now.
+    pub status: Status,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Its msgid.
+    pub msgid: Option<i64>,
+    /// When it is due, if it waits.
+    pub due_at: UnixMs,
+}
+
+/// The messages as jobs.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Stores messages durably before it answers. A message with a permit is stored leased and handed over after the
+    /// commit, whether or not anybody still waits for the answer.
+    async fn accept(&self, call: Accept, now: UnixMs) -> Result<Accepted, AcceptError>;
+    /// Leases due messages to a node; none if its epoch is gone.
+    async fn claim(&self, claim: Claim, now: UnixMs) -> Result<Claimed, StoreError>;
+    /// The look just before the call. For a kind that cannot be repeated the mark is durable when `Go` is answered.
+    async fn look(&self, lease: LeaseRef, now: UnixMs) -> Result<Look, StoreError>;
+    /// Records how a leased message's turn went; durable when answered. May be done twice.
+    async fn settle(&self, settlement: Settlement, now: UnixMs) -> Result<Moved, StoreError>;
+    /// Gives back leases whose calls were not made.
+    async fn release(&self, leases: Vec<LeaseRef>, now: UnixMs) -> Result<(), StoreError>;
+    /// Says that a node lives; frees its leases older than [`LEASE_GRACE`] that are not in `in_flight`.
+    ///
+    /// `known` is the epoch that this very process had from its last beat, none at its first. If that is not the epoch in
+    /// force, what the node still holds was claimed by a former process of its name, or is gone anyway: it is taken back
+    /// (not released: its calls may be out) and a new epoch begins. Answers the epoch in force; another one than last time
+    /// means that the leases were taken back: stop sending, drop all.
+    async fn beat(
+        &self,
+        node: &str,
+        known: Option<i64>,
+        in_flight: Vec<LeaseRef>,
+        now: UnixMs,
+    ) -> Result<i64, StoreError>;
+    /// Takes back the leases of nodes that have not beaten since `silent_since`, and of gone epochs. Answers how many.
+    async fn reclaim(&self, silent_since: UnixMs, now: UnixMs) -> Result<usize, StoreError>;
+}
+
+// ── the record ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Which messages to list; newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this account.
+    pub account: Option<AccountName>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// For this reason.
+    pub reason: Option<Reason>,
+    /// To this openid.
+    pub touser: Option<String>,
+    /// By this template.
+    pub template_id: Option<String>,
+    /// With this word of the caller's.
+    pub reference: Option<String>,
+    /// Accepted at this moment or later.
+    pub since: Option<UnixMs>,
+    /// Accepted before this moment.
+    pub until: Option<UnixMs>,
+    /// Older than this message.
+    pub before: Option<MessageId>,
+}
+
+/// A receipt as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewReceipt {
+    /// For which account.
+    pub account: AccountName,
+    /// Of which message.
+    pub msgid: i64,
+    /// For whom.
+    pub openid: String,
+    /// What it says.
+    pub word: ReceiptWord,
+    /// In WeChat's words.
+    pub status: String,
+    /// WeChat's time of the event, Unix seconds.
+    pub create_time: i64,
+    /// The account's settings.
+    pub policy: Policy,
+    /// For the jitter of what follows.
+    pub roll: Roll,
+}
+
+/// What became of a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptTaken {
+    /// It was joined with this message, which now stands here.
+    Joined(MessageId, Status),
+    /// Its msgid is not known yet: kept until it is.
+    Orphan,
+    /// It came before.
+    Known,
+}
+
+/// What time does to messages that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep {
+    /// `expires_at` passed.
+    Expired,
+    /// The window of a call in doubt closed.
+    ClosedWindows,
+    /// The receipt is overdue.
+    MissingReceipts,
+    /// A receipt came before its msgid was stored, both at once.
+    Orphans,
+}
+
+/// A message that a sweep moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// Which.
+    pub id: MessageId,
+    /// Whose.
+    pub account: AccountName,
+    /// Where it stands now, and why.
+    pub status: Status,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
+/// How much waits, by account and priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// Whose.
+    pub account: AccountName,
+    /// Which.
+    pub priority: Priority,
+    /// So many are queued.
+    pub queued: u64,
+    /// The oldest of those that are due has been due since.
+    pub oldest_due: Option<UnixMs>,
+    /// So many are due by now.
+    pub past_due: u64,
+}
+
+/// The messages as records.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// One message.
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, StoreError>;
+    /// A page of messages, newest first.
+    async fn page(&self, filter: Filter, limit: usize) -> Result<Vec<Message>, StoreError>;
+    /// Cancels a message.
+    async fn cancel(
+        &self,
+        id: MessageId,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<Cancelled, ChangeError<CancelRefused>>;
+    /// Sends a message again.
+    async fn retry(
+        &self,
+        id: MessageId,
+        force: bool,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<Moved, ChangeError<RetryRefused>>;
+    /// Takes a receipt; durable when answered. `NonceSeen` if its URL came before with another body.
+    async fn receive(
+        &self,
+        receipt: NewReceipt,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<ReceiptTaken, AcceptError>;
+    /// Spends a nonce for a change that is made elsewhere.
+    async fn spend(&self, nonce: Nonce, now: UnixMs) -> Result<(), AcceptError>;
+    /// Applies what time does, to at most `limit` messages.
+    async fn sweep(&self, what: Sweep, limit: usize, now: UnixMs)
+    -> Result<Vec<Swept>, StoreError>;
+    /// Forgets what ended before `ended_before`, spent nonces and old keys; at most `limit` of each. Answers how many.
+    async fn prune(
+        &self,
+        ended_before: UnixMs,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<usize, StoreError>;
+    /// How much waits.
+    async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError>;
+}
+
+/// How accounts stand, across restarts.
+#[async_trait]
+pub trait Standings: Send + Sync {
+    /// How an account stands.
+    async fn standing(&self, account: &AccountName) -> Result<Standing, StoreError>;
+    /// Durable when answered.
+    async fn set_standing(
+        &self,
+        account: &AccountName,
+        standing: Standing,
+    ) -> Result<(), StoreError>;
+    /// What is flagged of an account, newest first.
+    async fn flags(
+        &self,
+        account: &AccountName,
+        limit: usize,
+    ) -> Result<Vec<AccountFlag>, StoreError>;
+}
+
+// ── tokens ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// An access_token with what is known of it.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The token.
+    pub secret: AccessToken,
+    /// When WeChat said it ends.
+    pub expires_at: UnixMs,
+    /// When it was fetched.
+    pub fetched_at: UnixMs,
+}
+
+/// Permission to fetch a token, until it runs out; `put` carries it so that a late holder overwrites nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub u64);
+
+/// The shared cache is away.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the shared token cache is unavailable: {0}")]
+pub struct CacheError(pub String);
+
+/// The token that all nodes share.
+#[async_trait]
+pub trait TokenCache: Send + Sync {
+    /// The token of an account, if there is one.
+    async fn get(&self, account: &AccountName) -> Result<Option<Token>, CacheError>;
+    /// Stores a token, unless a later holder of the lock did. Answers whether it was stored.
+    async fn put(
+        &self,
+        account: &AccountName,
+        token: Token,
+        fence: Fence,
+    ) -> Result<bool, CacheError>;
+    /// The permission to fetch, if nobody has it.
+    async fn lock(
+        &self,
+        account: &AccountName,
+        for_at_most: Duration,
+        now: UnixMs,
+    ) -> Result<Option<Fence>, CacheError>;
+    /// Gives the permission back.
+    async fn unlock(&self, account: &AccountName, fence: Fence) -> Result<(), CacheError>;
+}
+
+// ── WeChat ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// How a token is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenMode {
+    /// `stable_token`, which hands everybody the same token.
+    Stable,
+    /// `stable_token` with `force_refresh`, which kills the old token.
+    Forced,
+    /// `token`, which kills the one before the last.
+    Plain,
+}
+
+/// A fresh token and how long it lasts.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The token.
+    pub secret: AccessToken,
+    /// From now on.
+    pub expires_in: Duration,
+}
+
+/// Asked between dialling and writing: may the call still go out?
+pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// One call that sends a message.
+#[derive(Clone)]
+pub struct SendCall {
+    /// The message's content.
+    pub content: Arc<Content>,
+    /// What goes on the wire as `client_msg_id`.
+    pub wire_id: String,
+    /// The account's token.
+    pub token: AccessToken,
+    /// A repeat of a call in doubt: goes over a fresh connection and asks the gate just before the first byte.
+    pub repeat: Option<Gate>,
+}
+
+/// WeChat, as far as the domain needs it.
+#[async_trait]
+pub trait Upstream: Send + Sync {
+    /// Sends a message. Answers the msgid, where the kind has one.
+    async fn send(&self, call: SendCall) -> Result<Option<i64>, CallError>;
+    /// Fetches a token.
+    async fn fetch_token(
+        &self,
+        account: &AccountName,
+        mode: TokenMode,
+    ) -> Result<Granted, CallError>;
+}

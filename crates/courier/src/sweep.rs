@@ -1,0 +1,78 @@
+//! What time does to messages that wait: expiry, closed windows, missing and orphaned receipts, and forgetting.
+//! One small batch after another, so that sending is not held up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::observer::{Event, Observer};
+use crate::port::{Ledger, StoreError, Sweep};
+use crate::time::Clock;
+
+/// The pause between two rounds.
+const ROUND: Duration = Duration::from_secs(1);
+/// The most that one transaction moves.
+const BATCH: usize = 500;
+/// Every how many rounds the old is forgotten.
+const PRUNE_EVERY: u32 = 60;
+
+/// Sweeps a store.
+pub struct Sweeper {
+    /// The messages as records.
+    pub ledger: Arc<dyn Ledger>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whoever watches.
+    pub observer: Arc<dyn Observer>,
+    /// How long ended messages are kept.
+    pub keep: Duration,
+}
+
+impl Sweeper {
+    /// Sweeps until told to stop.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut rounds: u32 = 0;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(ROUND) => {}
+            }
+            if let Err(error) = self.round(rounds.is_multiple_of(PRUNE_EVERY)).await {
+                tracing::warn!(%error, "cannot sweep");
+            }
+            rounds = rounds.wrapping_add(1);
+        }
+    }
+
+    /// One round of everything.
+    pub async fn round(&self, prune: bool) -> Result<(), StoreError> {
+        for what in [
+            Sweep::Orphans,
+            Sweep::Expired,
+            Sweep::ClosedWindows,
+            Sweep::MissingReceipts,
+        ] {
+            while self.sweep(what).await? == BATCH {}
+        }
+        if prune {
+            let before = self.clock.now().minus(self.keep);
+            while self.ledger.prune(before, BATCH, self.clock.now()).await? >= BATCH {}
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, what: Sweep) -> Result<usize, StoreError> {
+        let swept = self.ledger.sweep(what, BATCH, self.clock.now()).await?;
+        for one in &swept {
+            self.observer.observe(&Event::Moved {
+                id: one.id,
+                account: one.account.clone(),
+                status: one.status,
+                reason: one.reason,
+                msgid: None,
+            });
+        }
+        Ok(swept.len())
+    }
+}

@@ -1,0 +1,169 @@
+//! What is known of one account's token, and what to do next about it: fetch, or wait until when. Pure.
+
+use std::time::Duration;
+
+use super::budget::may_force;
+use crate::account::{Standing, Trouble};
+use crate::message::Reason;
+use crate::port::{Token, TokenMode};
+use crate::time::UnixMs;
+
+/// A token is renewed this long before its end at the earliest, and a minute later at the latest: WeChat hands out the
+/// same one before that.
+const RENEW: Duration = Duration::from_secs(5 * 60);
+const RENEW_SPREAD: Duration = Duration::from_secs(60);
+/// A token is not used for a call that might reach WeChat after its end.
+const MARGIN: Duration = Duration::from_secs(10);
+/// However soon a token ends, it is not fetched more often than this.
+const LEAST_PAUSE: Duration = Duration::from_secs(10);
+
+/// One account's token.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) token: Option<Token>,
+    pub(super) rejected: bool,
+    pub(super) standing: Standing,
+    /// Set after a fetch that failed for a passing reason: how often in a row, and when to try again.
+    pub(super) failing: Option<(u16, UnixMs)>,
+    /// Where in the renewal minute this node renews, between 0 and 1.
+    pub(super) spread: f64,
+    /// Set when the endpoint handed out the very token that was rejected: asking again is no use.
+    pub(super) same_again: bool,
+    /// An operator asks for a new one.
+    pub(super) wanted: Option<TokenMode>,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Fetch(TokenMode),
+    Wait(UnixMs),
+}
+
+/// There is no token to send with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoToken {
+    /// When there may be one.
+    pub until: UnixMs,
+    /// Why not now.
+    pub reason: Reason,
+}
+
+impl Held {
+    pub(super) fn new(standing: Standing, spread: f64) -> Self {
+        Self {
+            token: None,
+            rejected: false,
+            standing,
+            failing: None,
+            spread,
+            same_again: false,
+            wanted: None,
+        }
+    }
+
+    /// The token to send with now.
+    pub(super) fn usable(&self, now: UnixMs) -> Result<&Token, NoToken> {
+        match &self.token {
+            Some(token) if !self.rejected && now.plus(MARGIN) < token.expires_at => Ok(token),
+            _ => {
+                let reason = match (&self.standing.stop, self.rejected) {
+                    (Some(_), _) => Reason::AccountUnusable,
+                    (None, true) => Reason::TokenRejected,
+                    (None, false) => Reason::UpstreamUnavailable,
+                };
+                Err(NoToken {
+                    until: self.wait_until(now),
+                    reason,
+                })
+            }
+        }
+    }
+
+    fn wait_until(&self, now: UnixMs) -> UnixMs {
+        const SOON: Duration = Duration::from_millis(500);
+        match self.next(TokenMode::Stable, now) {
+            Step::Wait(at) => at.max(now.plus(SOON)),
+            Step::Fetch(_) => now.plus(SOON),
+        }
+    }
+
+    /// What to do next, for an account whose usual mode is `usual`.
+    pub(super) fn next(&self, usual: TokenMode, now: UnixMs) -> Step {
+        if let Some(mode) = self.wanted {
+            return Step::Fetch(mode);
+        }
+        let at = self.not_before(now);
+        if now < at {
+            return Step::Wait(at);
+        }
+        let force = self.rejected
+            && self.same_again
+            && usual == TokenMode::Stable
+            && may_force(&self.standing.forced, now);
+        Step::Fetch(if force { TokenMode::Forced } else { usual })
+    }
+
+    fn not_before(&self, now: UnixMs) -> UnixMs {
+        let mut at = match &self.token {
+            Some(token) if !self.rejected => {
+                let spread = RENEW_SPREAD.mul_f64(self.spread);
+                token
+                    .expires_at
+                    .minus(RENEW)
+                    .plus(spread)
+                    .max(token.fetched_at.plus(LEAST_PAUSE))
+            }
+            _ => now,
+        };
+        if let Some((_, retry_at)) = self.failing {
+            at = at.max(retry_at);
+        }
+        if let Some(stop) = &self.standing.stop {
+            at = at.max(stop.probe_at);
+        }
+        // A stopped account is probed at its own pace: what the endpoint refuses hands out no token to be rationed.
+        let rationed = (self.rejected || self.token.is_none()) && self.standing.stop.is_none();
+        if rationed && let Some(trouble) = &self.standing.trouble {
+            at = at.max(trouble.next_fetch());
+        }
+        at
+    }
+
+    /// A call was rejected with `token`. Answers whether that is news.
+    pub(super) fn reject(&mut self, fingerprint: &str, now: UnixMs) -> bool {
+        let Some(token) = &self.token else {
+            return false;
+        };
+        if self.rejected || token.secret.fingerprint() != fingerprint {
+            return false;
+        }
+        self.rejected = true;
+        self.same_again = false;
+        let fetched_at = token.fetched_at;
+        match &mut self.standing.trouble {
+            Some(trouble) => fingerprint.clone_into(&mut trouble.rejected),
+            None => {
+                self.standing.trouble =
+                    Some(Trouble::begin(fingerprint.to_owned(), fetched_at, now))
+            }
+        }
+        true
+    }
+
+    /// A token came. Answers whether it can be used: a rejected one cannot.
+    pub(super) fn take(&mut self, token: Token) -> bool {
+        self.failing = None;
+        self.wanted = None;
+        self.standing.stop = None;
+        let known_bad = self
+            .standing
+            .trouble
+            .as_ref()
+            .is_some_and(|t| t.rejected == token.secret.fingerprint());
+        self.same_again = known_bad;
+        self.rejected = known_bad;
+        self.token = Some(token);
+        !known_bad
+    }
+}

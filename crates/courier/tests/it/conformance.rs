@@ -1,0 +1,66 @@
+//! The adapters of this crate pass the suites of their ports, and the lists of the suites are complete.
+
+use std::sync::Arc;
+
+use hongyan_courier::conformance::{Adapter, Stores, TokenCacheAdapter};
+use hongyan_courier::memory::MemoryStore;
+use hongyan_courier::port::TokenCache;
+use hongyan_courier::token::MemoryTokenCache;
+
+/// The store in memory; it survives being reopened because it was never closed.
+struct Memory(Arc<MemoryStore>);
+
+impl Adapter for Memory {
+    async fn fresh() -> Self {
+        Self(Arc::default())
+    }
+
+    fn stores(&self) -> Stores {
+        Stores {
+            queue: self.0.clone(),
+            ledger: self.0.clone(),
+            standings: self.0.clone(),
+        }
+    }
+
+    async fn reopened(self) -> Self {
+        self
+    }
+}
+
+struct TokensInMemory;
+
+impl TokenCacheAdapter for TokensInMemory {
+    async fn fresh() -> Arc<dyn TokenCache> {
+        Arc::new(MemoryTokenCache::default())
+    }
+}
+
+mod memory {
+    use super::Memory;
+
+    hongyan_courier::queue_conformance!(Memory);
+    hongyan_courier::ledger_conformance!(Memory);
+    hongyan_courier::standings_conformance!(Memory);
+    hongyan_courier::nodes_conformance!(Memory);
+}
+
+mod tokens {
+    use super::TokensInMemory;
+
+    hongyan_courier::token_cache_conformance!(TokensInMemory);
+}
+
+#[test]
+fn every_promise_is_listed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/conformance");
+    let lists = std::fs::read_to_string(format!("{folder}/mod.rs")).unwrap();
+    let listed: Vec<&str> = lists.split_whitespace().collect();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for promise in source.split("\npub async fn ").skip(1) {
+            let name = promise.split('<').next().unwrap();
+            assert!(listed.contains(&name), "{name} is in no list");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A whole node: dispatcher, token keeper, acceptor, receipts, sweeper, on whatever ports it is given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hongyan_courier::accept::Acceptor;
+use hongyan_courier::delivery::Policy;
+use hongyan_courier::dispatch::{self, Dispatch, Slots};
+use hongyan_courier::memory::MemoryStore;
+use hongyan_courier::message::AccountName;
+use hongyan_courier::observer::Observer;
+use hongyan_courier::port::{Ledger, Queue, Standings, TokenCache, TokenMode, Upstream};
+use hongyan_courier::receipt::Receipts;
+use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_courier::{Clock, UnixMs};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a stopping node may take.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The outside of a node.
+#[derive(Clone)]
+pub(crate) struct Ports {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) standings: Arc<dyn Standings>,
+    pub(crate) cache: Arc<dyn TokenCache>,
+    pub(crate) upstream: Arc<dyn Upstream>,
+}
+
+impl Ports {
+    /// A store and a cache in memory, and this WeChat.
+    pub(crate) fn in_memory(store: &Arc<MemoryStore>, upstream: Arc<dyn Upstream>) -> Self {
+        Self {
+            queue: store.clone(),
+            ledger: store.clone(),
+            standings: store.clone(),
+            cache: Arc::new(MemoryTokenCache::default()),
+            upstream,
+        }
+    }
+}
+
+/// What an operator would write into the configuration.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) node: String,
+    pub(crate) slots: usize,
+    pub(crate) accounts: Vec<(AccountName, usize)>,
+    pub(crate) policy: Policy,
+}
+
+impl Settings {
+    /// So many slots, all open to every account.
+    pub(crate) fn new(slots: usize, accounts: &[&str], policy: Policy) -> Self {
+        Self {
+            node: "n1".into(),
+            slots,
+            accounts: accounts
+                .iter()
+                .map(|name| ((*name).into(), slots))
+                .collect(),
+            policy,
+        }
+    }
+}
+
+/// A node at work.
+pub(crate) struct Node {
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) acceptor: Acceptor,
+    pub(crate) receipts: Receipts,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Node {
+    pub(crate) async fn start(ports: Ports, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        let observer: Arc<dyn Observer> = Arc::new(Vec::new());
+        let slots = Slots::new(settings.slots, settings.accounts.clone());
+        let wake = slots.clone();
+        let habit = Habit {
+            mode: TokenMode::Stable,
+            probe: Duration::from_secs(60),
+        };
+        let names: Vec<AccountName> = settings.accounts.iter().map(|of| of.0.clone()).collect();
+        let parts = token::Parts {
+            cache: ports.cache,
+            upstream: ports.upstream.clone(),
+            standings: ports.standings,
+            clock: clock.clone(),
+            observer: observer.clone(),
+            ready: Arc::new(move || wake.wake()),
+        };
+        let keeper = Keeper::open(parts, names.iter().map(|name| (name.clone(), habit)));
+        let keeper = keeper.await.unwrap();
+        let policy = settings.policy;
+        let dispatch = Dispatch::new(dispatch::Parts {
+            queue: ports.queue.clone(),
+            upstream: ports.upstream,
+            keeper: keeper.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            slots: slots.clone(),
+            policy: Arc::new(move |_| policy),
+            node: settings.node.into(),
+        });
+        let sweeper = Sweeper {
+            ledger: ports.ledger.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            keep: Duration::from_secs(30 * 86_400),
+        };
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        for name in names {
+            tasks.spawn(keeper.clone().keep(name, stop.clone()));
+        }
+        tasks.spawn(dispatch.clone().run(stop.clone(), DEADLINE));
+        let sweeping = stop.clone();
+        tasks.spawn(async move { sweeper.run(sweeping).await });
+        Self {
+            acceptor: Acceptor {
+                queue: ports.queue,
+                dispatch: Some(dispatch),
+                slots: slots.clone(),
+                clock: clock.clone(),
+                observer: observer.clone(),
+            },
+            receipts: Receipts {
+                ledger: ports.ledger,
+                clock,
+                observer,
+            },
+            slots,
+            keeper,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Stops in two steps, and answers when everything is finished.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Lets time pass until it is so; an hour at the most.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..36_000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it did not come about within an hour");
+}
+
+/// Waits for a moment.
+pub(crate) async fn until_at(clock: &dyn Clock, moment: UnixMs) {
+    tokio::time::sleep(moment.since(clock.now())).await;
+}

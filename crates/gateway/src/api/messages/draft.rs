@@ -1,0 +1,315 @@
+//! One message as a caller writes it, read field by field: WeChat's own body plus the gateway's optional fields.
+//! It must not store anything; every fault of the message is gathered, none is answered alone.
+
+use std::fmt;
+use std::time::Duration;
+
+use hongyan_courier::message::{AccountName, Content, Kind, Priority};
+use hongyan_courier::time::UnixMs;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::data;
+use super::faults::Faults;
+use super::fields::{Field, link, miniprogram, moment, text};
+use super::text::Text;
+use crate::api::accounts::Accounts;
+use crate::api::error::{FieldProblem, Problem};
+
+const OPENID_CHARS_MAX: usize = 64;
+const TEMPLATE_ID_CHARS_MAX: usize = 64;
+const CLIENT_MSG_ID_CHARS_MAX: usize = 128;
+const REFERENCE_CHARS_MAX: usize = 256;
+const SEND_AHEAD_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+const KNOWN: [&str; 12] = [
+    "touser",
+    "template_id",
+    "data",
+    "url",
+    "miniprogram",
+    "client_msg_id",
+    "account",
+    "kind",
+    "priority",
+    "send_at",
+    "expires_at",
+    "reference",
+];
+
+/// What the caller, the moment and the configuration add to a message.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    pub(super) accounts: &'a Accounts,
+    pub(super) client: &'a str,
+    pub(super) trace_id: &'a str,
+    pub(super) now: UnixMs,
+}
+
+/// A message without faults.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) content: Content,
+    pub(super) expires_at: Option<UnixMs>,
+    pub(super) client_msg_id: Option<String>,
+    /// What WeChat would take and then drop.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The values as they stand in the body; `null` counts as absent.
+#[derive(Default)]
+struct Written<'a> {
+    touser: Option<&'a RawValue>,
+    template_id: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+    url: Option<&'a RawValue>,
+    miniprogram: Option<&'a RawValue>,
+    client_msg_id: Option<&'a RawValue>,
+    account: Option<&'a RawValue>,
+    kind: Option<&'a RawValue>,
+    priority: Option<&'a RawValue>,
+    send_at: Option<&'a RawValue>,
+    expires_at: Option<&'a RawValue>,
+    reference: Option<&'a RawValue>,
+    unknown: Vec<FieldProblem>,
+}
+
+impl Draft {
+    /// Reads a whole body.
+    pub(super) fn from_body(body: &[u8], around: Surroundings<'_>) -> Result<Self, Problem> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            let at = error.valid_up_to();
+            Problem::malformed(format!("the body is not UTF-8: byte {at} is no part of it"))
+        })?;
+        Self::from_json(text, around)
+    }
+
+    /// Reads one element of a batch, or a whole body.
+    pub(super) fn from_json(json: &str, around: Surroundings<'_>) -> Result<Self, Problem> {
+        let written: Written<'_> = serde_json::from_str(json).map_err(|error| {
+            if error.is_data() {
+                Problem::malformed("a message must be a JSON object")
+            } else {
+                Problem::malformed(format!("the body is not JSON: {error}"))
+            }
+        })?;
+        let mut faults = Faults::default();
+        let draft = written.read(around, &mut faults);
+        match draft {
+            Some(draft) if faults.list.is_empty() => Ok(draft),
+            _ => Err(Problem::invalid_message(faults.list)),
+        }
+    }
+}
+
+impl Written<'_> {
+    /// None only where there is a fault.
+    fn read(mut self, around: Surroundings<'_>, faults: &mut Faults) -> Option<Draft> {
+        let mut warnings = Vec::new();
+        let account = self.account(around.accounts, faults);
+        let required = |value, name, chars_max, faults: &mut Faults| {
+            let found = text(value, Field { name, chars_max }, faults);
+            if found.is_none() {
+                faults.add_once(name, "is missing");
+            }
+            found
+        };
+        let touser = required(self.touser, "touser", OPENID_CHARS_MAX, faults);
+        let template_id = required(
+            self.template_id,
+            "template_id",
+            TEMPLATE_ID_CHARS_MAX,
+            faults,
+        );
+        let data = match self.data {
+            Some(raw) => data::rewrite(raw, faults, &mut warnings),
+            None => {
+                faults.add("data", "is missing");
+                String::new()
+            }
+        };
+        let optional = |value, name, chars_max, faults: &mut Faults| {
+            text(value, Field { name, chars_max }, faults).map(String::from)
+        };
+        let client_msg_id = optional(
+            self.client_msg_id,
+            "client_msg_id",
+            CLIENT_MSG_ID_CHARS_MAX,
+            faults,
+        );
+        let reference = optional(self.reference, "reference", REFERENCE_CHARS_MAX, faults);
+        let url = link(self.url, faults);
+        let miniprogram = miniprogram(self.miniprogram, faults);
+        let kind = self.kind(faults);
+        let priority = self.priority(faults);
+        let (send_at, expires_at) = self.times(around.now, faults);
+        for unknown in self.unknown.drain(..) {
+            faults.add(unknown.field, unknown.problem);
+        }
+        let content = Content {
+            account: account?,
+            client: around.client.to_owned(),
+            kind,
+            priority,
+            touser: touser?.into_owned(),
+            template_id: template_id?.into_owned(),
+            url,
+            miniprogram,
+            data,
+            reference,
+            trace_id: Some(around.trace_id.to_owned()),
+            send_at,
+        };
+        Some(Draft {
+            content,
+            expires_at,
+            client_msg_id,
+            warnings,
+        })
+    }
+
+    fn account(&self, accounts: &Accounts, faults: &mut Faults) -> Option<AccountName> {
+        let field = Field {
+            name: "account",
+            chars_max: 64,
+        };
+        match (text(self.account, field, faults), self.account) {
+            (Some(name), _) => {
+                let found = accounts.find(&name).cloned();
+                if found.is_none() {
+                    faults.add("account", format!("unknown account; known: {accounts}"));
+                }
+                found
+            }
+            (None, None) => {
+                let sole = accounts.sole().cloned();
+                if sole.is_none() {
+                    faults.add("account", format!("is missing; known: {accounts}"));
+                }
+                sole
+            }
+            (None, Some(_)) => None,
+        }
+    }
+
+    fn kind(&self, faults: &mut Faults) -> Kind {
+        let field = Field {
+            name: "kind",
+            chars_max: 32,
+        };
+        if let Some(word) = text(self.kind, field, faults)
+            && word != Kind::Template.as_str()
+        {
+            let fault = match Kind::from_word(&word) {
+                Some(_) => "is not supported yet; use template",
+                None => "must be template",
+            };
+            faults.add("kind", fault);
+        }
+        Kind::Template
+    }
+
+    fn priority(&self, faults: &mut Faults) -> Priority {
+        let field = Field {
+            name: "priority",
+            chars_max: 32,
+        };
+        let Some(word) = text(self.priority, field, faults) else {
+            return Priority::Normal;
+        };
+        Priority::from_word(&word).unwrap_or_else(|| {
+            faults.add("priority", "must be high, normal or bulk");
+            Priority::Normal
+        })
+    }
+
+    fn times(&self, now: UnixMs, faults: &mut Faults) -> (Option<UnixMs>, Option<UnixMs>) {
+        let send_at = moment(self.send_at, "send_at", faults);
+        let expires_at = moment(self.expires_at, "expires_at", faults);
+        if send_at.is_some_and(|at| at > now.plus(SEND_AHEAD_MAX)) {
+            faults.add("send_at", "is more than a year ahead");
+        }
+        if let Some(end) = expires_at {
+            if end <= now {
+                faults.add("expires_at", "has passed");
+            } else if send_at.is_some_and(|at| end <= at) {
+                faults.add("expires_at", "is not after send_at");
+            }
+        }
+        (send_at, expires_at)
+    }
+}
+
+impl<'a> Written<'a> {
+    fn place(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
+        Some(match name {
+            "touser" => &mut self.touser,
+            "template_id" => &mut self.template_id,
+            "data" => &mut self.data,
+            "url" => &mut self.url,
+            "miniprogram" => &mut self.miniprogram,
+            "client_msg_id" => &mut self.client_msg_id,
+            "account" => &mut self.account,
+            "kind" => &mut self.kind,
+            "priority" => &mut self.priority,
+            "send_at" => &mut self.send_at,
+            "expires_at" => &mut self.expires_at,
+            "reference" => &mut self.reference,
+            _ => return None,
+        })
+    }
+
+    fn put(&mut self, name: &str, value: &'a RawValue) {
+        match self.place(name) {
+            Some(place) if value.get() != "null" => *place = Some(value),
+            Some(_) => {}
+            // Colours of the card: WeChat took them once and ignores them now.
+            None if matches!(name, "topcolor" | "color") => {}
+            None => self.unknown(name),
+        }
+    }
+
+    fn unknown(&mut self, name: &str) {
+        const SHOWN_CHARS_MAX: usize = 64;
+        if self.unknown.len() >= KNOWN.len() {
+            return;
+        }
+        let nearest = KNOWN
+            .into_iter()
+            .min_by_key(|known| strsim::damerau_levenshtein(name, known))
+            .filter(|known| strsim::damerau_levenshtein(name, known) <= 1 + known.len() / 3);
+        let problem = match nearest {
+            Some(known) => format!("is not a field of a message; did you mean {known}?"),
+            None => format!("is not a field of a message; known: {}", KNOWN.join(", ")),
+        };
+        let field = name.chars().take(SHOWN_CHARS_MAX).collect();
+        self.unknown.push(FieldProblem {
+            field,
+            problem,
+            rule: None,
+        });
+    }
+}
+
+impl<'de> Deserialize<'de> for Written<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Written<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
+                let mut written = Written::default();
+                while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+                    written.put(&name, map.next_value()?);
+                }
+                Ok(written)
+            }
+        }
+        reader.deserialize_map(Fields)
+    }
+}

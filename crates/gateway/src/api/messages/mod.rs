@@ -1,0 +1,13 @@
+//! `/v1/messages`: hand messages over, look at them, cancel them, send them again.
+//! It must not know how a message travels; it reads requests, calls the domain and shows what it says.
+
+pub mod batch;
+pub mod change;
+mod data;
+mod draft;
+mod faults;
+mod fields;
+pub mod list;
+pub mod send;
+pub mod show;
+mod text;

@@ -1,0 +1,261 @@
+//! `POST /v1/messages`: one message in, durable before it is answered; with `?wait=` answered when it is sent.
+//! It must not look at a body twice: this is the hot path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use hongyan_courier::accept::Acceptor;
+use hongyan_courier::message::{Content, MessageId};
+use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, NewMessage, Stored};
+use hongyan_courier::time::UnixMs;
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::draft::{Draft, Surroundings};
+use super::show::MessageView;
+use crate::api::accounts::Accounts;
+use crate::api::door::Signed;
+use crate::api::error::Problem;
+use crate::api::query::Query;
+use crate::telemetry::trace::TraceId;
+use crate::wait::Waiters;
+
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long a key stands for its request.
+const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Where messages are handed over.
+pub struct Intake {
+    pub acceptor: Acceptor,
+    pub ledger: Arc<dyn Ledger>,
+    pub accounts: Arc<Accounts>,
+    pub waiters: Arc<Waiters>,
+    pub wait_max: Duration,
+    pub batch_max: usize,
+    /// Nobody is kept waiting by a gateway that stops.
+    pub stop: CancellationToken,
+}
+
+/// A message that is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AcceptedMessage {
+    #[schema(example = "0198c7a1f0c27d3aa5c2f4d1e8b97f10")]
+    pub id: String,
+    #[schema(example = "queued")]
+    pub status: &'static str,
+    /// What WeChat will take and then drop.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<String>,
+}
+
+/// A message as WeChat's own interface takes it, plus the gateway's optional fields.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read field by field")]
+pub struct SendMessage {
+    /// The recipient's openid.
+    touser: String,
+    template_id: String,
+    /// `{"thing1": {"value": "…"}}`
+    #[schema(value_type = Object)]
+    data: (),
+    url: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    miniprogram: Option<()>,
+    /// The account that sends; may be left out while there is only one.
+    account: Option<String>,
+    /// Deduplicates by client, account and openid for 24 h.
+    client_msg_id: Option<String>,
+    /// `template`
+    kind: Option<String>,
+    /// `high`, `normal` or `bulk`
+    priority: Option<String>,
+    #[schema(format = DateTime)]
+    send_at: Option<String>,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// Your own word for it, shown and searchable.
+    reference: Option<String>,
+}
+
+/// Hands one message over. It is durable when it is answered.
+#[utoipa::path(
+    post, path = "/v1/messages", tag = "messages",
+    params(
+        ("wait" = Option<u64>, Query, description = "Answer when the message is sent or has ended, at most so many seconds later (30 at most)"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body within 24 h is the same message"),
+    ),
+    request_body = SendMessage,
+    responses(
+        (status = 202, description = "Stored", body = AcceptedMessage),
+        (status = 200, description = "Sent or ended, for `?wait=`", body = MessageView),
+        (status = 409, description = "`idempotency_mismatch`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_message`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn send(
+    State(intake): State<Arc<Intake>>,
+    Extension(trace_id): Extension<TraceId>,
+    headers: HeaderMap,
+    uri: Uri,
+    signed: Signed,
+) -> Result<Response, Problem> {
+    let patience = patience(&uri, intake.wait_max)?;
+    let now = intake.acceptor.clock.now();
+    let idempotency = idempotency(&headers, "/v1/messages", &signed, now)?;
+    let trace = trace_id.to_string();
+    let around = Surroundings {
+        accounts: &intake.accounts,
+        client: &signed.caller.client,
+        trace_id: &trace,
+        now,
+    };
+    let mut draft = Draft::from_body(&signed.body, around)?;
+    let warnings = std::mem::take(&mut draft.warnings);
+    let call = Accept {
+        nonce: signed.nonce,
+        idempotency,
+        messages: vec![new_message(draft, now)],
+    };
+    let accepted = intake.acceptor.accept(call).await?;
+    let stored = match accepted.into_iter().next() {
+        Some(Ok(stored)) => stored,
+        Some(Err(_)) => return Err(dedupe_mismatch()),
+        None => return Err(Problem::internal()),
+    };
+    if let Some(patience) = patience
+        && let Some(message) = intake.wait_for(&stored, patience).await?
+    {
+        return Ok((StatusCode::OK, Json(message)).into_response());
+    }
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(accepted_message(&stored, warnings)),
+    )
+        .into_response())
+}
+
+impl Intake {
+    async fn wait_for(
+        &self,
+        stored: &Stored,
+        patience: Duration,
+    ) -> Result<Option<MessageView>, Problem> {
+        let waiting = self
+            .waiters
+            .settled(&*self.ledger, stored.id, patience, &self.stop);
+        let message = match waiting.await {
+            Ok(message) => message,
+            // The message is stored all the same, which is what the caller must learn.
+            Err(error) => {
+                tracing::warn!(%error, "cannot look after a message that a caller waits for");
+                None
+            }
+        };
+        Ok(message.as_ref().map(MessageView::from))
+    }
+}
+
+pub(super) fn accepted_message(stored: &Stored, warnings: Vec<String>) -> AcceptedMessage {
+    AcceptedMessage {
+        id: stored.id.to_string(),
+        status: stored.status.as_str(),
+        warnings,
+    }
+}
+
+pub(super) fn dedupe_mismatch() -> Problem {
+    Problem {
+        detail: "this client_msg_id came before with another content for the same recipient".into(),
+        ..Problem::idempotency_mismatch()
+    }
+}
+
+fn patience(uri: &Uri, most: Duration) -> Result<Option<Duration>, Problem> {
+    let mut query = Query::read(uri)?;
+    let seconds: Option<u64> = query.number("wait")?;
+    query.nothing_else(&["wait"])?;
+    match seconds.map(Duration::from_secs) {
+        Some(wait) if wait > most => {
+            let text = format!("wait is at most {} seconds", most.as_secs());
+            Err(Problem::malformed(text))
+        }
+        wait => Ok(wait.filter(|wait| !wait.is_zero())),
+    }
+}
+
+/// The header's key, within the client and the route.
+pub(super) fn idempotency(
+    headers: &HeaderMap,
+    route: &str,
+    signed: &Signed,
+    now: UnixMs,
+) -> Result<Option<IdempotencyKey>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = values.next() else {
+        return Ok(None);
+    };
+    let visible = |b: u8| (0x20..0x7f).contains(&b);
+    let fits = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len());
+    if values.next().is_some() || !fits || !key.as_bytes().iter().copied().all(visible) {
+        return Err(Problem::malformed(format!(
+            "Idempotency-Key must come once, with 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters"
+        )));
+    }
+    Ok(Some(IdempotencyKey {
+        scope: format!("key\n{}\n{route}", signed.caller.client),
+        key: String::from_utf8_lossy(key.as_bytes()).into_owned(),
+        body: Sha256::digest(&signed.body).into(),
+        expires_at: now.plus(KEY_LIFE),
+    }))
+}
+
+pub(super) fn new_message(draft: Draft, now: UnixMs) -> NewMessage {
+    let Draft {
+        content,
+        expires_at,
+        client_msg_id,
+        ..
+    } = draft;
+    let dedupe = client_msg_id.map(|key| IdempotencyKey {
+        scope: format!(
+            "message\n{}\n{}\n{}",
+            content.client, content.account, content.touser
+        ),
+        key,
+        body: content_hash(&content),
+        expires_at: now.plus(KEY_LIFE),
+    });
+    NewMessage {
+        id: MessageId::new(now),
+        content: Arc::new(content),
+        expires_at,
+        dedupe,
+        permit: None,
+    }
+}
+
+/// What makes two messages with one `client_msg_id` the same: all that the recipient would see.
+fn content_hash(content: &Content) -> [u8; 32] {
+    let parts = [
+        content.kind.as_str(),
+        &content.template_id,
+        content.url.as_deref().unwrap_or_default(),
+        content.miniprogram.as_deref().unwrap_or_default(),
+        &content.data,
+    ];
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With its length before it, no part can run into the next.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,18 @@
+//! The HTTP face of the gateway.
+//! It must not know stores or WeChat calls: it turns requests into calls of the domain and results into replies.
+
+pub mod accounts;
+pub mod body;
+pub mod callback;
+pub mod door;
+pub mod error;
+pub mod failures;
+pub mod health;
+pub mod messages;
+pub mod moments;
+pub mod openapi;
+pub mod path;
+pub mod query;
+pub mod router;
+pub mod templates;
+pub mod token;

@@ -1,0 +1,419 @@
+//! The gateway put together from a configuration: the only place that names adapters.
+//! It must not run anything: `role` does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use hongyan_courier::accept::Acceptor;
+use hongyan_courier::change::Changes;
+use hongyan_courier::delivery::Policy;
+use hongyan_courier::dispatch::{self, Dispatch, Slots};
+use hongyan_courier::message::AccountName;
+use hongyan_courier::observer::Observer;
+use hongyan_courier::port::{Ledger, TokenMode};
+use hongyan_courier::receipt::Receipts;
+use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::time::{Clock, UnixMs};
+use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_store::sqlite::SqliteStore;
+use hongyan_wechat::AppSecret;
+use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
+use hongyan_wechat::client::{Client, Hosts, Timeouts, TraceLayer};
+use hongyan_wechat::token::Credential;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::accounts::{AccountBook, Accounts, Known};
+use crate::api::callback::{CallbackAccount, Callbacks};
+use crate::api::door::Door;
+use crate::api::health::Readiness;
+use crate::api::messages::send::Intake;
+use crate::api::router::{Doors, UseCases, routers};
+use crate::api::templates::Templates;
+use crate::api::token::Tokens;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::client::Clients;
+use crate::clock::SystemClock;
+use crate::condition::{Conditions, Reports};
+use crate::config::Config;
+use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
+use crate::config::resolved::{AccountSecrets, Secrets};
+use crate::config::store::StoreUrl;
+use crate::config::upstream::TokenMode as ConfiguredMode;
+use crate::metrics::{Gauges, Meter, StoreMeter};
+use crate::role::Roles;
+use crate::telemetry::prometheus::Metrics;
+use crate::wait::Waiters;
+use crate::wechat_upstream::{Line, WechatUpstream};
+
+/// How often a message is sent anew after its receipt said that WeChat's system failed.
+const RECEIPT_RETRIES: u16 = 2;
+
+/// A single process has the store to itself: whatever a former one of this name had leased is taken back at its start.
+const NODE: &str = "local";
+
+/// A gateway that is ready to run.
+pub struct App {
+    pub main: Router,
+    /// Health and metrics, where they have a listener of their own.
+    pub ops: Option<Router>,
+    pub dispatch: Option<Arc<Dispatch>>,
+    pub keeper: Arc<Keeper>,
+    pub accounts: Vec<AccountName>,
+    pub sweeper: Option<Sweeper>,
+    pub gauges: Gauges,
+    pub store: Arc<SqliteStore>,
+    /// Told when the gateway stops taking.
+    pub stopping: CancellationToken,
+    pub shutdown_timeout: Duration,
+}
+
+/// The parts that many others need.
+struct Core {
+    store: Arc<SqliteStore>,
+    clock: Arc<SystemClock>,
+    observer: Arc<dyn Observer>,
+    slots: Arc<Slots>,
+    keeper: Arc<Keeper>,
+    upstream: Arc<WechatUpstream>,
+    accounts: Arc<Accounts>,
+    conditions: Arc<Conditions>,
+    waiters: Arc<Waiters>,
+    stopping: CancellationToken,
+}
+
+impl App {
+    /// Opens the store and puts everything together. `watchers` are told what happens, besides the gateway's own.
+    pub async fn build(
+        config: &Config,
+        secrets: Secrets,
+        roles: Roles,
+        watchers: Vec<Arc<dyn Observer>>,
+    ) -> anyhow::Result<Self> {
+        let metrics = Metrics::install()?;
+        let clock = Arc::new(SystemClock::new());
+        let store = open(&config.store.url, clock.now()).await?;
+        let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
+        let dispatch = roles.works().then(|| core.dispatch(config));
+        let sweeper = roles.works().then(|| core.sweeper(config));
+        let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
+        let doors = Doors {
+            callers: roles.serves(),
+            ops_elsewhere: config.server.ops_listen.is_some(),
+        };
+        let (main, ops) = routers(&cases, doors);
+        let accounts: Vec<AccountName> = core
+            .accounts
+            .0
+            .iter()
+            .map(|known| known.name.clone())
+            .collect();
+        Ok(Self {
+            main,
+            ops,
+            dispatch,
+            sweeper,
+            gauges: Gauges {
+                ledger: core.store.clone(),
+                slots: core.slots,
+                conditions: core.conditions,
+                accounts: accounts.clone(),
+                clock: core.clock,
+                metrics,
+            },
+            keeper: core.keeper,
+            accounts,
+            store: core.store,
+            stopping: core.stopping,
+            shutdown_timeout: config.server.shutdown_timeout,
+        })
+    }
+}
+
+impl Core {
+    async fn build(
+        config: &Config,
+        secrets: &[AccountSecrets],
+        (store, clock): (Arc<SqliteStore>, Arc<SystemClock>),
+        watchers: Vec<Arc<dyn Observer>>,
+    ) -> anyhow::Result<Self> {
+        let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
+        let mut all: Vec<Arc<dyn Observer>> =
+            vec![Arc::new(Meter), reports.clone(), waiters.clone()];
+        all.extend(watchers);
+        let observer: Arc<dyn Observer> = Arc::new(all);
+        let caps = config.accounts.iter().map(|account| {
+            let name = AccountName::from(account.name.as_str());
+            (name, account.max_concurrency as usize)
+        });
+        let slots = Slots::new(config.delivery.concurrency as usize, caps);
+        let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
+        let woken = Arc::clone(&slots);
+        let parts = token::Parts {
+            cache: Arc::new(MemoryTokenCache::default()),
+            upstream: upstream.clone(),
+            standings: store.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            ready: Arc::new(move || woken.wake()),
+        };
+        let habits = config.accounts.iter().map(|account| habit(account, config));
+        let keeper = Keeper::open(parts, habits).await?;
+        let conditions = Arc::new(Conditions {
+            keeper: keeper.clone(),
+            reports,
+        });
+        Ok(Self {
+            store,
+            clock,
+            observer,
+            slots,
+            keeper,
+            upstream,
+            accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
+            conditions,
+            waiters,
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    fn dispatch(&self, config: &Config) -> Arc<Dispatch> {
+        let usual = Policy {
+            max_retries: retries(config),
+            receipt_timeout: None,
+            receipt_retries: RECEIPT_RETRIES,
+        };
+        let policies: Vec<(AccountName, Policy)> = config
+            .accounts
+            .iter()
+            .map(|account| {
+                (
+                    AccountName::from(account.name.as_str()),
+                    policy(account, config),
+                )
+            })
+            .collect();
+        let policy = move |account: &AccountName| {
+            let found = policies.iter().find(|(name, _)| name == account);
+            found.map_or(usual, |(_, policy)| *policy)
+        };
+        Dispatch::new(dispatch::Parts {
+            queue: self.store.clone(),
+            upstream: self.upstream.clone(),
+            keeper: self.keeper.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+            slots: self.slots.clone(),
+            policy: Arc::new(policy),
+            node: NODE.into(),
+        })
+    }
+
+    fn sweeper(&self, config: &Config) -> Sweeper {
+        Sweeper {
+            ledger: self.store.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+            keep: config.retention.messages,
+        }
+    }
+
+    fn use_cases(
+        &self,
+        config: &Config,
+        secrets: Secrets,
+        dispatch: Option<Arc<Dispatch>>,
+        metrics: Metrics,
+    ) -> anyhow::Result<UseCases> {
+        let ledger: Arc<dyn Ledger> = self.store.clone();
+        let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
+        let upstream = self.upstream.clone();
+        Ok(UseCases {
+            door: Arc::new(Door {
+                authenticator: Authenticator::new(Clients::new(&secrets.clients)),
+                clock: self.clock.clone(),
+                body_bytes_max: usize::try_from(config.limits.body_bytes)?,
+            }),
+            intake: Arc::new(self.intake(config, dispatch)?),
+            ledger: ledger.clone(),
+            changes: Arc::new(Changes {
+                ledger: ledger.clone(),
+                slots: self.slots.clone(),
+                clock: clock.clone(),
+                observer,
+            }),
+            accounts: Arc::new(AccountBook {
+                accounts: self.accounts.clone(),
+                conditions: self.conditions.clone(),
+                standings: self.store.clone(),
+                clock: clock.clone(),
+            }),
+            tokens: Arc::new(Tokens {
+                accounts: self.accounts.clone(),
+                keeper: self.keeper.clone(),
+                conditions: self.conditions.clone(),
+                ledger: ledger.clone(),
+                clock,
+            }),
+            templates: Arc::new(Templates {
+                accounts: self.accounts.clone(),
+                keeper: self.keeper.clone(),
+                ask: Arc::new(move |account, token| {
+                    let upstream = Arc::clone(&upstream);
+                    Box::pin(async move { upstream.templates(&account, &token).await })
+                }),
+            }),
+            callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
+            readiness: Arc::new(Readiness {
+                ledger,
+                accounts: self.accounts.clone(),
+                conditions: self.conditions.clone(),
+                stop: self.stopping.clone(),
+            }),
+            metrics,
+        })
+    }
+
+    fn intake(&self, config: &Config, dispatch: Option<Arc<Dispatch>>) -> anyhow::Result<Intake> {
+        Ok(Intake {
+            acceptor: Acceptor {
+                queue: self.store.clone(),
+                dispatch,
+                slots: self.slots.clone(),
+                clock: self.clock.clone(),
+                observer: self.observer.clone(),
+            },
+            ledger: self.store.clone(),
+            accounts: self.accounts.clone(),
+            waiters: self.waiters.clone(),
+            wait_max: config.limits.wait,
+            batch_max: usize::try_from(config.limits.batch_messages)?,
+            stop: self.stopping.clone(),
+        })
+    }
+
+    fn callbacks(&self, config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Callbacks> {
+        let mut accounts = std::collections::HashMap::new();
+        for (account, secrets) in config.accounts.iter().zip(secrets) {
+            // Without a token nothing can be checked, so nothing is let in.
+            if !secrets.callback_tokens.is_empty() {
+                accounts.insert(account.name.clone(), callback(account, secrets, config)?);
+            }
+        }
+        Ok(Callbacks {
+            accounts,
+            receipts: Receipts {
+                ledger: self.store.clone(),
+                clock: self.clock.clone(),
+                observer: self.observer.clone(),
+            },
+            ledger: self.store.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+}
+
+/// A large database may take a while to be migrated and taken stock of, which must not hold up the runtime.
+async fn open(url: &StoreUrl, now: UnixMs) -> anyhow::Result<Arc<SqliteStore>> {
+    let StoreUrl::Sqlite(path) = url.clone();
+    let opening = move || SqliteStore::open_watched(&path, now, Arc::new(StoreMeter));
+    Ok(tokio::task::spawn_blocking(opening).await??)
+}
+
+/// Brings a store to this version's schema; answers the versions before and after.
+pub fn migrate(url: &StoreUrl) -> anyhow::Result<(usize, usize)> {
+    let StoreUrl::Sqlite(path) = url;
+    let migrated = hongyan_store::sqlite::migrate(path)?;
+    Ok((migrated.from, migrated.to))
+}
+
+fn known(account: &Account) -> Known {
+    Known {
+        name: AccountName::from(account.name.as_str()),
+        appid: account.appid.clone(),
+        receipts: account.receipts,
+        callback_mode: account.callback_mode,
+    }
+}
+
+fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {
+    let mode = match account.token_mode {
+        ConfiguredMode::Stable => TokenMode::Stable,
+        ConfiguredMode::Plain => TokenMode::Plain,
+    };
+    let habit = Habit {
+        mode,
+        probe: config.upstream.probe_interval,
+    };
+    (AccountName::from(account.name.as_str()), habit)
+}
+
+fn retries(config: &Config) -> u16 {
+    u16::try_from(config.delivery.max_retries).unwrap_or(u16::MAX)
+}
+
+fn policy(account: &Account, config: &Config) -> Policy {
+    Policy {
+        max_retries: retries(config),
+        receipt_timeout: (account.receipts != ReceiptHabit::None)
+            .then_some(account.receipt_timeout),
+        receipt_retries: RECEIPT_RETRIES,
+    }
+}
+
+fn lines(config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Vec<(AccountName, Line)>> {
+    let client = Client::builder()
+        .timeouts(Timeouts {
+            connect: config.upstream.connect_timeout,
+            write: config.upstream.write_timeout,
+            read: config.upstream.read_timeout,
+            call: config.upstream.call_timeout,
+        })
+        .max_idle(config.delivery.concurrency as usize)
+        .layer(TraceLayer)
+        .build()?;
+    let line = |(account, secrets): (&Account, &AccountSecrets)| {
+        let hosts = Hosts::new(&account.api_base)
+            .with_context(|| format!("accounts[{}].api_base", account.name))?;
+        let credential = Credential {
+            appid: account.appid.clone(),
+            secret: AppSecret::new(secrets.secret.expose_secret()),
+        };
+        let line = Line {
+            client: client.at(hosts),
+            credential,
+        };
+        Ok((AccountName::from(account.name.as_str()), line))
+    };
+    config.accounts.iter().zip(secrets).map(line).collect()
+}
+
+fn callback(
+    account: &Account,
+    secrets: &AccountSecrets,
+    config: &Config,
+) -> anyhow::Result<CallbackAccount> {
+    let tokens = secrets.callback_tokens.iter();
+    let keys = secrets.encoding_aes_keys.iter().map(|key| {
+        let parsed = key.expose_secret().parse();
+        parsed.with_context(|| format!("accounts[{}].encoding_aes_key", account.name))
+    });
+    Ok(CallbackAccount {
+        name: AccountName::from(account.name.as_str()),
+        mode: match account.callback_mode {
+            CallbackMode::Plain => Mode::Plain,
+            CallbackMode::Compatible => Mode::Compatible,
+            CallbackMode::Safe => Mode::Safe,
+        },
+        secrets: CallbackSecrets {
+            appid: account.appid.clone(),
+            tokens: tokens
+                .map(|token| CallbackToken::new(token.expose_secret()))
+                .collect(),
+            keys: keys.collect::<anyhow::Result<_>>()?,
+        },
+        receipts: (account.receipts != ReceiptHabit::None).then(|| policy(account, config)),
+    })
+}

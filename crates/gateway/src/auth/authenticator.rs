@@ -1,0 +1,92 @@
+//! The check of a signed request, whole: headers, time, signature, replay.
+//! It must not know which scope a route asks for, nor keep the nonces of writes: the caller stores those.
+
+use hongyan_courier::port::Nonce;
+use hongyan_courier::time::UnixMs;
+use http::request::Parts;
+
+use crate::auth::canonical::{self, Canonical};
+use crate::auth::client::{Clients, Identity};
+use crate::auth::credentials::{Credentials, SKEW_SECONDS};
+use crate::auth::error::AuthError;
+use crate::auth::nonces::SeenNonces;
+use crate::auth::signature::{self, BodyHash};
+
+#[derive(Debug)]
+pub struct Authenticator {
+    clients: Clients,
+    reads: SeenNonces,
+}
+
+impl Authenticator {
+    pub fn new(clients: Clients) -> Self {
+        Self {
+            clients,
+            reads: SeenNonces::default(),
+        }
+    }
+
+    /// For a request that changes nothing. `now` is the wall clock's time, which callers share.
+    pub fn read(&self, parts: &Parts, body: &[u8], now: UnixMs) -> Result<Identity, AuthError> {
+        let (identity, credentials) = self.verify(parts, body, now)?;
+        if self.reads.first_sight(&identity.client, credentials.nonce) {
+            Ok(identity)
+        } else {
+            Err(AuthError::Replayed)
+        }
+    }
+
+    /// For a request that changes something. The nonce must be stored in the transaction that makes the change, and
+    /// the change refused as `Replayed` if it was there.
+    pub fn write(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        now: UnixMs,
+    ) -> Result<(Identity, Nonce), AuthError> {
+        let (identity, credentials) = self.verify(parts, body, now)?;
+        let nonce = Nonce {
+            owner: identity.client.to_string(),
+            nonce: credentials.nonce.to_owned(),
+            expires_at: UnixMs((credentials.timestamp_seconds + SKEW_SECONDS) * 1000),
+            body: None,
+        };
+        Ok((identity, nonce))
+    }
+
+    fn verify<'a>(
+        &self,
+        parts: &'a Parts,
+        body: &[u8],
+        now: UnixMs,
+    ) -> Result<(Identity, Credentials<'a>), AuthError> {
+        let credentials = Credentials::from_headers(&parts.headers)?;
+        if (now.0 - credentials.timestamp_seconds * 1000).abs() > SKEW_SECONDS * 1000 {
+            return Err(AuthError::Stale {
+                server_seconds: now.0.div_euclid(1000),
+            });
+        }
+        let query = match parts.uri.query() {
+            None => String::new(),
+            Some(raw) => canonical::query(raw).map_err(|_| AuthError::QueryNotUtf8)?,
+        };
+        let hash = BodyHash::of(body);
+        let request = Canonical {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: &query,
+            timestamp: credentials.timestamp,
+            nonce: credentials.nonce,
+            body_sha256: hash.as_str(),
+        };
+        let (client, keys) = self.clients.find(credentials.client);
+        let matches = signature::verify(keys, &request, &credentials.signature);
+        match client {
+            Some(client) if matches => Ok((client.identity.clone(), credentials)),
+            _ => Err(AuthError::Refused),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! A small signed HTTP client of the gateway, for operator commands: one call, one connection.
+//! It must not know what a call means; an answer is JSON or one clear line.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnectorBuilder;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::auth::signer::Signer;
+use crate::cli::gateway::GatewayArgs;
+use crate::clock::SystemClock;
+
+/// Longer than the longest `?wait=`.
+const CALL_TIMEOUT: Duration = Duration::from_secs(45);
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+#[derive(Debug)]
+pub struct GatewayClient {
+    base: String,
+    signer: Signer,
+    clock: SystemClock,
+}
+
+impl GatewayClient {
+    pub fn new(args: &GatewayArgs) -> anyhow::Result<Self> {
+        let base = args.url.trim_end_matches('/').to_owned();
+        let uri: Uri = base
+            .parse()
+            .with_context(|| format!("{base:?} is not a URL"))?;
+        let known = matches!(uri.scheme_str(), Some("http" | "https"));
+        ensure!(
+            known && uri.path() == "/",
+            "{base:?} is not the URL of a gateway, such as http://127.0.0.1:8080"
+        );
+        Ok(Self {
+            base,
+            signer: args.caller.signer()?,
+            clock: SystemClock::new(),
+        })
+    }
+
+    pub async fn get(&self, path_and_query: &str) -> anyhow::Result<Value> {
+        self.call(Method::GET, path_and_query, None).await
+    }
+
+    pub async fn post(&self, path_and_query: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::POST, path_and_query, Some(body)).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let url = format!("{}{path_and_query}", self.base);
+        let uri: Uri = url
+            .parse()
+            .with_context(|| format!("{url:?} is not a URL"))?;
+        let body = body.map(serde_json::to_vec).transpose()?.map(Bytes::from);
+        let request = self.request(method, &uri, body)?;
+        let (status, answer) = tokio::time::timeout(CALL_TIMEOUT, exchange(uri, request))
+            .await
+            .map_err(|_| {
+                anyhow!(
+                    "{} did not answer within {} s",
+                    self.base,
+                    CALL_TIMEOUT.as_secs()
+                )
+            })?
+            .with_context(|| format!("{} cannot be reached", self.base))?;
+        read_answer(status, &answer)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        uri: &Uri,
+        body: Option<Bytes>,
+    ) -> anyhow::Result<Request<Full<Bytes>>> {
+        let headers = self.signer.headers(
+            &method,
+            uri,
+            body.as_deref().unwrap_or_default(),
+            self.clock.wall(),
+        )?;
+        let host = uri.authority().context("the URL has no host")?.as_str();
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let agent = concat!("hongyan/", env!("CARGO_PKG_VERSION"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, host)
+            .header(USER_AGENT, agent);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        Ok(request.body(Full::new(body.unwrap_or_default()))?)
+    }
+}
+
+/// Connection and answer live in this one future, so that nothing is left behind when it is dropped.
+async fn exchange(uri: Uri, request: Request<Full<Bytes>>) -> anyhow::Result<(StatusCode, Bytes)> {
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let stream = connector
+        .oneshot(uri)
+        .await
+        .map_err(|error| anyhow!(error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    let answer = async move {
+        let response: Response<Incoming> = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| anyhow!(error))?;
+        Ok((status, body.to_bytes()))
+    };
+    tokio::pin!(answer);
+    tokio::select! {
+        result = &mut answer => result,
+        // The connection may end first and still have handed over the answer.
+        _ = connection => answer.await,
+    }
+}
+
+fn read_answer(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(_) => {
+            bail!("the answer is not the gateway's: HTTP {status} without JSON; check the URL")
+        }
+    };
+    if status.is_success() {
+        return Ok(value);
+    }
+    bail!("{}", one_line(status, &value))
+}
+
+/// A problem document as one line: what is wrong, field by field, then how to find it again.
+fn one_line(status: StatusCode, problem: &Value) -> String {
+    let text = |key: &str| problem[key].as_str().unwrap_or_default();
+    let mut line = match text("detail") {
+        "" => format!("HTTP {status}"),
+        detail => detail.to_owned(),
+    };
+    if let Some(errors) = problem["errors"]
+        .as_array()
+        .filter(|errors| errors.len() > 1)
+    {
+        let each = |error: &Value| {
+            format!(
+                "{}: {}",
+                error["field"].as_str().unwrap_or("?"),
+                error["problem"].as_str().unwrap_or("?")
+            )
+        };
+        line = format!(
+            "{line}: {}",
+            errors.iter().map(each).collect::<Vec<_>>().join("; ")
+        );
+    }
+    if !text("code").is_empty() {
+        line = format!("{line} [{}, trace {}]", text("code"), text("trace_id"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! `hongyan messages list|show|cancel|retry`.
+//! It must not decide whether a message allows what is asked.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::gateway::GatewayArgs;
+use crate::cli::http::GatewayClient;
+use crate::cli::runtime::block_on_here;
+use crate::cli::table::{cell, encoded, pairs, table};
+
+/// Look at messages, cancel them, send them again.
+#[derive(Debug, Args)]
+pub struct MessagesArgs {
+    #[command(subcommand)]
+    command: MessagesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum MessagesCommand {
+    List(ListArgs),
+    Show(ShowArgs),
+    Cancel(CancelArgs),
+    Retry(RetryArgs),
+}
+
+/// List messages, newest first.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  hongyan messages list --status failed --since 2027-01-01T00:00:00Z"
+)]
+struct ListArgs {
+    /// Of this account
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// In this status: queued, sending, sent, delivered, failed, …
+    #[arg(long)]
+    status: Option<String>,
+    /// For this reason, such as invalid_openid
+    #[arg(long)]
+    reason: Option<String>,
+    /// To this openid
+    #[arg(long, value_name = "OPENID")]
+    to: Option<String>,
+    /// By this template
+    #[arg(long, value_name = "ID")]
+    template: Option<String>,
+    /// With this reference
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// Accepted at this time or later
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Accepted before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Show a message with its attempts.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan messages show 0198c7a1f0c27d3aa5c2f4d1e8b97f10")]
+struct ShowArgs {
+    id: String,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Cancel a message that has not been sent.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan messages cancel 0198c7a1f0c27d3aa5c2f4d1e8b97f10")]
+struct CancelArgs {
+    id: String,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Send a message again that has failed, expired or been cancelled.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan messages retry 0198c7a1f0c27d3aa5c2f4d1e8b97f10")]
+struct RetryArgs {
+    id: String,
+    /// Also an unconfirmed message, which the user may have already
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+pub fn run(args: &MessagesArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        MessagesCommand::List(args) => list(args, context),
+        MessagesCommand::Show(args) => {
+            let path = format!("/v1/messages/{}", encoded(&args.id));
+            let client = GatewayClient::new(&args.gateway)?;
+            shown(&block_on_here(client.get(&path))?, context)
+        }
+        MessagesCommand::Cancel(args) => {
+            let path = format!("/v1/messages/{}/cancel", encoded(&args.id));
+            let client = GatewayClient::new(&args.gateway)?;
+            shown(&block_on_here(client.post(&path, &json!({})))?, context)
+        }
+        MessagesCommand::Retry(args) => {
+            let path = format!("/v1/messages/{}/retry", encoded(&args.id));
+            let client = GatewayClient::new(&args.gateway)?;
+            shown(
+                &block_on_here(client.post(&path, &json!({"force": args.force})))?,
+                context,
+            )
+        }
+    }
+}
+
+fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let filters = [
+        ("account", &args.account),
+        ("status", &args.status),
+        ("reason", &args.reason),
+        ("touser", &args.to),
+        ("template_id", &args.template),
+        ("reference", &args.reference),
+        ("since", &args.since),
+        ("until", &args.until),
+        ("cursor", &args.cursor),
+    ];
+    let mut path = format!("/v1/messages?limit={}", args.limit);
+    for (name, value) in filters {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", encoded(value)));
+        }
+    }
+    let client = GatewayClient::new(&args.gateway)?;
+    let page = block_on_here(client.get(&path))?;
+    if context.json {
+        context.value(&page)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let columns = [
+        "id",
+        "status",
+        "reason",
+        "touser",
+        "created_at",
+        "reference",
+    ];
+    let messages = page["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = messages.iter().map(|message| {
+        columns
+            .iter()
+            .map(|column| cell(&message[*column]))
+            .collect()
+    });
+    context.line(&table(&columns, rows))?;
+    if let Some(cursor) = page["next_cursor"].as_str() {
+        let more = context
+            .lang
+            .pick("there are more: --cursor", "还有更多：--cursor");
+        context.line(&format!("\n{more} {cursor}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(message: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    if context.json {
+        context.value(message)?;
+    } else {
+        context.line(&show_message(message))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A message as lines, with a table of its attempts.
+pub fn show_message(message: &Value) -> String {
+    let names = [
+        "id",
+        "status",
+        "reason",
+        "account",
+        "touser",
+        "template_id",
+        "msgid",
+        "reference",
+        "priority",
+        "created_at",
+        "send_at",
+        "expires_at",
+        "next_attempt_at",
+    ];
+    let mut lines: Vec<(&str, String)> = names
+        .iter()
+        .map(|name| (*name, cell(&message[*name])))
+        .collect();
+    let receipt = &message["receipt"];
+    if receipt.is_object() {
+        lines.push((
+            "receipt",
+            format!("{} {}", cell(&receipt["at"]), cell(&receipt["status"])),
+        ));
+    }
+    if let Some(warnings) = message["warnings"].as_array() {
+        lines.extend(warnings.iter().map(|warning| ("warning", cell(warning))));
+    }
+    let mut text = pairs(&lines);
+    let columns = ["at", "errcode", "errmsg", "rid", "took_ms"];
+    if let Some(attempts) = message["attempts"]
+        .as_array()
+        .filter(|attempts| !attempts.is_empty())
+    {
+        let rows = attempts.iter().map(|attempt| {
+            columns
+                .iter()
+                .map(|column| cell(&attempt[*column]))
+                .collect()
+        });
+        text = format!("{text}\n\n{}", table(&columns, rows));
+    }
+    text
+}

@@ -1,0 +1,108 @@
+//! `hongyan send`: one message through a running gateway.
+//! It must not check the message: the gateway does, and says what is wrong.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::gateway::GatewayArgs;
+use crate::cli::http::GatewayClient;
+use crate::cli::messages::show_message;
+use crate::cli::runtime::block_on_here;
+
+const EXAMPLE: &str = "\
+Example:
+  hongyan send --template TEMPLATE_ID --to OPENID --data thing1=Coffee --data time2=08:00 --wait";
+
+/// Send one message.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct SendArgs {
+    /// WeChat's template id
+    #[arg(long, value_name = "ID")]
+    template: String,
+    /// The recipient's openid
+    #[arg(long, value_name = "OPENID")]
+    to: String,
+    /// A key of the template and its text; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, required = true)]
+    data: Vec<(String, String)>,
+    /// Where a tap leads
+    #[arg(long = "url", value_name = "URL")]
+    link: Option<String>,
+    /// The account that sends; may be left out while there is only one
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Your own word for the message
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// Deduplicates: the same id and content for the same recipient is the same message for 24 hours
+    #[arg(long, value_name = "ID")]
+    client_msg_id: Option<String>,
+    /// Wait until it is sent or has ended, at most so long
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "30")]
+    wait: Option<u64>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+pub fn run(args: &SendArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let client = GatewayClient::new(&args.gateway)?;
+    let path = match args.wait {
+        Some(seconds) => format!("/v1/messages?wait={seconds}"),
+        None => "/v1/messages".to_owned(),
+    };
+    let answer = block_on_here(client.post(&path, &body(args)))?;
+    if context.json {
+        context.value(&answer)?;
+    } else {
+        context.line(&show_message(&answer))?;
+    }
+    // A caller that waits wants to know how it went.
+    let unhappy = [
+        "failed",
+        "suppressed",
+        "cancelled",
+        "expired",
+        "unconfirmed",
+    ];
+    let status = answer["status"].as_str().unwrap_or_default();
+    Ok(if unhappy.contains(&status) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn body(args: &SendArgs) -> Value {
+    let data: Map<String, Value> = args
+        .data
+        .iter()
+        .map(|(key, value)| (key.clone(), json!({"value": value})))
+        .collect();
+    let mut body = Map::from_iter([
+        ("touser".to_owned(), args.to.as_str().into()),
+        ("template_id".to_owned(), args.template.as_str().into()),
+        ("data".to_owned(), data.into()),
+    ]);
+    for (name, value) in [
+        ("url", &args.link),
+        ("account", &args.account),
+        ("reference", &args.reference),
+        ("client_msg_id", &args.client_msg_id),
+    ] {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value.as_str().into());
+        }
+    }
+    body.into()
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,70 @@
+//! `hongyan serve`: the gateway, from its configuration, until it is told to stop.
+//! It must not build parts: `app` does.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::cli::context::Context;
+use crate::cli::runtime::{asked_to_stop, block_on};
+use crate::cli::sources::SourcesArgs;
+use crate::config::{self, Loaded, resolved};
+use crate::role::{self, Roles};
+use crate::telemetry::log::{self, FILTER_VARIABLE, LogFormat};
+
+const EXAMPLE: &str = "\
+Example:
+  hongyan serve --config hongyan.toml
+
+It stops on SIGTERM or SIGINT: it takes nothing more, finishes or hands back what is under way within
+[server] shutdown_timeout, and ends with 0. A second signal ends it at once.";
+
+/// Run the gateway.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    sources: SourcesArgs,
+    /// What this process does
+    #[arg(long, value_enum, default_value = "all")]
+    role: Roles,
+    /// How log lines are written; text on a terminal and JSON elsewhere by default
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let filter = context.environment.get(FILTER_VARIABLE);
+    log::install(args.log_format, filter.map(String::as_str))?;
+    let Loaded {
+        config, warnings, ..
+    } = config::load(&args.sources.sources(context.environment))?;
+    let secrets = resolved::resolve(&config, context.environment)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    block_on(async {
+        let stop = CancellationToken::new();
+        let asked = asked_to_stop()?;
+        let app = App::build(&config, secrets, args.role, Vec::new()).await?;
+        let running = role::start(app, &config.server, stop.clone()).await?;
+        tracing::info!(address = %running.addr, profile = %config.profile, "listening");
+        if let Some(address) = running.ops_addr {
+            tracing::info!(%address, "listening for operations");
+        }
+        let finished = running.finished();
+        tokio::pin!(finished);
+        tokio::select! {
+            () = asked => stop.cancel(),
+            () = &mut finished => bail!("the gateway ended by itself; its log says why"),
+        }
+        tokio::select! {
+            () = &mut finished => Ok(()),
+            () = asked_to_stop()? => bail!("stopped at once by a second signal; what was under way is in doubt"),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,103 @@
+//! How the accounts fare: what the token keeper knows and what the dispatcher reported last, as one word each.
+//! It must not change anything about an account.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hongyan_courier::message::AccountName;
+use hongyan_courier::observer::{Event, Observer};
+use hongyan_courier::token::{Keeper, View};
+
+/// What the dispatcher and the keeper said last of accounts that stand still.
+#[derive(Debug, Default)]
+pub struct Reports {
+    stopped: Mutex<BTreeMap<AccountName, String>>,
+}
+
+impl Reports {
+    fn stopped(&self) -> MutexGuard<'_, BTreeMap<AccountName, String>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Reports {
+    fn observe(&self, event: &Event) {
+        if let Event::Standing { account, stopped } = event {
+            match stopped {
+                Some(detail) => self.stopped().insert(account.clone(), detail.clone()),
+                None => self.stopped().remove(account),
+            };
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Ok,
+    /// Something is wrong, and messages wait or may wait.
+    Degraded,
+    /// Nothing is sent until an operator acts or WeChat relents.
+    Stopped,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub state: State,
+    /// What an operator should read.
+    pub detail: Option<String>,
+}
+
+/// Tells how accounts fare.
+pub struct Conditions {
+    pub keeper: Arc<Keeper>,
+    pub reports: Arc<Reports>,
+}
+
+impl Conditions {
+    pub fn of(&self, account: &AccountName) -> (Condition, Option<View>) {
+        let view = self.keeper.view(account);
+        let reported = self.reports.stopped().get(account).cloned();
+        (condition(view.as_ref(), reported), view)
+    }
+}
+
+fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
+    let degraded = |detail: &str| Condition {
+        state: State::Degraded,
+        detail: Some(detail.to_owned()),
+    };
+    let Some(view) = view else {
+        return degraded("the account is not configured");
+    };
+    if let Some(stop) = &view.standing.stop {
+        return Condition {
+            state: State::Stopped,
+            detail: Some(stop.detail.clone()),
+        };
+    }
+    if view.standing.trouble.is_some() {
+        return degraded(
+            "WeChat rejects the account's tokens although they are fresh: something outside may be refreshing them",
+        );
+    }
+    if let Some(detail) = reported {
+        return degraded(&detail);
+    }
+    if !view.usable {
+        return degraded("there is no usable token yet");
+    }
+    Condition {
+        state: State::Ok,
+        detail: None,
+    }
+}

@@ -1,0 +1,182 @@
+//! The configuration: layers of files, environment and flags, read once into small structs and checked at once.
+//! It must not be handed to the domain, which receives durations and limits; it opens no store and no socket.
+
+pub mod accounts;
+pub mod clients;
+pub mod delivery;
+pub mod duration;
+pub mod environment;
+pub mod keys;
+pub mod layers;
+pub mod limits;
+pub mod list;
+pub mod names;
+pub mod problem;
+pub mod profile;
+pub mod resolved;
+pub mod server;
+pub mod show;
+pub mod store;
+pub mod tree;
+pub mod upstream;
+
+use accounts::{Account, AccountFile, Surroundings};
+use clients::{Client, ClientFile};
+use delivery::Delivery;
+use layers::Sources;
+use limits::{Limits, Retention};
+use problem::{Findings, Problem, Problems};
+use profile::{PROFILE_VARIABLE, Profile};
+use server::Server;
+use show::Row;
+use store::{Shared, Store};
+use upstream::Upstream;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub profile: Profile,
+    pub server: Server,
+    pub store: Store,
+    pub shared: Shared,
+    pub delivery: Delivery,
+    pub upstream: Upstream,
+    pub retention: Retention,
+    pub limits: Limits,
+    pub accounts: Vec<Account>,
+    pub clients: Vec<Client>,
+}
+
+/// A configuration without problems, with what a person may want to know of it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Problem>,
+    pub rows: Vec<Row>,
+}
+
+pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+    let mut findings = Findings::default();
+    let profile = Profile::from_environment(&sources.environment).unwrap_or_else(|text| {
+        findings.problem(PROFILE_VARIABLE, text);
+        Profile::Dev
+    });
+    let layers = layers::read(sources, profile, &mut findings);
+    // Without one of its layers a configuration would be full of problems that are none.
+    if !findings.problems.is_empty() {
+        return Err(Problems(findings.problems));
+    }
+    let mut table = toml::Table::new();
+    for mut layer in layers {
+        keys::keep_known(&mut layer, &mut findings);
+        layers::merge(&mut table, layer, &mut findings);
+    }
+    let config = read(&table, profile, &mut findings);
+    check(&config, &mut findings);
+    if !findings.problems.is_empty() {
+        return Err(Problems(findings.problems));
+    }
+    let rows = show::rows(&table, &config, &findings);
+    Ok(Loaded {
+        config,
+        warnings: findings.warnings,
+        rows,
+    })
+}
+
+fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Config {
+    let delivery: Delivery = tree::section("delivery", table, findings);
+    let upstream: Upstream = tree::section("upstream", table, findings);
+    let around = Surroundings {
+        profile,
+        delivery: &delivery,
+        upstream: &upstream,
+    };
+    let accounts = elements(table, "accounts")
+        .filter_map(|(key, element)| {
+            tree::element::<AccountFile>(&key, element, findings).finish(&key, around, findings)
+        })
+        .collect();
+    let clients = elements(table, "clients")
+        .filter_map(|(key, element)| {
+            tree::element::<ClientFile>(&key, element, findings).finish(&key, profile, findings)
+        })
+        .collect();
+    Config {
+        profile,
+        server: tree::section("server", table, findings),
+        store: tree::section("store", table, findings),
+        shared: tree::section("shared", table, findings),
+        retention: tree::section("retention", table, findings),
+        limits: tree::section("limits", table, findings),
+        delivery,
+        upstream,
+        accounts,
+        clients,
+    }
+}
+
+fn elements(table: &toml::Table, list: &str) -> impl Iterator<Item = (String, toml::Table)> {
+    let tables = table
+        .get(list)
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten();
+    tables
+        .filter_map(toml::Value::as_table)
+        .enumerate()
+        .map(move |(index, element)| (keys::element(list, index, element), element.clone()))
+}
+
+fn check(config: &Config, findings: &mut Findings) {
+    config.server.check(config.profile, findings);
+    config.delivery.check(findings);
+    config.upstream.check(findings);
+    config.retention.check(findings);
+    config.limits.check(findings);
+    let accounts = &config.accounts;
+    names::refuse_twins(
+        accounts.iter().map(|account| {
+            (
+                format!("accounts[{}].name", account.name),
+                account.name.as_str(),
+            )
+        }),
+        |name| format!("there are two accounts called {name}"),
+        findings,
+    );
+    names::refuse_twins(
+        accounts.iter().map(|account| {
+            (
+                format!("accounts[{}].appid", account.name),
+                account.appid.as_str(),
+            )
+        }),
+        |appid| {
+            format!(
+                "{appid} belongs to another account already; two would take each other's token and quota"
+            )
+        },
+        findings,
+    );
+    names::refuse_twins(
+        config
+            .clients
+            .iter()
+            .map(|client| (format!("clients[{}].id", client.id), client.id.as_str())),
+        |id| format!("there are two clients called {id}"),
+        findings,
+    );
+    for list in ["accounts", "clients"] {
+        let empty = if list == "accounts" {
+            accounts.is_empty()
+        } else {
+            config.clients.is_empty()
+        };
+        if empty {
+            findings.warning(list, format!("there are none; add [[{list}]]"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The values behind a configuration's secret references, fetched and checked together.
+//! It must not keep them anywhere: they go to those who sign, verify and fetch tokens.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::auth::client::ClientKeys;
+use crate::config::Config;
+use crate::config::accounts::Account;
+use crate::config::environment::Environment;
+use crate::config::problem::{Findings, Problems};
+use crate::config::profile::Profile;
+use crate::secrets::reference::SecretRef;
+use crate::secrets::resolver::Resolver;
+
+/// In the order of the configuration's accounts and clients.
+#[derive(Debug)]
+pub struct Secrets {
+    pub accounts: Vec<AccountSecrets>,
+    pub clients: Vec<ClientKeys>,
+}
+
+#[derive(Debug, Clone)]
+pub struct AccountSecrets {
+    pub name: String,
+    pub secret: SecretString,
+    /// Newest first, like the reference list.
+    pub callback_tokens: Vec<SecretString>,
+    pub encoding_aes_keys: Vec<SecretString>,
+}
+
+/// WeChat gives the key as 43 characters of base64 without padding.
+const AES_KEY_CHARS: usize = 43;
+
+pub fn resolve(config: &Config, environment: &Environment) -> Result<Secrets, Problems> {
+    let resolver = Resolver {
+        environment,
+        owner_only: config.profile == Profile::Prod,
+    };
+    let mut findings = Findings::default();
+    let accounts = config
+        .accounts
+        .iter()
+        .filter_map(|account| account_secrets(account, resolver, &mut findings))
+        .collect();
+    let mut clients = Vec::with_capacity(config.clients.len());
+    for client in &config.clients {
+        let key = format!("clients[{}].secrets", client.id);
+        let secrets = all(&client.secrets, &key, resolver, &mut findings);
+        clients.push(ClientKeys {
+            id: client.id.clone(),
+            secrets,
+            scopes: client.scopes,
+        });
+    }
+    refuse_shared_secrets(&clients, &mut findings);
+    if findings.problems.is_empty() {
+        Ok(Secrets { accounts, clients })
+    } else {
+        Err(Problems(findings.problems))
+    }
+}
+
+fn account_secrets(
+    account: &Account,
+    resolver: Resolver<'_>,
+    findings: &mut Findings,
+) -> Option<AccountSecrets> {
+    let key = |field: &str| format!("accounts[{}].{field}", account.name);
+    let secret = all(
+        std::slice::from_ref(&account.secret),
+        &key("secret"),
+        resolver,
+        findings,
+    )
+    .pop();
+    let callback_tokens = all(
+        &account.callback_token,
+        &key("callback_token"),
+        resolver,
+        findings,
+    );
+    let encoding_aes_keys = all(
+        &account.encoding_aes_key,
+        &key("encoding_aes_key"),
+        resolver,
+        findings,
+    );
+    if encoding_aes_keys
+        .iter()
+        .any(|value| !is_aes_key(value.expose_secret()))
+    {
+        let text = format!(
+            "is not an EncodingAESKey: WeChat's have {AES_KEY_CHARS} characters of A-Z a-z 0-9"
+        );
+        findings.problem(key("encoding_aes_key"), text);
+    }
+    Some(AccountSecrets {
+        name: account.name.clone(),
+        secret: secret?,
+        callback_tokens,
+        encoding_aes_keys,
+    })
+}
+
+fn all(
+    references: &[SecretRef],
+    key: &str,
+    resolver: Resolver<'_>,
+    findings: &mut Findings,
+) -> Vec<SecretString> {
+    let mut values = Vec::with_capacity(references.len());
+    for reference in references {
+        match resolver.resolve(reference) {
+            Ok(value) => values.push(value),
+            Err(error) => findings.problem(key, error.to_string()),
+        }
+    }
+    values
+}
+
+fn is_aes_key(text: &str) -> bool {
+    text.len() == AES_KEY_CHARS
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+}
+
+/// At the compatible door the secret alone says which client is calling.
+fn refuse_shared_secrets(clients: &[ClientKeys], findings: &mut Findings) {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for client in clients {
+        for secret in &client.secrets {
+            let owner = *owners.entry(secret.expose_secret()).or_insert(&client.id);
+            if owner != client.id {
+                let text = format!(
+                    "is the same secret as that of client {owner}; give each client its own"
+                );
+                findings.problem(format!("clients[{}].secrets", client.id), text);
+            }
+        }
+    }
+}

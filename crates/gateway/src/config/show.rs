@@ -1,0 +1,106 @@
+//! The effective configuration as rows of key, value and the layer each came from; secrets as their references.
+//! It must not print: a command does.
+
+use crate::config::Config;
+use crate::config::accounts::Account;
+use crate::config::duration;
+use crate::config::keys;
+use crate::config::layers::DEFAULTS_LABEL;
+use crate::config::problem::Findings;
+use crate::secrets::reference::SecretRef;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub key: String,
+    pub value: toml::Value,
+    pub layer: String,
+}
+
+const SECRET_KEYS: [&str; 4] = ["secret", "secrets", "callback_token", "encoding_aes_key"];
+
+pub fn rows(table: &toml::Table, config: &Config, findings: &Findings) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (section, _) in keys::SECTIONS {
+        for (key, value) in table
+            .get(section)
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flatten()
+        {
+            rows.push(row(format!("{section}.{key}"), value.clone(), findings));
+        }
+    }
+    for (list, _) in keys::LISTS {
+        let elements = table
+            .get(list)
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten();
+        for (index, element) in elements.filter_map(toml::Value::as_table).enumerate() {
+            let shown = keys::element(list, index, element);
+            for (key, value) in element {
+                let value = if SECRET_KEYS.contains(&key.as_str()) {
+                    masked(value)
+                } else {
+                    value.clone()
+                };
+                rows.push(row(format!("{shown}.{key}"), value, findings));
+            }
+            if let Some(account) = config.accounts.get(index).filter(|_| list == "accounts") {
+                rows.extend(derived(account, element, &shown));
+            }
+        }
+    }
+    rows
+}
+
+/// What an account has without saying so.
+fn derived(account: &Account, written: &toml::Table, shown: &str) -> Vec<Row> {
+    let all = [
+        (
+            "callback_mode",
+            toml::Value::try_from(account.callback_mode).ok(),
+        ),
+        ("receipts", toml::Value::try_from(account.receipts).ok()),
+        ("api_base", toml::Value::try_from(&account.api_base).ok()),
+        (
+            "receipt_timeout",
+            Some(duration::show(account.receipt_timeout).into()),
+        ),
+        (
+            "max_concurrency",
+            Some(i64::from(account.max_concurrency).into()),
+        ),
+        ("token_mode", toml::Value::try_from(account.token_mode).ok()),
+    ];
+    all.into_iter()
+        .filter(|(key, _)| !written.contains_key(*key))
+        .filter_map(|(key, value)| {
+            Some(Row {
+                key: format!("{shown}.{key}"),
+                value: value?,
+                layer: DEFAULTS_LABEL.to_owned(),
+            })
+        })
+        .collect()
+}
+
+fn row(key: String, value: toml::Value, findings: &Findings) -> Row {
+    let owner = key.split('[').next().unwrap_or(&key);
+    let layer = findings
+        .layers
+        .get(owner)
+        .map_or(DEFAULTS_LABEL, String::as_str)
+        .to_owned();
+    Row { key, value, layer }
+}
+
+fn masked(value: &toml::Value) -> toml::Value {
+    match value {
+        toml::Value::Array(values) => values.iter().map(masked).collect::<Vec<_>>().into(),
+        toml::Value::String(text) => SecretRef::parse(text)
+            .map_or("***".to_owned(), |secret| secret.to_string())
+            .into(),
+        _ => "***".into(),
+    }
+}

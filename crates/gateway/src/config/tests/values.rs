@@ -1,0 +1,150 @@
+//! Accounts and clients: what follows from their keys, and which of them cannot work.
+
+use super::*;
+use crate::config::accounts::{CallbackMode, Receipts, WECHAT_API};
+
+#[test]
+fn an_account_fills_in_what_follows_from_its_keys() {
+    let account = |more: &str| {
+        place(&[("hongyan.toml", &format!("{CLINIC}{more}"))], &[])
+            .load()
+            .accounts
+            .remove(0)
+    };
+    let plain = account("");
+    assert_eq!(
+        (plain.callback_mode, plain.receipts),
+        (CallbackMode::Plain, Receipts::None)
+    );
+    assert_eq!(
+        (plain.api_base, plain.max_concurrency),
+        (vec![WECHAT_API.to_owned()], 64)
+    );
+    let full = account(
+        "callback_token = [\"env:NEW\", \"env:OLD\"]\nencoding_aes_key = \"env:KEY\"\nreceipt_timeout = \"30s\"\n",
+    );
+    assert_eq!(
+        (full.callback_mode, full.receipts),
+        (CallbackMode::Safe, Receipts::Direct)
+    );
+    assert_eq!(
+        full.callback_token
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["env:NEW", "env:OLD"]
+    );
+    assert_eq!(full.receipt_timeout.as_secs(), 30);
+}
+
+#[test]
+fn accounts_that_cannot_work_are_refused() {
+    let with = |more: &str| format!("{CLINIC}{more}\n");
+    for (toml, expected) in [
+        (
+            "[[accounts]]\n",
+            vec![
+                "accounts[0].name (hongyan.toml): is missing; give a short name of a-z 0-9 - _",
+                "accounts[0].appid (hongyan.toml): is missing; give the account's AppID, wx…",
+                "accounts[0].secret (hongyan.toml): is missing; give a reference such as env:NAME",
+            ],
+        ),
+        (
+            &with("callback_mode = \"safe\""),
+            vec![
+                "accounts[clinic].callback_mode (hongyan.toml): needs encoding_aes_key; set it, or use callback_mode = \"plain\"",
+            ],
+        ),
+        (
+            &with("callback_mode = \"save\""),
+            vec![
+                "accounts[clinic].callback_mode (hongyan.toml): unknown variant `save`, expected one of `plain`, `compatible`, `safe`",
+            ],
+        ),
+        (
+            &with("receipts = \"forwarded\""),
+            vec![
+                "accounts[clinic].receipts (hongyan.toml): \"forwarded\" is not supported yet; use \"direct\" or \"none\"",
+            ],
+        ),
+        (
+            &with("receipts = \"direct\""),
+            vec![
+                "accounts[clinic].receipts (hongyan.toml): \"direct\" needs callback_token; set it, or use receipts = \"none\"",
+            ],
+        ),
+        (
+            &with("api_base = \"https://h/cgi-bin\""),
+            vec![
+                "accounts[clinic].api_base (hongyan.toml): \"https://h/cgi-bin\" is not scheme://host[:port], such as https://api.weixin.qq.com",
+            ],
+        ),
+        (
+            &with("callback_token = \"vault:kv/x\""),
+            vec![
+                "accounts[clinic].callback_token (hongyan.toml): vault: references are not supported yet; use env:NAME or file:PATH",
+            ],
+        ),
+        (
+            &with("callback_token = 12345"),
+            vec![
+                "accounts[clinic].callback_token (hongyan.toml): must be a secret reference in quotes: env:NAME or file:PATH",
+            ],
+        ),
+        (
+            &CLINIC.replace("\"clinic\"", "\"Clinic 1\""),
+            vec![
+                "accounts[Clinic 1].name (hongyan.toml): \"Clinic 1\" is not a name; use 1 to 64 of a-z 0-9 - _",
+            ],
+        ),
+        (
+            &with(CLINIC),
+            vec![
+                "accounts[clinic].name (hongyan.toml): there are two accounts called clinic",
+                "accounts[clinic].appid (hongyan.toml): wx0123456789abcdef belongs to another account already; two would take each other's token and quota",
+            ],
+        ),
+    ] {
+        check("dev", toml, &expected);
+    }
+}
+
+#[test]
+fn clients_that_cannot_work_are_refused() {
+    for (toml, expected) in [
+        (
+            "[[clients]]\nid = \"a\"\nsecrets = []\n",
+            vec![
+                "clients[a].secrets (hongyan.toml): is an empty list; give at least one value or leave the key out",
+                "clients[a].secrets (hongyan.toml): is missing; give a list such as [\"env:NAME\"]",
+                "clients[a].scopes (hongyan.toml): is missing, so the client could do nothing; give a list such as [\"messages:send\"]",
+            ],
+        ),
+        (
+            "[[clients]]\nid = \"a\"\nsecrets = \"env:A\"\nscopes = [\"message:send\"]\n",
+            vec![
+                "clients[a].scopes (hongyan.toml): unknown scope \"message:send\"; did you mean messages:send?",
+            ],
+        ),
+    ] {
+        check("dev", toml, &expected);
+    }
+}
+
+#[test]
+fn an_odd_appid_is_a_warning() {
+    let place = place(
+        &[(
+            "hongyan.toml",
+            &CLINIC.replace("wx0123456789abcdef", "wxtest"),
+        )],
+        &[],
+    );
+    let warnings = load(&place.1).unwrap().warnings;
+    assert!(
+        warnings[0]
+            .to_string()
+            .contains("\"wxtest\" does not look like an AppID"),
+        "{warnings:?}"
+    );
+}

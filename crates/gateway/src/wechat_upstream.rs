@@ -1,0 +1,142 @@
+//! WeChat as the domain wants it: the port `Upstream` over the client of `hongyan_wechat`, one set of hosts an account.
+//! It must not decide anything about a message; what an answer means is the domain's business.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hongyan_courier::message::{AccountName, Content};
+use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
+use hongyan_wechat::AccessToken;
+use hongyan_wechat::client::Client;
+use hongyan_wechat::errcode::Endpoint;
+use hongyan_wechat::error::{CallError, NotSent, NotSentCause};
+use hongyan_wechat::template::{MiniProgram, Template, TemplateMessage};
+use hongyan_wechat::token::Credential;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// One account's way to WeChat.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// A client for the account's hosts; all lines share one pool.
+    pub client: Client,
+    pub credential: Credential,
+}
+
+#[derive(Debug)]
+pub struct WechatUpstream {
+    lines: HashMap<AccountName, Line>,
+}
+
+impl WechatUpstream {
+    pub fn new(lines: impl IntoIterator<Item = (AccountName, Line)>) -> Self {
+        Self {
+            lines: lines.into_iter().collect(),
+        }
+    }
+
+    /// The account's templates, as WeChat lists them now.
+    pub async fn templates(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<Vec<Template>, CallError> {
+        let line = self.line(account, Endpoint::TemplateList)?;
+        line.client.templates(token).await
+    }
+
+    fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<&Line, CallError> {
+        // A message may outlive its account in the configuration: it waits until the account is back.
+        self.lines
+            .get(account)
+            .ok_or_else(|| unwritable(endpoint, None))
+    }
+}
+
+#[async_trait]
+impl Upstream for WechatUpstream {
+    async fn send(&self, call: SendCall) -> Result<Option<i64>, CallError> {
+        let line = self.line(&call.content.account, Endpoint::TemplateSend)?;
+        let stored = Stored::read(&call.content)
+            .map_err(|error| unwritable(Endpoint::TemplateSend, Some(error.into())))?;
+        let message = stored.message(&call);
+        let accepted = match &call.repeat {
+            None => line.client.send_template(&call.token, &message).await?,
+            Some(gate) => {
+                let gate = Arc::clone(gate);
+                line.client
+                    .send_template_fresh(&call.token, &message, &move || gate())
+                    .await?
+            }
+        };
+        Ok(accepted.msgid)
+    }
+
+    async fn fetch_token(
+        &self,
+        account: &AccountName,
+        mode: TokenMode,
+    ) -> Result<Granted, CallError> {
+        let line = self.line(account, Endpoint::StableToken)?;
+        let (client, credential) = (&line.client, &line.credential);
+        let grant = match mode {
+            TokenMode::Stable => client.stable_token(credential, false).await?,
+            TokenMode::Forced => client.stable_token(credential, true).await?,
+            TokenMode::Plain => client.token(credential).await?,
+        };
+        Ok(Granted {
+            secret: grant.token,
+            expires_in: grant.expires_in,
+        })
+    }
+}
+
+/// The parts of a stored message that are kept as JSON text.
+struct Stored<'a> {
+    data: &'a RawValue,
+    miniprogram: Option<StoredMiniProgram>,
+}
+
+#[derive(Deserialize)]
+struct StoredMiniProgram {
+    appid: String,
+    pagepath: Option<String>,
+}
+
+impl<'a> Stored<'a> {
+    fn read(content: &'a Content) -> Result<Self, serde_json::Error> {
+        let miniprogram = content.miniprogram.as_deref();
+        Ok(Self {
+            data: serde_json::from_str(&content.data)?,
+            miniprogram: miniprogram.map(serde_json::from_str).transpose()?,
+        })
+    }
+
+    fn message(&'a self, call: &'a SendCall) -> TemplateMessage<'a> {
+        let content = &call.content;
+        TemplateMessage {
+            touser: &content.touser,
+            template_id: &content.template_id,
+            url: content.url.as_deref(),
+            miniprogram: self.miniprogram.as_ref().map(|target| MiniProgram {
+                appid: &target.appid,
+                pagepath: target.pagepath.as_deref(),
+            }),
+            data: self.data,
+            client_msg_id: Some(&call.wire_id),
+        }
+    }
+}
+
+fn unwritable(
+    endpoint: Endpoint,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+) -> CallError {
+    NotSent {
+        endpoint,
+        cause: NotSentCause::Request,
+        source,
+    }
+    .into()
+}

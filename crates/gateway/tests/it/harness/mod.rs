@@ -1,0 +1,229 @@
+//! What every story stands on: a gateway in a folder of its own, its WeChat, and a caller who signs.
+//! A story ends with `finish`, which fails it if leased work is left behind.
+
+mod call;
+mod settings;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hongyan_courier::message::Status;
+use hongyan_courier::port::{Filter, Ledger};
+use hongyan_gateway::app::App;
+use hongyan_gateway::config::layers::Sources;
+use hongyan_gateway::config::{self, resolved};
+use hongyan_gateway::role::{self, Roles, Running};
+use hongyan_wechat_sim::{CallbackTarget, Sim, SimConfig, SimHandle};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use call::{Call, Reply, get, post};
+pub(crate) use settings::{ACCOUNT, APPID, CALLBACK_TOKEN, CLIENT, CLIENT_SECRET, Settings};
+
+/// How long anything in a story may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(crate) struct TestGateway {
+    pub(crate) sim: SimHandle,
+    pub(crate) settings: Settings,
+    folder: TempDir,
+    running: Option<Life>,
+    /// Where it listens, the same after a restart.
+    listen: String,
+}
+
+struct Life {
+    running: Running,
+    ledger: Arc<dyn Ledger>,
+    ops: Option<String>,
+}
+
+impl TestGateway {
+    /// One account without receipts.
+    pub(crate) async fn start() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let sim = Sim::start(SimConfig::new(settings.sim_accounts()))
+            .await
+            .unwrap();
+        let mut gateway = Self {
+            sim,
+            settings,
+            folder: TempDir::new().unwrap(),
+            running: None,
+            listen: "127.0.0.1:0".to_owned(),
+        };
+        gateway.up().await;
+        if let Some(target) = gateway.settings.callback_target(&gateway.listen) {
+            gateway.sim.set_callback(APPID, Some(target));
+        }
+        gateway
+    }
+
+    /// Starts the gateway from its folder.
+    pub(crate) async fn up(&mut self) {
+        let file = self.folder.path().join("hongyan.toml");
+        let database = self.folder.path().join("hongyan.db");
+        let text = self.settings.toml(&self.listen, &database, &self.sim.url());
+        std::fs::write(&file, text).unwrap();
+        let sources = Sources {
+            file: Some(file),
+            directory: PathBuf::from("."),
+            ..Sources::default()
+        };
+        let config = config::load(&sources)
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .config;
+        let secrets = resolved::resolve(&config, &sources.environment).unwrap();
+        let app = App::build(&config, secrets, Roles::All, Vec::new())
+            .await
+            .unwrap();
+        let ledger: Arc<dyn Ledger> = app.store.clone();
+        let running = role::start(app, &config.server, CancellationToken::new())
+            .await
+            .unwrap();
+        self.listen = running.addr.to_string();
+        let ops = running.ops_addr.map(|addr| addr.to_string());
+        self.running = Some(Life {
+            running,
+            ledger,
+            ops,
+        });
+    }
+
+    /// Stops the gateway as SIGTERM does; WeChat goes on.
+    pub(crate) async fn down(&mut self) {
+        if let Some(life) = self.running.take() {
+            life.running.stop().await;
+        }
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.down().await;
+        self.up().await;
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.listen
+    }
+
+    pub(crate) fn ops_address(&self) -> &str {
+        let life = self.running.as_ref().expect("the gateway is up");
+        life.ops
+            .as_deref()
+            .expect("operations have a listener of their own")
+    }
+
+    /// Makes a call, signed unless it says otherwise.
+    pub(crate) async fn call(&self, call: Call) -> Reply {
+        call.make(&self.listen).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.call(get(path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.call(post(path, body)).await
+    }
+
+    /// Hands a message over and gives its id.
+    pub(crate) async fn send(&self, message: &Value) -> String {
+        let reply = self.post("/v1/messages", message).await;
+        assert_eq!(reply.status, 202, "{reply:?}");
+        reply.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The message, once it stands at `status`.
+    pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
+        let path = format!("/v1/messages/{id}");
+        self.until_reply(&path, status, |message| message["status"] == status)
+            .await
+    }
+
+    /// The answer of a path, once it is as wanted.
+    pub(crate) async fn until_reply(
+        &self,
+        path: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut last = Value::Null;
+        let looking = async {
+            loop {
+                last = self.get(path).await.json();
+                if wanted(&last) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, looking).await;
+        assert!(found.is_ok(), "{path} never came to {what}: {last:#}");
+        last
+    }
+
+    /// Waits for something that only WeChat's side knows.
+    pub(crate) async fn until_sim(&self, what: &str, wanted: impl Fn(&SimHandle) -> bool) {
+        let looking = async {
+            while !wanted(&self.sim) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, looking).await.is_ok(),
+            "WeChat never saw {what}"
+        );
+    }
+
+    /// Ends the story: nothing may be left in a sender's hands.
+    pub(crate) async fn finish(mut self) {
+        if let Some(life) = &self.running {
+            let leased = || Filter {
+                status: Some(Status::Sending),
+                ..Filter::default()
+            };
+            let settling = async {
+                while !life.ledger.page(leased(), 1).await.unwrap().is_empty() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            let settled = tokio::time::timeout(PATIENCE, settling).await;
+            assert!(settled.is_ok(), "leased work is left behind");
+        }
+        self.down().await;
+        self.sim.stop().await;
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        if self.running.is_some() && !std::thread::panicking() {
+            panic!("a story must end with finish()");
+        }
+    }
+}
+
+/// A message that WeChat takes.
+pub(crate) fn message(openid: &str) -> Value {
+    json!({"touser": openid, "template_id": TEMPLATE, "data": {"thing1": {"value": "你好"}}})
+}
+
+/// Openids and templates as WeChat's look; the simulator knows every well-formed one.
+pub(crate) const TEMPLATE: &str = "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY";
+
+pub(crate) fn openid(number: usize) -> String {
+    format!("oStory{number:022}")
+}
+
+/// Where the simulator posts its receipts.
+pub(crate) fn target(listen: &str) -> CallbackTarget {
+    CallbackTarget::new(
+        &format!("http://{listen}/wechat/callback/{ACCOUNT}"),
+        CALLBACK_TOKEN,
+    )
+}

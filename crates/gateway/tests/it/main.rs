@@ -1,0 +1,10 @@
+//! Stories: the real gateway over SQLite, a simulated WeChat, real sockets; one promise a test.
+//! They know the gateway by its HTTP face and its configuration, and WeChat by what the simulator saw.
+
+#![expect(clippy::unwrap_used, reason = "a story's own helpers may fail it")]
+
+mod callback;
+mod harness;
+mod ops;
+mod program;
+mod v1;

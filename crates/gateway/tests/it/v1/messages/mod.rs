@@ -1,0 +1,10 @@
+//! `/v1/messages`.
+
+mod batch;
+mod change;
+mod hang_up;
+mod idempotency;
+mod invalid;
+mod list;
+mod send;
+mod wait;

@@ -1,0 +1,8 @@
+//! The calls of the API.
+
+mod accounts;
+mod auth;
+mod messages;
+mod refusals;
+mod templates;
+mod token;

@@ -1,0 +1,109 @@
+//! The account's central token.
+
+use serde_json::{Value, json};
+
+use crate::harness::{APPID, Settings, TestGateway, message, openid};
+
+const TOKEN: &str = "/v1/accounts/clinic/token";
+
+async fn ready(gateway: &TestGateway) {
+    gateway
+        .until_reply("/v1/accounts", "ok", |list| {
+            list["accounts"][0]["state"] == "ok"
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_token_is_masked_unless_it_is_asked_for() {
+    let gateway = TestGateway::start().await;
+    ready(&gateway).await;
+    let masked = gateway.get(TOKEN).await.json();
+    let shown = masked["access_token"].as_str().unwrap();
+    assert!(
+        shown.ends_with('…') && shown.chars().count() == 7,
+        "{shown}"
+    );
+    let revealed = gateway.get(&format!("{TOKEN}?reveal=true")).await.json();
+    let token = revealed["access_token"].as_str().unwrap();
+    assert!(token.starts_with(shown.trim_end_matches('…')) && token.len() > 20);
+    assert!(
+        revealed["expires_in"]
+            .as_u64()
+            .is_some_and(|left| left > 7000)
+    );
+    gateway
+        .get("/v1/accounts/other/token")
+        .await
+        .problem(404, "not_found");
+    gateway
+        .get(&format!("{TOKEN}?reveal=yes"))
+        .await
+        .problem(400, "malformed");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn revealing_needs_the_scope() {
+    let settings = Settings {
+        scopes: vec!["accounts"],
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
+    ready(&gateway).await;
+    assert_eq!(gateway.get(TOKEN).await.status, 200);
+    gateway
+        .get(&format!("{TOKEN}?reveal=true"))
+        .await
+        .problem(403, "forbidden");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_can_be_refreshed() {
+    let gateway = TestGateway::start().await;
+    ready(&gateway).await;
+    let reveal = async || {
+        let token = gateway.get(&format!("{TOKEN}?reveal=true")).await.json();
+        token["access_token"].as_str().unwrap().to_owned()
+    };
+    let before = reveal().await;
+    let refreshed = gateway.post(&format!("{TOKEN}/refresh"), &json!({})).await;
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
+    assert_eq!(
+        reveal().await,
+        before,
+        "the stable endpoint hands out the same one"
+    );
+    // WeChat forces at most every 30 s, and the gateway has not forced yet.
+    let forced = gateway
+        .post(&format!("{TOKEN}/refresh"), &json!({"force": true}))
+        .await;
+    assert_eq!(forced.status, 200, "{forced:?}");
+    assert_eq!(gateway.sim.calls().forced, 1);
+    let too_soon = gateway
+        .post(&format!("{TOKEN}/refresh"), &json!({"force": true}))
+        .await;
+    assert!(too_soon.problem(503, "unavailable").contains("30 seconds"));
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_fetched_once_for_all_in_flight() {
+    let gateway = TestGateway::start().await;
+    ready(&gateway).await;
+    let before = gateway.sim.calls().fetches();
+    gateway.sim.revoke_tokens(APPID);
+    let messages: Vec<Value> = (0..300).map(|number| message(&openid(number))).collect();
+    let reply = gateway
+        .post("/v1/messages/batch", &json!({"messages": messages}))
+        .await
+        .json();
+    for result in reply["results"].as_array().unwrap() {
+        let message = gateway.until(result["id"].as_str().unwrap(), "sent").await;
+        assert_eq!(message["reason"], Value::Null);
+    }
+    assert_eq!(gateway.sim.calls().fetches() - before, 1);
+    assert!(gateway.sim.seen_counts().values().all(|count| *count == 1));
+    gateway.finish().await;
+}

@@ -1,0 +1,94 @@
+//! Compares what the gateway says of every message with what the simulator knows that users saw.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::program::Gateway;
+
+/// How many messages ended in each status, and why.
+pub(crate) type Tally = BTreeMap<String, u64>;
+
+const PAGE: usize = 100;
+
+/// All messages, by id.
+async fn all(caller: &mut Caller) -> HashMap<String, Value> {
+    let (mut found, mut cursor) = (HashMap::new(), String::new());
+    loop {
+        let page = caller
+            .get(&format!("/v1/messages?limit={PAGE}{cursor}"))
+            .await;
+        for message in page["messages"].as_array().unwrap() {
+            found.insert(message["id"].as_str().unwrap().to_owned(), message.clone());
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+fn open(status: &str, receipts: bool) -> bool {
+    matches!(status, "queued" | "sending") || (receipts && status == "sent")
+}
+
+/// Waits until every message has ended.
+pub(crate) async fn wait_for_the_end(gateway: &Gateway, receipts: bool, at_most: Duration) {
+    let (mut caller, began) = (Caller::new(gateway.port), Instant::now());
+    let statuses: &[&str] = if receipts {
+        &["queued", "sending", "sent"]
+    } else {
+        &["queued", "sending"]
+    };
+    loop {
+        let mut left = 0;
+        for status in statuses {
+            let page = caller
+                .get(&format!("/v1/messages?status={status}&limit={PAGE}"))
+                .await;
+            left += page["messages"].as_array().unwrap().len();
+        }
+        if left == 0 {
+            return;
+        }
+        assert!(
+            began.elapsed() < at_most,
+            "{left} messages or more have not ended: {}",
+            gateway.log()
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Every message that was answered with 202 is there and ended, `sent` or `delivered` ones were seen exactly once,
+/// and no message was seen twice. Answers how they ended.
+pub(crate) async fn nothing_lost_nothing_doubled(
+    gateway: &Gateway,
+    taken: &[String],
+    receipts: bool,
+) -> Tally {
+    let mut caller = Caller::new(gateway.port);
+    let messages = all(&mut caller).await;
+    let mut tally = Tally::new();
+    for id in taken {
+        let message = messages
+            .get(id)
+            .unwrap_or_else(|| panic!("{id} was answered with 202 and is lost"));
+        let status = message["status"].as_str().unwrap();
+        assert!(!open(status, receipts), "{id} has not ended: {message}");
+        let shown = gateway.sim.accepted(id);
+        match status {
+            "sent" | "delivered" => assert_eq!(shown, 1, "{id} is {status}: {message}"),
+            "unconfirmed" => assert!(shown <= 1, "{id} was seen {shown} times: {message}"),
+            _ => assert_eq!(shown, 0, "{id} is {status}, but was seen: {message}"),
+        }
+        let reason = message["reason"]
+            .as_str()
+            .map(|reason| format!(" ({reason})"))
+            .unwrap_or_default();
+        *tally.entry(format!("{status}{reason}")).or_default() += 1;
+    }
+    tally
+}

@@ -1,0 +1,134 @@
+//! The gateway as a child process, with its folder, its port and its simulator.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use hongyan_wechat_sim::{AccountConfig, CallbackTarget, Sim, SimConfig, SimHandle};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+pub(crate) const APPID: &str = "wx00000000000000aa";
+pub(crate) const OTHER_APPID: &str = "wx00000000000000bb";
+const SECRET: &str = "soak-app-secret";
+const CALLBACK_TOKEN: &str = "soakcallbacktoken";
+pub(crate) const CLIENT: &str = "soak";
+pub(crate) const CLIENT_SECRET: &str = "soak-client-secret-0123456789";
+
+/// What a test wants of the gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) concurrency: usize,
+    /// As the configuration writes it; none for an account without receipts.
+    pub(crate) receipt_timeout: Option<&'static str>,
+}
+
+pub(crate) struct Gateway {
+    pub(crate) sim: SimHandle,
+    pub(crate) port: u16,
+    folder: TempDir,
+    program: PathBuf,
+    child: Option<Child>,
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+impl Gateway {
+    pub(crate) async fn start(wish: Wish) -> Self {
+        let accounts = [APPID, OTHER_APPID].map(|appid| AccountConfig::new(appid, SECRET));
+        let sim = Sim::start(SimConfig::new(accounts.to_vec()).lean())
+            .await
+            .unwrap();
+        let (port, folder) = (free_port(), TempDir::new().unwrap());
+        let receipts = match wish.receipt_timeout {
+            None => String::new(),
+            Some(timeout) => {
+                let url = format!("http://127.0.0.1:{port}/wechat/callback/main");
+                sim.set_callback(APPID, Some(CallbackTarget::new(&url, CALLBACK_TOKEN)));
+                format!("callback_token = \"{CALLBACK_TOKEN}\"\nreceipt_timeout = \"{timeout}\"\n")
+            }
+        };
+        let url = sim.url();
+        let account = |name: &str, appid: &str| {
+            format!(
+                "[[accounts]]\nname = \"{name}\"\nappid = \"{appid}\"\nsecret = \"{SECRET}\"\napi_base = \"{url}\"\n"
+            )
+        };
+        let config = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\n[delivery]\nconcurrency = {}\n\
+             [upstream]\nprobe_interval = \"1s\"\n{}{receipts}{}\
+             [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\"]\n",
+            wish.concurrency,
+            account("main", APPID),
+            account("other", OTHER_APPID),
+        );
+        std::fs::write(folder.path().join("hongyan.toml"), config).unwrap();
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_hongyan"));
+        let mut gateway = Self {
+            sim,
+            port,
+            folder,
+            program,
+            child: None,
+        };
+        gateway.up().await;
+        gateway
+    }
+
+    /// Starts the program and waits until it answers.
+    pub(crate) async fn up(&mut self) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .unwrap();
+        let mut command = Command::new(&self.program);
+        command
+            .arg("serve")
+            .current_dir(self.folder.path())
+            .env("HONGYAN_LOG", "warn");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true);
+        self.child = Some(command.spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "the gateway does not come up: {}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// SIGKILL, and gone.
+    pub(crate) async fn kill(&mut self) {
+        self.child.take().unwrap().kill().await.unwrap();
+    }
+
+    /// SIGTERM; answers how long it took to end and whether it ended well.
+    pub(crate) async fn terminate(&mut self) -> (Duration, bool) {
+        let mut child = self.child.take().unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
+        let began = Instant::now();
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let status = child.wait().await.unwrap();
+        (began.elapsed(), status.success())
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,233 @@
+//! What the writer works on: its connection, and what it remembers beside it so that the usual steps need no query.
+//! Memory repeats what the database says: after a rollback it is read anew.
+
+use std::collections::HashMap;
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::account::Flag;
+use hongyan_courier::delivery::Delivery;
+use hongyan_courier::message::{AccountName, Content, Message, MessageId, Status};
+use hongyan_courier::port::{Moved, NodeEpoch};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::accounts::Accounts;
+use super::board::Board;
+use super::fault::Fault;
+use super::rows;
+
+/// How often the latest time seen is written down.
+const MARK_EVERY_MS: i64 = 1_000;
+
+pub(super) struct Base {
+    pub(super) conn: Connection,
+    pub(super) accounts: Accounts,
+    /// Every message that is leased; at most as many as there are sender slots.
+    pub(super) leases: HashMap<MessageId, Message>,
+    pub(super) nodes: HashMap<String, Node>,
+    pub(super) last_epoch: i64,
+    /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
+    pub(super) orphans: i64,
+    mark: UnixMs,
+    /// Messages that were or are leased and changed since the last commit.
+    touched: Vec<MessageId>,
+}
+
+/// A node that beats.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) epoch: i64,
+    pub(super) beat_at: UnixMs,
+}
+
+impl Base {
+    pub(super) fn load(conn: Connection) -> Result<Self, Fault> {
+        let mut base = Self {
+            conn,
+            accounts: Accounts::default(),
+            leases: HashMap::new(),
+            nodes: HashMap::new(),
+            last_epoch: 0,
+            orphans: 0,
+            mark: UnixMs(0),
+            touched: Vec::new(),
+        };
+        base.reload()?;
+        Ok(base)
+    }
+
+    /// Forgets what is in memory and reads it from the database.
+    pub(super) fn reload(&mut self) -> Result<(), Fault> {
+        let Self {
+            conn,
+            accounts,
+            leases,
+            nodes,
+            ..
+        } = self;
+        accounts.clear();
+        leases.clear();
+        nodes.clear();
+        let mut leased = conn.prepare_cached(rows::select!("WHERE status = 1"))?;
+        let mut found = leased.query([])?;
+        while let Some(row) = found.next()? {
+            let message = rows::read(row, |id| accounts.name(conn, id))?;
+            leases.insert(message.id, message);
+        }
+        let mut beating = conn.prepare_cached("SELECT node, epoch, beat_at FROM nodes")?;
+        let mut found = beating.query([])?;
+        while let Some(row) = found.next()? {
+            let node = Node {
+                epoch: row.get(1)?,
+                beat_at: UnixMs(row.get(2)?),
+            };
+            nodes.insert(row.get(0)?, node);
+        }
+        self.last_epoch = meta(conn, "last_epoch")?;
+        self.mark = UnixMs(meta(conn, "clock_mark")?);
+        let orphans = "SELECT count(*) FROM receipts WHERE message IS NULL";
+        self.orphans = conn
+            .prepare_cached(orphans)?
+            .query_row([], |row| row.get(0))?;
+        Ok(())
+    }
+
+    /// Stores a new message.
+    pub(super) fn insert(&mut self, message: Message) -> Result<(), Fault> {
+        let account = self.accounts.id(&self.conn, &message.content.account)?;
+        rows::insert(&self.conn, account, &message)?;
+        self.keep(message);
+        Ok(())
+    }
+
+    /// One message, as it stands inside the transaction.
+    pub(super) fn find(&mut self, id: MessageId) -> Result<Option<Message>, Fault> {
+        if let Some(message) = self.leases.get(&id) {
+            return Ok(Some(message.clone()));
+        }
+        find(&self.conn, &mut self.accounts, id)
+    }
+
+    /// Applies a step to a message and writes it back. Answers nothing if there is no such message.
+    pub(super) fn change<T>(
+        &mut self,
+        id: MessageId,
+        now: UnixMs,
+        step: impl FnOnce(&Content, &mut Delivery) -> T,
+    ) -> Result<Option<Changed<T>>, Fault> {
+        let mut message = match self.leases.remove(&id) {
+            Some(message) => message,
+            None => match find(&self.conn, &mut self.accounts, id)? {
+                Some(message) => message,
+                None => return Ok(None),
+            },
+        };
+        let was_leased = message.delivery.status == Status::Sending;
+        let answer = step(&message.content, &mut message.delivery);
+        rows::update(&self.conn, id, &message.delivery, now)?;
+        if was_leased {
+            self.touched.push(id);
+        }
+        let changed = Changed {
+            answer,
+            account: message.content.account.clone(),
+            moved: moved(&message.delivery),
+        };
+        self.keep(message);
+        Ok(Some(changed))
+    }
+
+    fn keep(&mut self, message: Message) {
+        if message.delivery.status == Status::Sending {
+            self.touched.push(message.id);
+            self.leases.insert(message.id, message);
+        }
+    }
+
+    /// Whether a lease on this epoch would belong to somebody.
+    pub(super) fn is_current(&self, by: &NodeEpoch) -> bool {
+        let node = self.nodes.get(&*by.node);
+        node.is_some_and(|node| node.epoch == by.epoch)
+    }
+
+    /// Keeps a flag; the same one raised again only gets younger.
+    pub(super) fn raise(&mut self, account: &AccountName, flag: Option<Flag>) -> Result<(), Fault> {
+        let Some(flag) = flag else { return Ok(()) };
+        let account = self.accounts.id(&self.conn, account)?;
+        let sql = "INSERT OR REPLACE INTO flags (account, subject, key, reason, errcode, at) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        self.conn.prepare_cached(sql)?.execute(params![
+            account,
+            flag.subject.as_str(),
+            flag.key,
+            flag.reason.as_str(),
+            flag.errcode,
+            flag.at.0,
+        ])?;
+        Ok(())
+    }
+
+    /// Writes down how late it is, once in a while.
+    pub(super) fn mark_time(&mut self, now: UnixMs) -> Result<(), Fault> {
+        if now.0 >= self.mark.0 + MARK_EVERY_MS {
+            set_meta(&self.conn, "clock_mark", now.0)?;
+            self.mark = now;
+        }
+        Ok(())
+    }
+
+    /// Tells whoever looks how the leases stand after a commit.
+    pub(super) fn publish(&mut self, board: &Board) {
+        let touched = std::mem::take(&mut self.touched);
+        board.publish(touched.iter().map(|id| (*id, self.leases.get(id))));
+        self.touched = touched;
+        self.touched.clear();
+    }
+
+    /// Forgets what a rolled back transaction touched.
+    pub(super) fn forget_touched(&mut self) {
+        self.touched.clear();
+    }
+}
+
+/// What a step did to a message.
+pub(super) struct Changed<T> {
+    pub(super) answer: T,
+    pub(super) account: AccountName,
+    pub(super) moved: Moved,
+}
+
+fn moved(delivery: &Delivery) -> Moved {
+    Moved {
+        status: delivery.status,
+        reason: delivery.reason,
+        msgid: delivery.msgid,
+        due_at: delivery.due_at,
+    }
+}
+
+/// One message, as the database has it.
+pub(super) fn find(
+    conn: &Connection,
+    accounts: &mut Accounts,
+    id: MessageId,
+) -> Result<Option<Message>, Fault> {
+    let mut find = conn.prepare_cached(rows::select!("WHERE id = ?1"))?;
+    let mut found = find.query([id.as_bytes().as_slice()])?;
+    let row = found.next()?;
+    row.map(|row| rows::read(row, |id| accounts.name(conn, id)))
+        .transpose()
+}
+
+/// A single fact.
+pub(super) fn meta(conn: &Connection, key: &str) -> Result<i64, Fault> {
+    let mut find = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    let value = find.query_row([key], |row| row.get(0)).optional()?;
+    Ok(value.unwrap_or(0))
+}
+
+/// Keeps a single fact.
+pub(super) fn set_meta(conn: &Connection, key: &str, value: i64) -> Result<(), Fault> {
+    conn.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, value])?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The small integers that stand for the words of the domain in rows. A number, once given, keeps its meaning.
+//! It knows nothing of tables.
+
+use hongyan_courier::message::{Kind, Priority, Status};
+
+use super::fault::Fault;
+
+pub(super) fn of_status(status: Status) -> i64 {
+    match status {
+        Status::Queued => 0,
+        Status::Sending => 1,
+        Status::Sent => 2,
+        Status::Delivered => 3,
+        Status::Failed => 4,
+        Status::Suppressed => 5,
+        Status::Cancelled => 6,
+        Status::Expired => 7,
+        Status::Unconfirmed => 8,
+    }
+}
+
+pub(super) fn of_kind(kind: Kind) -> i64 {
+    match kind {
+        Kind::Template => 0,
+        Kind::Subscription => 1,
+    }
+}
+
+pub(super) fn of_priority(priority: Priority) -> i64 {
+    match priority {
+        Priority::High => 0,
+        Priority::Normal => 1,
+        Priority::Bulk => 2,
+    }
+}
+
+pub(super) fn status(code: i64) -> Result<Status, Fault> {
+    known(Status::ALL, of_status, code, "status")
+}
+
+pub(super) fn kind(code: i64) -> Result<Kind, Fault> {
+    known(Kind::ALL, of_kind, code, "kind")
+}
+
+pub(super) fn priority(code: i64) -> Result<Priority, Fault> {
+    known(Priority::ALL, of_priority, code, "priority")
+}
+
+fn known<T: Copy>(all: &[T], code_of: fn(T) -> i64, code: i64, what: &str) -> Result<T, Fault> {
+    let found = all.iter().copied().find(|value| code_of(*value) == code);
+    found.ok_or_else(|| Fault::Unreadable(format!("{what} {code}")))
+}
+
+/// FNV-1a, by which an openid is looked up. It is stored, so it must never change.
+pub(super) fn openid_hash(openid: &str) -> i64 {
+    let hash = openid
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    hash.cast_signed()
+}

@@ -1,0 +1,171 @@
+//! Opens a database: takes its lock, checks and migrates its schema, takes back what a former process held.
+//! Whatever goes wrong here is told to a human, so every error says what to do.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::fault::Fault;
+use super::lock::{Lock, Refused};
+use super::{connect, schema};
+
+/// A database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or its directory cannot be written.
+    #[error(
+        "cannot write {path}: {detail}; give this user write permission for the file and its directory, or set store.url to another place"
+    )]
+    NotWritable {
+        /// The database.
+        path: PathBuf,
+        /// In the system's words.
+        detail: String,
+    },
+    /// Another process has it open.
+    #[error(
+        "{path} is already in use by {holder}; stop that one first, or set store.url to another file"
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+        /// `process 123`, or `another process`.
+        holder: String,
+    },
+    /// It was written by a later version of Hongyan.
+    #[error(
+        "{path} has schema version {found}, but this program knows only up to {known}; start the newer hongyan that wrote it, or restore a backup from before the upgrade"
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema's version.
+        found: usize,
+        /// The latest that this program knows.
+        known: usize,
+    },
+    /// It is damaged, or no SQLite database of ours.
+    #[error(
+        "{path} is damaged or not a database of hongyan: {detail}; move it away and restore a backup, or set store.url to another file"
+    )]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// In SQLite's words.
+        detail: String,
+    },
+    /// There is no room for it.
+    #[error("the disk that holds {path} is full; free some space and start again, nothing is lost")]
+    DiskFull {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Something else.
+    #[error("cannot open {path}: {detail}")]
+    Other {
+        /// The database.
+        path: PathBuf,
+        /// In the system's words.
+        detail: String,
+    },
+}
+
+/// What a migration did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The schema's version before; zero for a new database.
+    pub from: usize,
+    /// And after.
+    pub to: usize,
+}
+
+/// Brings a database that nobody uses to the latest schema; makes it if there is none.
+pub fn migrate(path: &Path) -> Result<Migrated, OpenError> {
+    let (_lock, _conn, migrated) = locked_and_migrated(path)?;
+    Ok(migrated)
+}
+
+/// The lock, the connection that writes, and what had to be migrated.
+pub(super) fn locked_and_migrated(path: &Path) -> Result<(Lock, Connection, Migrated), OpenError> {
+    let lock = Lock::take(path).map_err(|refused| match refused {
+        Refused::Held(pid) => OpenError::InUse {
+            path: path.to_owned(),
+            holder: pid.map_or_else(
+                || "another process".to_owned(),
+                |pid| format!("process {pid}"),
+            ),
+        },
+        Refused::Io(error) => of_io(path, &error),
+    })?;
+    let mut conn = connect::for_writing(path).map_err(|error| of_sqlite(path, &error))?;
+    let from = schema::version(&conn).map_err(|error| of_sqlite(path, &error))?;
+    if from > schema::LATEST {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found: from,
+            known: schema::LATEST,
+        });
+    }
+    connect::set_up_writing(&conn).map_err(|error| of_sqlite(path, &error))?;
+    schema::migrate(&mut conn, schema::LATEST).map_err(|error| of_migration(path, error))?;
+    let to = schema::LATEST;
+    if from != to {
+        tracing::info!(path = %path.display(), from, to, "database migrated");
+    }
+    Ok((lock, conn, Migrated { from, to }))
+}
+
+pub(super) fn of_fault(path: &Path, fault: Fault) -> OpenError {
+    match fault {
+        Fault::Sql(error) => of_sqlite(path, &error),
+        Fault::Unreadable(detail) => OpenError::Corrupt {
+            path: path.to_owned(),
+            detail,
+        },
+    }
+}
+
+pub(super) fn of_io(path: &Path, error: &std::io::Error) -> OpenError {
+    use std::io::ErrorKind;
+    let (path, detail) = (path.to_owned(), error.to_string());
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            OpenError::NotWritable { path, detail }
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::DiskFull { path },
+        ErrorKind::NotFound => OpenError::Other {
+            path,
+            detail: "its directory does not exist; make it, or set store.url to another place"
+                .to_owned(),
+        },
+        _ => OpenError::Other { path, detail },
+    }
+}
+
+fn of_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let (path, detail) = (path.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            OpenError::Corrupt { path, detail }
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            OpenError::NotWritable { path, detail }
+        }
+        Some(ErrorCode::DiskFull) => OpenError::DiskFull { path },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse {
+            path,
+            holder: "another program, perhaps an sqlite3 shell".to_owned(),
+        },
+        _ => OpenError::Other { path, detail },
+    }
+}
+
+fn of_migration(path: &Path, error: rusqlite_migration::Error) -> OpenError {
+    match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => of_sqlite(path, &err),
+        error => OpenError::Other {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,153 @@
+//! Takes messages in: everything is looked at before anything is written, so that a refused call leaves no trace.
+//! Pre-leased messages are handed over once the commit is durable, whether or not anybody still waits.
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::delivery::Delivery;
+use hongyan_courier::message::{Message, MessageId, Status};
+use hongyan_courier::port::{
+    Accept, AcceptError, Accepted, DedupeMismatch, IdempotencyKey, NewMessage, Stored,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::Op;
+use super::keys::{self, OtherBody};
+use crate::sqlite::base::Base;
+use crate::sqlite::codes;
+use crate::sqlite::fault::Fault;
+
+pub(in crate::sqlite) struct AcceptOp {
+    pub(in crate::sqlite) call: Accept,
+    pub(in crate::sqlite) now: UnixMs,
+    /// Which of the call's messages were stored leased, as they were stored.
+    pub(in crate::sqlite) leased: Vec<(usize, Message)>,
+}
+
+impl Op for AcceptOp {
+    type Answer = Result<Accepted, AcceptError>;
+    const NAME: &'static str = "accept";
+
+    fn rows(&self) -> usize {
+        self.call.messages.len().max(1)
+    }
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        self.leased.clear();
+        if !keys::allows(&base.conn, self.call.nonce.as_ref())? {
+            return Ok(Err(AcceptError::NonceSeen));
+        }
+        let known = match &self.call.idempotency {
+            Some(key) => replay(&base.conn, key, self.now)?,
+            None => None,
+        };
+        let accepted = match known {
+            Some(Err(OtherBody)) => return Ok(Err(AcceptError::IdempotencyMismatch)),
+            Some(Ok(accepted)) => accepted,
+            None => self.store_all(base)?,
+        };
+        keys::keep_nonce(&base.conn, self.call.nonce.as_ref())?;
+        Ok(Ok(accepted))
+    }
+
+    fn committed(mut self) {
+        for (nth, message) in self.leased {
+            if let Some(permit) = self.call.messages[nth].permit.take() {
+                permit.hand_over(message);
+            }
+        }
+    }
+}
+
+impl AcceptOp {
+    fn store_all(&mut self, base: &mut Base) -> Result<Accepted, Fault> {
+        let mut accepted = Accepted::with_capacity(self.call.messages.len());
+        for (nth, new) in self.call.messages.iter().enumerate() {
+            if let Some(key) = &new.dedupe {
+                let known = match replay(&base.conn, key, self.now)? {
+                    Some(Ok(known)) => {
+                        Some(known.into_iter().next().unwrap_or(Err(DedupeMismatch)))
+                    }
+                    Some(Err(OtherBody)) => Some(Err(DedupeMismatch)),
+                    None => None,
+                };
+                if let Some(known) = known {
+                    accepted.push(known);
+                    continue;
+                }
+                keys::keep_key(&base.conn, key, &vec![Ok(new.id)])?;
+            }
+            let message = self.message(base, new);
+            let (id, status) = (message.id, message.delivery.status);
+            if status == Status::Sending {
+                self.leased.push((nth, message.clone()));
+            }
+            base.insert(message)?;
+            accepted.push(Ok(Stored {
+                id,
+                status,
+                replayed: false,
+            }));
+        }
+        if let Some(key) = &self.call.idempotency {
+            let ids = accepted.iter().map(|one| one.map(|stored| stored.id));
+            keys::keep_key(&base.conn, key, &ids.collect())?;
+        }
+        Ok(accepted)
+    }
+
+    fn message(&self, base: &Base, new: &NewMessage) -> Message {
+        let due_at = new.content.send_at.unwrap_or(self.now);
+        let mut delivery = Delivery::queued(due_at, new.expires_at);
+        // A lease on a gone epoch would belong to nobody.
+        if let Some(permit) = new.permit.as_ref().filter(|p| base.is_current(p.by())) {
+            delivery.take_lease(permit.lease(self.now));
+        }
+        Message {
+            id: new.id,
+            created_at: self.now,
+            content: new.content.clone(),
+            delivery,
+        }
+    }
+}
+
+/// What this key stored before, as it stands now; nothing if any of it is forgotten by now.
+fn replay(
+    conn: &Connection,
+    key: &IdempotencyKey,
+    now: UnixMs,
+) -> Result<Option<Result<Accepted, OtherBody>>, Fault> {
+    let ids = match keys::find_key(conn, key, now)? {
+        None => return Ok(None),
+        Some(Err(other)) => return Ok(Some(Err(other))),
+        Some(Ok(ids)) => ids,
+    };
+    let mut accepted = Accepted::with_capacity(ids.len());
+    for one in ids {
+        let stored = match one {
+            Err(mismatch) => Err(mismatch),
+            Ok(id) => match status(conn, id)? {
+                Some(status) => Ok(Stored {
+                    id,
+                    status,
+                    replayed: true,
+                }),
+                None => return Ok(None),
+            },
+        };
+        accepted.push(stored);
+    }
+    Ok(Some(Ok(accepted)))
+}
+
+/// Where a message stands.
+pub(super) fn status(conn: &Connection, id: MessageId) -> Result<Option<Status>, Fault> {
+    let mut find = conn.prepare_cached("SELECT status FROM messages WHERE id = ?1")?;
+    let code: Option<i64> = find
+        .query_row([id.as_bytes().as_slice()], |row| row.get(0))
+        .optional()?;
+    code.map(codes::status).transpose()
+}

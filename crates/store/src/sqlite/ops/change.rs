@@ -1,0 +1,64 @@
+//! What a caller asks of a stored message: cancel it, send it again. A nonce is spent even if the message refuses,
+//! so that no call can be played twice.
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::delivery::{CancelRefused, Cancelled, RetryRefused};
+use hongyan_courier::message::MessageId;
+use hongyan_courier::port::{ChangeError, Moved, Nonce};
+
+use super::{Op, keys};
+use crate::sqlite::base::Base;
+use crate::sqlite::fault::Fault;
+
+pub(in crate::sqlite) struct CancelOp {
+    pub(in crate::sqlite) id: MessageId,
+    pub(in crate::sqlite) nonce: Option<Nonce>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for CancelOp {
+    type Answer = Result<Cancelled, ChangeError<CancelRefused>>;
+    const NAME: &'static str = "cancel";
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+            return Ok(Err(ChangeError::NonceSeen));
+        }
+        let changed = base.change(self.id, self.now, |_, delivery| delivery.cancel())?;
+        let cancelled = changed.ok_or(ChangeError::NotFound);
+        Ok(cancelled.and_then(|changed| changed.answer.map_err(ChangeError::Refused)))
+    }
+}
+
+pub(in crate::sqlite) struct RetryOp {
+    pub(in crate::sqlite) id: MessageId,
+    pub(in crate::sqlite) force: bool,
+    pub(in crate::sqlite) nonce: Option<Nonce>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for RetryOp {
+    type Answer = Result<Moved, ChangeError<RetryRefused>>;
+    const NAME: &'static str = "retry";
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+            return Ok(Err(ChangeError::NonceSeen));
+        }
+        let (force, now) = (self.force, self.now);
+        let changed = base.change(self.id, now, |_, delivery| delivery.retry(force, now))?;
+        let retried = changed.ok_or(ChangeError::NotFound);
+        Ok(retried.and_then(|changed| match changed.answer {
+            Ok(()) => Ok(changed.moved),
+            Err(refused) => Err(ChangeError::Refused(refused)),
+        }))
+    }
+}

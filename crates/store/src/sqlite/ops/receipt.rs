@@ -1,0 +1,211 @@
+//! WeChat's later word: known again, joined with its message by msgid, or kept until the msgid is known.
+//! What a receipt does to a message is `delivery`'s.
+
+use std::time::Duration;
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::delivery::{Policy, ReceiptRecord, ReceiptWord};
+use hongyan_courier::message::{MessageId, Reason, Status};
+use hongyan_courier::next::Roll;
+use hongyan_courier::port::{AcceptError, Moved, NewReceipt, Nonce, ReceiptTaken};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Op, keys};
+use crate::sqlite::accounts::Accounts;
+use crate::sqlite::base::Base;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::rows;
+
+pub(in crate::sqlite) struct ReceiveOp {
+    pub(in crate::sqlite) receipt: NewReceipt,
+    pub(in crate::sqlite) nonce: Option<Nonce>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for ReceiveOp {
+    type Answer = Result<ReceiptTaken, AcceptError>;
+    const NAME: &'static str = "receive";
+
+    fn rows(&self) -> usize {
+        2
+    }
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+            return Ok(Err(AcceptError::NonceSeen));
+        }
+        let r = &self.receipt;
+        let account = base.accounts.id(&base.conn, &r.account)?;
+        if !keep(&base.conn, account, r, self.now)? {
+            return Ok(Ok(ReceiptTaken::Known));
+        }
+        base.orphans += 1;
+        Ok(Ok(match join(base, account, r, self.now)? {
+            Some((id, moved)) => ReceiptTaken::Joined(id, moved.status),
+            None => ReceiptTaken::Orphan,
+        }))
+    }
+}
+
+/// Keeps a receipt as one that waits. Answers false if it came before.
+fn keep(conn: &Connection, account: i64, r: &NewReceipt, now: UnixMs) -> Result<bool, Fault> {
+    let reason = match r.word {
+        ReceiptWord::Success => None,
+        ReceiptWord::Failed(reason) => Some(reason.as_str()),
+    };
+    let timeout = r.policy.receipt_timeout.map(|timeout| timeout.as_millis());
+    let sql = "INSERT OR IGNORE INTO receipts (account, msgid, openid, create_time, status, at, reason, max_retries, \
+        receipt_timeout, receipt_retries, roll) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let kept = conn.prepare_cached(sql)?.execute(params![
+        account,
+        r.msgid,
+        r.openid,
+        r.create_time,
+        r.status,
+        now.0,
+        reason,
+        r.policy.max_retries,
+        timeout.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX)),
+        r.policy.receipt_retries,
+        r.roll.0,
+    ])?;
+    Ok(kept == 1)
+}
+
+/// Joins a kept receipt with its message, if its msgid is known.
+fn join(
+    base: &mut Base,
+    account: i64,
+    r: &NewReceipt,
+    now: UnixMs,
+) -> Result<Option<(MessageId, Moved)>, Fault> {
+    let sql = "SELECT message FROM msgids WHERE msgid = ?1 AND account = ?2";
+    let known = base
+        .conn
+        .prepare_cached(sql)?
+        .query_row([r.msgid, account], |row| row.get(0))
+        .optional()?;
+    let Some(id) = known.map(MessageId::from_bytes) else {
+        return Ok(None);
+    };
+    let record = ReceiptRecord {
+        status: r.status.clone(),
+        at: now,
+    };
+    let changed = base.change(id, now, |content, delivery| {
+        let (said, settings) = ((r.word, record), (r.policy, r.roll));
+        delivery.receive(content, r.msgid, said, settings, now)
+    })?;
+    let Some(changed) = changed else {
+        return Ok(None);
+    };
+    base.raise(&changed.account, changed.answer)?;
+    let sql = "UPDATE receipts SET message = ?1 WHERE msgid = ?2 AND account = ?3 AND openid = ?4 AND create_time = ?5 \
+        AND status = ?6";
+    base.conn.prepare_cached(sql)?.execute(params![
+        id.as_bytes().as_slice(),
+        r.msgid,
+        account,
+        r.openid,
+        r.create_time,
+        r.status,
+    ])?;
+    base.orphans -= 1;
+    Ok(Some((id, changed.moved)))
+}
+
+/// Joins the receipts that waited for a msgid which is known now. Answers where the message stands after them.
+pub(super) fn join_orphans_of(
+    base: &mut Base,
+    (account, msgid): (i64, i64),
+    now: UnixMs,
+) -> Result<Option<Moved>, Fault> {
+    if base.orphans == 0 {
+        return Ok(None);
+    }
+    let waiting = {
+        let Base { conn, accounts, .. } = base;
+        let sql = format!("{ORPHANS} AND msgid = ?1 AND account = ?2 ORDER BY at");
+        let mut find = conn.prepare_cached(&sql)?;
+        let mut found = find.query([msgid, account])?;
+        collect(conn, accounts, &mut found)?
+    };
+    let mut moved = None;
+    for receipt in waiting {
+        if let Some((_, now_stands)) = join(base, account, &receipt, now)? {
+            moved = Some(now_stands);
+        }
+    }
+    Ok(moved)
+}
+
+/// Joins at most `limit` kept receipts whose msgid is known by now. Answers whose they were.
+pub(super) fn join_orphans(
+    base: &mut Base,
+    limit: i64,
+    now: UnixMs,
+) -> Result<Vec<(MessageId, Status)>, Fault> {
+    if base.orphans == 0 {
+        return Ok(Vec::new());
+    }
+    let waiting = {
+        let Base { conn, accounts, .. } = base;
+        let sql = format!(
+            "{ORPHANS} AND EXISTS (SELECT 1 FROM msgids JOIN messages ON messages.id = msgids.message \
+             WHERE msgids.msgid = receipts.msgid AND msgids.account = receipts.account) LIMIT ?1"
+        );
+        let mut find = conn.prepare_cached(&sql)?;
+        let mut found = find.query([limit])?;
+        collect(conn, accounts, &mut found)?
+    };
+    let mut joined = Vec::new();
+    for receipt in waiting {
+        let account = base.accounts.id(&base.conn, &receipt.account)?;
+        if let Some((id, moved)) = join(base, account, &receipt, now)? {
+            joined.push((id, moved.status));
+        }
+    }
+    Ok(joined)
+}
+
+const ORPHANS: &str = "SELECT account, msgid, openid, create_time, status, reason, max_retries, receipt_timeout, \
+    receipt_retries, roll FROM receipts WHERE message IS NULL";
+
+fn collect(
+    conn: &Connection,
+    accounts: &mut Accounts,
+    found: &mut rusqlite::Rows<'_>,
+) -> Result<Vec<NewReceipt>, Fault> {
+    let mut receipts = Vec::new();
+    while let Some(row) = found.next()? {
+        receipts.push(read(conn, accounts, row)?);
+    }
+    Ok(receipts)
+}
+
+fn read(conn: &Connection, accounts: &mut Accounts, row: &Row<'_>) -> Result<NewReceipt, Fault> {
+    let reason: Option<Reason> = row
+        .get::<_, Option<String>>(5)?
+        .map(|word| rows::reason(&word))
+        .transpose()?;
+    let timeout = row.get::<_, Option<i64>>(7)?;
+    Ok(NewReceipt {
+        account: accounts.name(conn, row.get(0)?)?,
+        msgid: row.get(1)?,
+        openid: row.get(2)?,
+        word: reason.map_or(ReceiptWord::Success, ReceiptWord::Failed),
+        status: row.get(4)?,
+        create_time: row.get(3)?,
+        policy: Policy {
+            max_retries: row.get(6)?,
+            receipt_timeout: timeout
+                .map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))),
+            receipt_retries: row.get(8)?,
+        },
+        roll: Roll(row.get(9)?),
+    })
+}

@@ -1,0 +1,93 @@
+//! A page of messages, newest first. A filter becomes a query of the conditions that it has and no others.
+
+use std::time::Duration;
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::message::{Message, MessageId, Reason};
+use hongyan_courier::port::Filter;
+use rusqlite::types::Value;
+
+use super::Reader;
+use crate::sqlite::codes;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::rows;
+
+/// An id tells when it was made, at most so long before or after its message was accepted. Spares an index on
+/// `created_at`: a period becomes a range of ids.
+const ID_SLACK: Duration = Duration::from_secs(86_400);
+
+pub(in crate::sqlite) fn page(
+    reader: &mut Reader,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Message>, Fault> {
+    let Some((conditions, values)) = conditions(reader, filter)? else {
+        return Ok(Vec::new());
+    };
+    let Reader { conn, accounts } = reader;
+    let mut sql = String::from(rows::select!("WHERE 1"));
+    for condition in conditions {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+    }
+    sql.push_str(" ORDER BY id DESC LIMIT ");
+    sql.push_str(&limit.to_string());
+    // Not cached: there are many shapes, and a page is not asked for often.
+    let mut find = conn.prepare(&sql)?;
+    let mut found = find.query(rusqlite::params_from_iter(values))?;
+    let mut page = Vec::new();
+    while let Some(row) = found.next()? {
+        page.push(rows::read(row, |id| accounts.name(conn, id))?);
+    }
+    Ok(page)
+}
+
+type Conditions = (Vec<&'static str>, Vec<Value>);
+
+/// Nothing, if the filter names an account that never had a message.
+fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>, Fault> {
+    let (mut conditions, mut values) = Conditions::default();
+    let mut add = |condition: &'static str, value: Option<Value>| {
+        if let Some(value) = value {
+            conditions.push(condition);
+            values.push(value);
+        }
+    };
+    if let Some(account) = &filter.account {
+        let Some(number) = reader.accounts.known(&reader.conn, account)? else {
+            return Ok(None);
+        };
+        add("account = ?", Some(number.into()));
+    }
+    let text = |text: &Option<String>| text.clone().map(Value::from);
+    let id = |id: MessageId| Value::from(id.as_bytes().to_vec());
+    let first_at = |at: UnixMs| id(MessageId::first_at(at));
+    add(
+        "status = ?",
+        filter.status.map(codes::of_status).map(Value::from),
+    );
+    add(
+        "reason = ?",
+        filter
+            .reason
+            .map(Reason::as_str)
+            .map(str::to_owned)
+            .map(Value::from),
+    );
+    let hash = filter.touser.as_deref().map(codes::openid_hash);
+    add("touser_hash = ?", hash.map(Value::from));
+    add("touser = ?", text(&filter.touser));
+    add("template_id = ?", text(&filter.template_id));
+    add("reference = ?", text(&filter.reference));
+    add("created_at >= ?", filter.since.map(|at| at.0.into()));
+    add("created_at < ?", filter.until.map(|at| at.0.into()));
+    if hash.is_none() {
+        add(
+            "id >= ?",
+            filter.since.map(|at| first_at(at.minus(ID_SLACK))),
+        );
+        add("id < ?", filter.until.map(|at| first_at(at.plus(ID_SLACK))));
+    }
+    add("id < ?", filter.before.map(id));
+    Ok(Some((conditions, values)))
+}

@@ -1,0 +1,215 @@
+//! A message as a row, both ways. It knows the columns and nothing of why they change.
+//! Accounts are numbers here; whoever reads brings their names.
+
+use std::sync::Arc;
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::delivery::{Attempt, Delivery, Lease, ReceiptRecord};
+use hongyan_courier::message::{AccountName, Content, Message, MessageId, Reason};
+use rusqlite::{Connection, Row, params};
+
+use super::codes;
+use super::fault::Fault;
+
+/// A query whose rows [`read`] understands.
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, created_at, account, kind, priority, status, due_at, reason, generation, lease_seq, lease_node, ",
+            "lease_epoch, lease_at, expires_at, doubt_at, old_doubt, repeats, retries, resent, last_errcode, ",
+            "call_started_at, cancel_requested, msgid, receipt_due, receipt, attempts, send_at, touser, template_id, ",
+            "client, reference, trace_id, url, miniprogram, data FROM messages ",
+            $tail
+        )
+    };
+}
+pub(super) use select;
+
+const INSERT: &str = "INSERT INTO messages (id, created_at, account, kind, priority, status, due_at, reason, generation, \
+    lease_seq, lease_node, lease_epoch, lease_at, expires_at, doubt_at, old_doubt, repeats, retries, resent, \
+    last_errcode, call_started_at, cancel_requested, msgid, receipt_due, receipt, attempts, send_at, touser, template_id, \
+    client, reference, trace_id, url, miniprogram, data, touser_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+    ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, \
+    ?34, ?35, ?36)";
+
+const UPDATE: &str = "UPDATE messages SET status = ?2, due_at = ?3, reason = ?4, generation = ?5, lease_seq = ?6, \
+    lease_node = ?7, lease_epoch = ?8, lease_at = ?9, expires_at = ?10, doubt_at = ?11, old_doubt = ?12, repeats = ?13, \
+    retries = ?14, resent = ?15, last_errcode = ?16, call_started_at = ?17, cancel_requested = ?18, msgid = ?19, \
+    receipt_due = ?20, receipt = ?21, attempts = ?22, \
+    ended_at = CASE WHEN ?23 IS NULL THEN NULL ELSE coalesce(ended_at, ?23) END WHERE id = ?1";
+
+/// Stores a new message.
+pub(super) fn insert(conn: &Connection, account: i64, message: &Message) -> Result<(), Fault> {
+    let (c, d) = (&message.content, &message.delivery);
+    let (node, epoch, at) = lease_columns(d);
+    conn.prepare_cached(INSERT)?.execute(params![
+        message.id.as_bytes().as_slice(),
+        message.created_at.0,
+        account,
+        codes::of_kind(c.kind),
+        codes::of_priority(c.priority),
+        codes::of_status(d.status),
+        d.due_at.0,
+        d.reason.map(Reason::as_str),
+        d.generation,
+        d.lease_seq,
+        node,
+        epoch,
+        at,
+        d.expires_at.map(|at| at.0),
+        d.doubt.map(|at| at.0),
+        d.old_doubt,
+        d.repeats,
+        d.retries,
+        d.resent,
+        d.last_errcode,
+        d.call_started_at.map(|at| at.0),
+        d.cancel_requested,
+        d.msgid,
+        d.receipt_due.map(|at| at.0),
+        json(d.receipt.as_ref())?,
+        json((!d.attempts.is_empty()).then_some(&d.attempts))?,
+        c.send_at.map(|at| at.0),
+        c.touser,
+        c.template_id,
+        c.client,
+        c.reference,
+        c.trace_id,
+        c.url,
+        c.miniprogram,
+        c.data,
+        codes::openid_hash(&c.touser),
+    ])?;
+    Ok(())
+}
+
+/// Writes back what changes of a message.
+pub(super) fn update(
+    conn: &Connection,
+    id: MessageId,
+    d: &Delivery,
+    now: UnixMs,
+) -> Result<(), Fault> {
+    let (node, epoch, at) = lease_columns(d);
+    conn.prepare_cached(UPDATE)?.execute(params![
+        id.as_bytes().as_slice(),
+        codes::of_status(d.status),
+        d.due_at.0,
+        d.reason.map(Reason::as_str),
+        d.generation,
+        d.lease_seq,
+        node,
+        epoch,
+        at,
+        d.expires_at.map(|at| at.0),
+        d.doubt.map(|at| at.0),
+        d.old_doubt,
+        d.repeats,
+        d.retries,
+        d.resent,
+        d.last_errcode,
+        d.call_started_at.map(|at| at.0),
+        d.cancel_requested,
+        d.msgid,
+        d.receipt_due.map(|at| at.0),
+        json(d.receipt.as_ref())?,
+        json((!d.attempts.is_empty()).then_some(&d.attempts))?,
+        d.is_over().then_some(now.0),
+    ])?;
+    Ok(())
+}
+
+/// A row that [`select`] gave, with the name of its account.
+pub(super) fn read(
+    row: &Row<'_>,
+    name: impl FnOnce(i64) -> Result<AccountName, Fault>,
+) -> Result<Message, Fault> {
+    let id = MessageId::from_bytes(row.get(0)?);
+    let lease = match row.get::<_, Option<String>>(10)? {
+        Some(node) => Some(Lease {
+            node,
+            epoch: row.get(11)?,
+            at: UnixMs(row.get(12)?),
+        }),
+        None => None,
+    };
+    let delivery = Delivery {
+        status: codes::status(row.get(5)?)?,
+        reason: row
+            .get_ref(7)?
+            .as_str_or_null()
+            .map_err(rusqlite::Error::from)?
+            .map(reason)
+            .transpose()?,
+        generation: row.get(8)?,
+        lease_seq: row.get(9)?,
+        lease,
+        due_at: UnixMs(row.get(6)?),
+        expires_at: moment(row, 13)?,
+        doubt: moment(row, 14)?,
+        old_doubt: row.get(15)?,
+        repeats: row.get(16)?,
+        retries: row.get(17)?,
+        resent: row.get(18)?,
+        last_errcode: row.get(19)?,
+        call_started_at: moment(row, 20)?,
+        cancel_requested: row.get(21)?,
+        msgid: row.get(22)?,
+        receipt_due: moment(row, 23)?,
+        receipt: from_json::<ReceiptRecord>(row, 24)?,
+        attempts: from_json::<Vec<Attempt>>(row, 25)?.unwrap_or_default(),
+    };
+    let content = Content {
+        account: name(row.get(2)?)?,
+        client: row.get(29)?,
+        kind: codes::kind(row.get(3)?)?,
+        priority: codes::priority(row.get(4)?)?,
+        touser: row.get(27)?,
+        template_id: row.get(28)?,
+        url: row.get(32)?,
+        miniprogram: row.get(33)?,
+        data: row.get(34)?,
+        reference: row.get(30)?,
+        trace_id: row.get(31)?,
+        send_at: moment(row, 26)?,
+    };
+    Ok(Message {
+        id,
+        created_at: UnixMs(row.get(1)?),
+        content: Arc::new(content),
+        delivery,
+    })
+}
+
+/// The reason that a word stands for.
+pub(super) fn reason(word: &str) -> Result<Reason, Fault> {
+    Reason::from_word(word).ok_or_else(|| Fault::Unreadable(format!("reason {word}")))
+}
+
+fn lease_columns(d: &Delivery) -> (Option<&str>, Option<i64>, Option<i64>) {
+    let lease = d.lease.as_ref();
+    (
+        lease.map(|lease| lease.node.as_str()),
+        lease.map(|lease| lease.epoch),
+        lease.map(|lease| lease.at.0),
+    )
+}
+
+fn moment(row: &Row<'_>, column: usize) -> Result<Option<UnixMs>, Fault> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs))
+}
+
+fn json<T: serde::Serialize>(value: Option<&T>) -> Result<Option<String>, Fault> {
+    let text = value.map(serde_json::to_string).transpose();
+    text.map_err(|error| Fault::Unreadable(error.to_string()))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<T>, Fault> {
+    let text = row.get_ref(column)?;
+    let text = text.as_str_or_null().map_err(rusqlite::Error::from)?;
+    let value = text.map(serde_json::from_str).transpose();
+    value.map_err(|error| Fault::Unreadable(error.to_string()))
+}

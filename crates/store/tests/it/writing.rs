@@ -1,0 +1,184 @@
+//! The writer: many operations to a commit, a bad one fails alone, a look waits for nobody, and bounds hold.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use hongyan_courier::conformance::fixture::{NOW, call, content, lease, new};
+use hongyan_courier::delivery::Look;
+use hongyan_courier::port::{AcceptError, Ledger, Queue, StoreError};
+use hongyan_store::sqlite::{SqliteStore, Watch};
+use tokio::task::JoinSet;
+
+use crate::support::{Place, faces};
+
+/// Counts commits, and holds the writer where it is when told to.
+#[derive(Default)]
+struct Gate {
+    commits: AtomicUsize,
+    held: Mutex<bool>,
+    turned: Condvar,
+}
+
+impl Gate {
+    fn hold(&self, held: bool) {
+        *self.held.lock().unwrap() = held;
+        self.turned.notify_all();
+    }
+
+    fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
+    }
+}
+
+impl Watch for Gate {
+    fn query(&self, _name: &'static str, _took: Duration) {}
+
+    fn commit(&self, _operations: usize, _took: Duration) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        let held = self.held.lock().unwrap();
+        drop(self.turned.wait_while(held, |held| *held).unwrap());
+    }
+}
+
+fn gated(place: &Place) -> (Arc<SqliteStore>, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let store = SqliteStore::open_watched(&place.path(), NOW, gate.clone()).unwrap();
+    (store, gate)
+}
+
+async fn settled(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn spawn_accept(
+    running: &mut JoinSet<Result<(), AcceptError>>,
+    store: &Arc<SqliteStore>,
+    messages: usize,
+) {
+    let store = store.clone();
+    let messages = (0..messages).map(|n| new(content(&format!("o{n}")), NOW));
+    let call = call(messages.collect());
+    running.spawn(async move { store.accept(call, NOW).await.map(drop) });
+}
+
+#[tokio::test]
+async fn what_waits_together_is_committed_together() {
+    let place = Place::new();
+    let (store, gate) = gated(&place);
+    let mut running = JoinSet::new();
+    gate.hold(true);
+    spawn_accept(&mut running, &store, 1);
+    settled(|| gate.commits() == 1).await;
+    for _ in 0..200 {
+        spawn_accept(&mut running, &store, 1);
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.hold(false);
+    while let Some(done) = running.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert_eq!(gate.commits(), 2);
+}
+
+#[tokio::test]
+async fn a_bad_operation_fails_alone() {
+    let place = Place::new();
+    let (store, gate) = gated(&place);
+    let taken = faces(&store).store(content("o0"), NOW).await;
+    let mut running = JoinSet::new();
+    gate.hold(true);
+    spawn_accept(&mut running, &store, 1);
+    settled(|| gate.commits() == 2).await;
+    for nth in 0..40 {
+        let store = store.clone();
+        running.spawn(async move {
+            let mut message = new(content(&format!("o{nth}")), NOW);
+            if nth % 10 == 5 {
+                message.id = taken;
+            }
+            store.accept(call(vec![message]), NOW).await.map(drop)
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.hold(false);
+    let mut refused = 0;
+    while let Some(done) = running.join_next().await {
+        refused += usize::from(done.unwrap().is_err());
+    }
+    assert_eq!(
+        (refused, gate.commits()),
+        (4, 3),
+        "in one transaction still"
+    );
+    let depths = store.depths(NOW).await.unwrap();
+    assert_eq!(depths[0].queued, 1 + 1 + 36);
+}
+
+#[tokio::test]
+async fn a_look_waits_for_nobody() {
+    let place = Place::new();
+    let (store, gate) = gated(&place);
+    let (_, message) = faces(&store).leased(content("o1"), NOW).await;
+    let before = gate.commits();
+    let mut running = JoinSet::new();
+    gate.hold(true);
+    spawn_accept(&mut running, &store, 1);
+    settled(|| gate.commits() > before).await;
+    assert_eq!(store.look(lease(&message), NOW).await.unwrap(), Look::Go);
+    let mut former = lease(&message);
+    former.lease_seq -= 1;
+    assert_eq!(store.look(former, NOW).await.unwrap(), Look::LeaseGone);
+    gate.hold(false);
+    running.join_next().await;
+}
+
+#[tokio::test]
+async fn accepts_beyond_the_bound_are_refused_and_leave_nothing() {
+    let place = Place::new();
+    let (store, gate) = gated(&place);
+    let mut running = JoinSet::new();
+    gate.hold(true);
+    spawn_accept(&mut running, &store, 1);
+    settled(|| gate.commits() == 1).await;
+    for _ in 0..50 {
+        spawn_accept(&mut running, &store, 500);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gate.hold(false);
+    let (mut stored, mut refused) = (0, 0);
+    while let Some(done) = running.join_next().await {
+        match done.unwrap() {
+            Ok(()) => stored += 1,
+            Err(AcceptError::Store(StoreError::Overloaded)) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(
+        refused > 0 && stored > 1,
+        "{stored} stored, {refused} refused"
+    );
+    let depths = store.depths(NOW).await.unwrap();
+    assert_eq!(depths[0].queued, 1 + 500 * (stored - 1));
+    // With the queue empty there is room again, for a large call too.
+    spawn_accept(&mut running, &store, 1_000);
+    running.join_next().await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_nobody_waits_for_is_still_done() {
+    let place = Place::new();
+    let (store, gate) = gated(&place);
+    let message = new(content("o1"), NOW);
+    let id = message.id;
+    gate.hold(true);
+    let mut running = JoinSet::new();
+    let accepting = store.clone();
+    running.spawn(async move { accepting.accept(call(vec![message]), NOW).await.map(drop) });
+    settled(|| gate.commits() == 1).await;
+    running.shutdown().await;
+    gate.hold(false);
+    assert!(store.find(id).await.unwrap().is_some());
+}

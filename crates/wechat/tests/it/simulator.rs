@@ -1,0 +1,151 @@
+//! Every call against the simulator: the two read WeChat's documents independently, and must agree.
+
+use hongyan_wechat::client::{Client, Hosts, TraceLayer};
+use hongyan_wechat::errcode::{Class, ConfigurationFault, Endpoint, KNOWN, classify};
+use hongyan_wechat::error::{CallError, DoubtCause};
+use hongyan_wechat::template::TemplateMessage;
+use hongyan_wechat::token::Credential;
+use hongyan_wechat::{AccessToken, AppSecret};
+use hongyan_wechat_sim::fault::What;
+use hongyan_wechat_sim::{AccountConfig, Fault, Sim, SimConfig, SimHandle};
+
+use crate::server::{data, message};
+
+const APPID: &str = "wx5eed0000c0ffee01";
+const SECRET: &str = "5eed5eed5eed5eed5eed5eed5eed5eed";
+
+async fn simulator() -> (SimHandle, Client, Credential) {
+    let sim = Sim::start(SimConfig::new(vec![AccountConfig::new(APPID, SECRET)]))
+        .await
+        .unwrap();
+    let hosts = Hosts::new([sim.url()]).unwrap();
+    let client = Client::builder()
+        .hosts(hosts)
+        .layer(TraceLayer)
+        .build()
+        .unwrap();
+    (
+        sim,
+        client,
+        Credential {
+            appid: APPID.into(),
+            secret: AppSecret::new(SECRET),
+        },
+    )
+}
+
+#[tokio::test]
+async fn a_message_goes_from_secret_to_user() {
+    let (sim, client, credential) = simulator().await;
+    let grant = client.stable_token(&credential, false).await.unwrap();
+    let data = data(r#"{"thing1":{"value":"咖啡"}}"#);
+    let first = TemplateMessage {
+        client_msg_id: Some("first"),
+        ..message(&data)
+    };
+    let sent = client.send_template(&grant.token, &first).await.unwrap();
+    assert!(sent.msgid.unwrap() > i64::from(i32::MAX));
+    let other = crate::server::data(r#"{"thing1":{"value":"茶"}}"#);
+    let second = TemplateMessage {
+        client_msg_id: Some("second"),
+        ..message(&other)
+    };
+    client
+        .send_template_fresh(&grant.token, &second, &|| true)
+        .await
+        .unwrap();
+    assert_eq!((sim.accepted("first"), sim.accepted("second")), (1, 1));
+    assert_eq!(sim.seen(first.touser).len(), 2);
+
+    assert!(
+        client
+            .user_info(&grant.token, first.touser)
+            .await
+            .unwrap()
+            .follows()
+    );
+    let quota = client
+        .quota(&grant.token, Endpoint::TemplateSend)
+        .await
+        .unwrap()
+        .quota;
+    assert_eq!(quota.used + quota.remain, quota.daily_limit);
+    client.templates(&grant.token).await.unwrap();
+}
+
+#[tokio::test]
+async fn tokens_live_in_two_slots() {
+    let (_sim, client, credential) = simulator().await;
+    let stable = client.stable_token(&credential, false).await.unwrap();
+    assert_eq!(
+        client.stable_token(&credential, false).await.unwrap().token,
+        stable.token
+    );
+    assert_ne!(client.token(&credential).await.unwrap().token, stable.token);
+    let wrong = Credential {
+        secret: AppSecret::new("wrong"),
+        ..credential
+    };
+    let Err(CallError::Refused(refusal)) = client.stable_token(&wrong, false).await else {
+        panic!()
+    };
+    assert_eq!(
+        refusal.class(),
+        Class::Configuration(ConfigurationFault::Secret)
+    );
+    assert!(refusal.rid.is_some());
+    let unknown = AccessToken::new("74_unknown");
+    let Err(CallError::Refused(refusal)) = client.templates(&unknown).await else {
+        panic!()
+    };
+    assert_eq!(refusal.class(), Class::Token);
+}
+
+#[tokio::test]
+async fn every_code_arrives_as_its_class() {
+    let (sim, client, credential) = simulator().await;
+    let token = client.stable_token(&credential, false).await.unwrap().token;
+    let data = data(r#"{"thing1":{"value":"咖啡"}}"#);
+    for code in KNOWN.iter().copied().filter(|code| *code != 0) {
+        sim.clear_faults();
+        sim.fault(Fault::code(code));
+        let Err(CallError::Refused(refusal)) = client.send_template(&token, &message(&data)).await
+        else {
+            panic!("{code}")
+        };
+        assert_eq!(
+            (refusal.code, refusal.class()),
+            (code, classify(Endpoint::TemplateSend, code))
+        );
+    }
+}
+
+#[tokio::test]
+async fn trouble_on_the_wire_is_doubt() {
+    let (sim, client, credential) = simulator().await;
+    let token = client.stable_token(&credential, false).await.unwrap().token;
+    let data = data(r#"{"thing1":{"value":"咖啡"}}"#);
+    let accepted = true;
+    let trouble = [
+        (What::CutAfterAccept, DoubtCause::Reset),
+        (What::CutBefore, DoubtCause::Reset),
+        (
+            What::Status {
+                status: 502,
+                accepted,
+            },
+            DoubtCause::Status(502),
+        ),
+        (What::Html { accepted }, DoubtCause::NotJson),
+        (What::HalfBody { accepted }, DoubtCause::Reset),
+    ];
+    for (what, cause) in trouble {
+        sim.clear_faults();
+        sim.fault(Fault::new(what.clone()));
+        let Err(CallError::InDoubt(doubt)) = client.send_template(&token, &message(&data)).await
+        else {
+            panic!("{what:?}")
+        };
+        assert_eq!(doubt.cause, cause, "{what:?}");
+    }
+}
