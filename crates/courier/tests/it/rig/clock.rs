@@ -12,18 +12,25 @@ pub(crate) const NOW: UnixMs = UnixMs(1_795_400_000_000);
 #[derive(Debug)]
 pub(crate) struct PausedClock {
     begun: Instant,
+    shown: UnixMs,
 }
 
 impl PausedClock {
     pub(crate) fn start() -> Arc<Self> {
+        Self::start_at(NOW)
+    }
+
+    /// For what depends on the hour.
+    pub(crate) fn start_at(shown: UnixMs) -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
+            shown,
         })
     }
 }
 
 impl Clock for PausedClock {
     fn now(&self) -> UnixMs {
-        NOW.plus(self.begun.elapsed())
+        self.shown.plus(self.begun.elapsed())
     }
 }

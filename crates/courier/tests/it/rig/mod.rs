@@ -1,14 +1,16 @@
-//! What the domain tests stand on: a clock that follows paused time, and a whole node on any ports.
-//! It scripts no trouble; that is for the tests.
+//! What the domain tests stand on: a clock that follows paused time, a whole node on any ports, a store that goes away
+//! on command, a WeChat that is told what to answer. Which trouble there is, is for the tests to say.
 
 pub(crate) mod clock;
 pub(crate) mod node;
+pub(crate) mod stage;
+pub(crate) mod store;
 pub(crate) mod upstream;
 
 use std::time::Duration;
 
 use hongyan_courier::delivery::Policy;
-use hongyan_courier::message::{AccountName, Content, Kind, MessageId, Priority};
+use hongyan_courier::message::{Content, Kind, MessageId, Priority};
 use hongyan_courier::port::{Accept, NewMessage};
 
 use clock::NOW;
@@ -70,9 +72,4 @@ pub(crate) fn call(contents: impl IntoIterator<Item = Content>) -> Accept {
 /// So many messages of an account, each to somebody else.
 pub(crate) fn calls(account: &str, numbers: std::ops::Range<usize>) -> Accept {
     call(numbers.map(|n| content(account, n)))
-}
-
-/// An account's name.
-pub(crate) fn account(name: &str) -> AccountName {
-    name.into()
 }

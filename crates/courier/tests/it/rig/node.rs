@@ -1,19 +1,19 @@
 //! A whole node: dispatcher, token keeper, acceptor, receipts, sweeper, on whatever ports it is given.
+//! It knows neither which store nor which WeChat is behind them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use hongyan_courier::Clock;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
-use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, Queue, Standings, TokenCache, TokenMode, Upstream};
 use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
-use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
-use hongyan_courier::{Clock, UnixMs};
+use hongyan_courier::token::{self, Habit, Keeper};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,19 +28,6 @@ pub(crate) struct Ports {
     pub(crate) standings: Arc<dyn Standings>,
     pub(crate) cache: Arc<dyn TokenCache>,
     pub(crate) upstream: Arc<dyn Upstream>,
-}
-
-impl Ports {
-    /// A store and a cache in memory, and this WeChat.
-    pub(crate) fn in_memory(store: &Arc<MemoryStore>, upstream: Arc<dyn Upstream>) -> Self {
-        Self {
-            queue: store.clone(),
-            ledger: store.clone(),
-            standings: store.clone(),
-            cache: Arc::new(MemoryTokenCache::default()),
-            upstream,
-        }
-    }
 }
 
 /// What an operator would write into the configuration.
@@ -64,6 +51,15 @@ impl Settings {
                 .collect(),
             policy,
         }
+    }
+
+    /// The same, where an account may not have more than so many of the slots.
+    pub(crate) fn capped(mut self, account: &str, cap: usize) -> Self {
+        let of_account = self.accounts.iter_mut();
+        of_account
+            .filter(|(name, _)| name.as_str() == account)
+            .for_each(|(_, slots)| *slots = cap);
+        self
     }
 }
 
@@ -147,20 +143,4 @@ impl Node {
         self.tasks.close();
         self.tasks.wait().await;
     }
-}
-
-/// Lets time pass until it is so; an hour at the most.
-pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..36_000 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it did not come about within an hour");
-}
-
-/// Waits for a moment.
-pub(crate) async fn until_at(clock: &dyn Clock, moment: UnixMs) {
-    tokio::time::sleep(moment.since(clock.now())).await;
 }

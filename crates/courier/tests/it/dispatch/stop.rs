@@ -1,0 +1,43 @@
+//! A node stops in two steps: it takes nothing more, and finishes what is under way. What it did not send is free for
+//! others at once, and nobody's message is repeated.
+
+use hongyan_courier::Clock;
+use hongyan_courier::message::Status;
+
+use crate::rig::clock::NOW;
+use crate::rig::node::Settings;
+use crate::rig::stage::Stage;
+use crate::rig::upstream::all_different;
+use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
+
+const SLOTS: usize = 5;
+const MESSAGES: usize = 50;
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_the_next() {
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(|_| seconds(5))).await;
+    stage.hand_over(calls(ACCOUNT, 0..MESSAGES)).await;
+    stage.until_at(NOW.plus(seconds(7))).await;
+    assert_eq!(stage.wechat.count(), 2 * SLOTS);
+    let stage = stage.restart().await;
+    assert!(
+        stage.clock.now() < NOW.plus(seconds(11)),
+        "it waited for the calls alone"
+    );
+    let tally = stage.tally(ACCOUNT).await;
+    assert_eq!(tally[&Status::Sent], 2 * SLOTS);
+    assert_eq!(tally[&Status::Queued], MESSAGES - 2 * SLOTS);
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
+    assert!(
+        all_different(&stage.wechat.sends(ACCOUNT)),
+        "nothing was repeated"
+    );
+    let messages = stage.messages(ACCOUNT).await;
+    assert!(
+        messages
+            .iter()
+            .all(|message| message.delivery.attempts.len() == 1)
+    );
+}

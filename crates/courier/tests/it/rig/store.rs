@@ -1,0 +1,112 @@
+//! The store in memory behind a line that fails on command: away altogether, or slow to answer a claim.
+//! What was done stays done; it is the way there that breaks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hongyan_courier::UnixMs;
+use hongyan_courier::account::{AccountFlag, Standing};
+use hongyan_courier::delivery::{LeaseRef, Look, Settlement};
+use hongyan_courier::memory::MemoryStore;
+use hongyan_courier::message::AccountName;
+use hongyan_courier::port::{
+    Accept, AcceptError, Accepted, Claim, Claimed, Moved, Queue, Standings, StoreError,
+};
+
+/// A store that can be out of reach.
+#[derive(Default)]
+pub(crate) struct Unsteady {
+    pub(crate) inner: Arc<MemoryStore>,
+    away: AtomicBool,
+    claims_take: Mutex<Duration>,
+}
+
+impl Unsteady {
+    /// Nothing reaches it from now on.
+    pub(crate) fn go_away(&self) {
+        self.away.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn come_back(&self) {
+        self.away.store(false, Ordering::Relaxed);
+    }
+
+    /// The answer to a claim is on its way for so long.
+    pub(crate) fn claims_take(&self, how_long: Duration) {
+        *self.claims_take.lock().unwrap() = how_long;
+    }
+
+    fn reach(&self) -> Result<&MemoryStore, StoreError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("as told".into()));
+        }
+        Ok(&self.inner)
+    }
+}
+
+#[async_trait]
+impl Queue for Unsteady {
+    async fn accept(&self, call: Accept, now: UnixMs) -> Result<Accepted, AcceptError> {
+        self.reach()?.accept(call, now).await
+    }
+
+    async fn claim(&self, claim: Claim, now: UnixMs) -> Result<Claimed, StoreError> {
+        let claimed = self.reach()?.claim(claim, now).await;
+        let on_its_way = *self.claims_take.lock().unwrap();
+        if !on_its_way.is_zero() {
+            tokio::time::sleep(on_its_way).await;
+        }
+        claimed
+    }
+
+    async fn look(&self, lease: LeaseRef, now: UnixMs) -> Result<Look, StoreError> {
+        self.reach()?.look(lease, now).await
+    }
+
+    async fn settle(&self, settlement: Settlement, now: UnixMs) -> Result<Moved, StoreError> {
+        self.reach()?.settle(settlement, now).await
+    }
+
+    async fn release(&self, leases: Vec<LeaseRef>, now: UnixMs) -> Result<(), StoreError> {
+        self.reach()?.release(leases, now).await
+    }
+
+    async fn beat(
+        &self,
+        node: &str,
+        known: Option<i64>,
+        in_flight: Vec<LeaseRef>,
+        now: UnixMs,
+    ) -> Result<i64, StoreError> {
+        self.reach()?.beat(node, known, in_flight, now).await
+    }
+
+    async fn reclaim(&self, silent_since: UnixMs, now: UnixMs) -> Result<usize, StoreError> {
+        self.reach()?.reclaim(silent_since, now).await
+    }
+}
+
+#[async_trait]
+impl Standings for Unsteady {
+    async fn standing(&self, account: &AccountName) -> Result<Standing, StoreError> {
+        self.reach()?.standing(account).await
+    }
+
+    async fn set_standing(
+        &self,
+        account: &AccountName,
+        standing: Standing,
+    ) -> Result<(), StoreError> {
+        self.reach()?.set_standing(account, standing).await
+    }
+
+    async fn flags(
+        &self,
+        account: &AccountName,
+        limit: usize,
+    ) -> Result<Vec<AccountFlag>, StoreError> {
+        self.reach()?.flags(account, limit).await
+    }
+}
