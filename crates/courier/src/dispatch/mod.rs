@@ -91,27 +91,28 @@ impl Dispatch {
 
     /// Claims and sends until told to stop; then finishes what is under way, for at most `deadline`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken, deadline: Duration) {
-        let claiming = async {
-            loop {
-                self.claim_round().await;
+        let working = async {
+            // A claim that was begun is waited for: else its leases would be nobody's, and count as calls after a restart.
+            while !stop.is_cancelled() {
+                self.claim_round(&stop).await;
             }
+            self.parts.slots.drain();
+            self.turns.close();
+            self.turns.wait().await;
+        };
+        let stopping = async {
+            stop.cancelled().await;
+            self.parts.slots.drain();
+            tokio::time::sleep(deadline).await;
         };
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = claiming => {}
+            () = working => {}
+            () = stopping => tracing::warn!("stopping with calls under way; their messages are in doubt"),
             () = self.beat() => {}
-        }
-        self.parts.slots.drain();
-        self.turns.close();
-        let beating = self.beat();
-        tokio::select! {
-            () = self.turns.wait() => {}
-            () = tokio::time::sleep(deadline) => tracing::warn!("stopping with calls under way; their messages are in doubt"),
-            () = beating => {}
         }
     }
 
-    async fn claim_round(self: &Arc<Self>) {
+    async fn claim_round(self: &Arc<Self>, stop: &CancellationToken) {
         let Parts {
             slots,
             keeper,
@@ -127,6 +128,7 @@ impl Dispatch {
                 .since(clock.now())
                 .clamp(Duration::from_millis(1), POLL);
             tokio::select! {
+                () = stop.cancelled() => {}
                 () = slots.woken() => {}
                 () = tokio::time::sleep(pause) => {}
             }

@@ -6,7 +6,7 @@ use hongyan_courier::message::Status;
 
 use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
-use crate::rig::stage::Stage;
+use crate::rig::stage::{Stage, until};
 use crate::rig::upstream::all_different;
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
 
@@ -40,4 +40,17 @@ async fn a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_the_next() {
             .iter()
             .all(|message| message.delivery.attempts.len() == 1)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_under_way_at_the_stop_leaves_no_lease_behind() {
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat).await;
+    stage.store.claims_take(seconds(1));
+    stage.hand_over(calls(ACCOUNT, 0..MESSAGES)).await;
+    until(async || stage.tally(ACCOUNT).await.contains_key(&Status::Sending)).await;
+    let stage = stage.restart().await;
+    assert!(!stage.tally(ACCOUNT).await.contains_key(&Status::Sending));
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
 }
