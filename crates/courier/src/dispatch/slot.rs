@@ -1,7 +1,8 @@
 //! Sender slots: the node's, shared out fairly between accounts, one per recipient at a time. A slot is freed by being
 //! dropped, which happens only when its message's settlement is durable.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +54,28 @@ pub(super) struct Round {
     pub(super) claim: Claim,
     pub(super) lane: usize,
     pub(super) slots: Vec<Slot>,
+}
+
+impl Table {
+    /// How many of the free slots each of these lanes gets. Each goes to whoever holds least, else slow calls would gather
+    /// every slot that quick ones give back; among equals the order decides.
+    fn share_out(&self, lanes: Vec<usize>, now: UnixMs) -> Vec<(usize, usize)> {
+        let mut shares = vec![0; lanes.len()];
+        let held = |nth: usize| Reverse((self.lanes[lanes[nth]].in_flight, nth));
+        let mut line: BinaryHeap<_> = (0..lanes.len()).map(held).collect();
+        let mut free = self.free;
+        while free > 0
+            && let Some(Reverse((held, nth))) = line.pop()
+        {
+            shares[nth] += 1;
+            free -= 1;
+            if shares[nth] < self.lanes[lanes[nth]].capacity(now).min(CLAIM_MAX) {
+                line.push(Reverse((held + 1, nth)));
+            }
+        }
+        let shared = lanes.into_iter().zip(shares);
+        shared.filter(|(_, share)| *share > 0).collect()
+    }
 }
 
 impl Slots {
@@ -160,17 +183,12 @@ impl Slots {
             return Vec::new();
         };
         let count = table.lanes.len();
-        let wanting: Vec<usize> = (0..count)
+        let wanting = (0..count)
             .map(|i| (table.cursor + i) % count)
-            .filter(|&i| table.lanes[i].wants(now, poll) && ready(&table.lanes[i].account))
-            .collect();
+            .filter(|&i| table.lanes[i].wants(now, poll) && ready(&table.lanes[i].account));
+        let shared_out = table.share_out(wanting.collect(), now);
         let mut rounds = Vec::new();
-        for (nth, &lane) in wanting.iter().enumerate() {
-            let fair = table.free.div_ceil(wanting.len() - nth);
-            let limit = fair.min(table.lanes[lane].capacity(now)).min(CLAIM_MAX);
-            if limit == 0 {
-                break;
-            }
+        for (lane, limit) in shared_out {
             table.cursor = (lane + 1) % count;
             let slots = (0..limit)
                 .map(|_| self.take(&mut table, lane, None))

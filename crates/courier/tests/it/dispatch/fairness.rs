@@ -69,6 +69,23 @@ async fn calls_that_hang_hold_no_more_than_their_accounts_slots() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn slow_calls_do_not_gather_the_slots_that_quick_ones_give_back() {
+    let slow = |content: &Content| match content.account.as_str() {
+        ACCOUNT => seconds(20),
+        _ => LATENCY,
+    };
+    let settings = Settings::new(10, &[ACCOUNT, OTHER], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(slow)).await;
+    stage.hand_over(calls(ACCOUNT, 0..200)).await;
+    stage.hand_over(calls(OTHER, 0..1_000)).await;
+    until(async || stage.wechat.sends(OTHER).len() == 1_000).await;
+    // Half of the slots all the time would take ten seconds.
+    let sends = stage.wechat.sends(OTHER);
+    let took = last_answer(&sends).since(sends[0].at);
+    assert!(took <= seconds(15), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_many_accounts_none_waits_for_the_end_of_anothers_backlog() {
     let names: Vec<String> = (0..50).map(|n| format!("account{n}")).collect();
     let accounts: Vec<&str> = names.iter().map(String::as_str).collect();
