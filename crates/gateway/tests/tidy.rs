@@ -55,13 +55,31 @@ fn sources() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-fn own_dependencies(manifest: &toml::Table, table: &str) -> BTreeSet<String> {
-    let dependencies = manifest.get(table).and_then(|value| value.as_table());
-    dependencies
-        .into_iter()
-        .flat_map(toml::Table::keys)
-        .filter_map(|name| name.strip_prefix("hongyan-").map(str::to_owned))
+/// The manifest's tables of this kind: its own, and those for some targets only.
+fn tables<'m>(manifest: &'m toml::Table, kind: &str) -> Vec<&'m toml::Table> {
+    let of_targets = manifest.get("target").and_then(toml::Value::as_table);
+    let of_targets = of_targets.into_iter().flat_map(toml::Table::values);
+    of_targets
+        .filter_map(toml::Value::as_table)
+        .chain([manifest])
+        .filter_map(|owner| owner.get(kind)?.as_table())
         .collect()
+}
+
+/// The crates of this house in the tables of this kind, under whatever name they are brought in.
+fn own_dependencies(manifest: &toml::Table, kind: &str) -> BTreeSet<String> {
+    let named = |(key, value): (&String, &toml::Value)| {
+        let package = value.get("package").and_then(toml::Value::as_str);
+        let name = package.unwrap_or(key).strip_prefix("hongyan-")?;
+        Some(name.to_owned())
+    };
+    let tables = tables(manifest, kind).into_iter();
+    tables.flatten().filter_map(named).collect()
+}
+
+fn manifest_in(folder: &Path) -> toml::Table {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+    text.parse().expect("TOML")
 }
 
 #[test]
@@ -74,30 +92,62 @@ fn crates_know_nothing_of_what_sits_above_them() {
             .and_then(|name| name.to_str())
             .expect("a name")
             .to_owned();
-        let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
-        let manifest: toml::Table = manifest.parse().expect("TOML");
+        let manifest = manifest_in(&folder);
         let (_, allowed) = ARROWS
             .iter()
             .find(|(of, _)| *of == name)
             .unwrap_or_else(|| panic!("{name} has no arrows"));
         let allowed: BTreeSet<String> = allowed.iter().map(|to| (*to).to_owned()).collect();
-        let arrows = own_dependencies(&manifest, "dependencies");
-        assert!(
-            arrows.is_subset(&allowed),
-            "{name} depends on {:?}",
-            arrows.difference(&allowed)
-        );
-        let mut for_tests = allowed;
+        let mut for_tests = allowed.clone();
         for_tests.extend(["wechat-sim".to_owned(), name.clone()]);
-        let arrows = own_dependencies(&manifest, "dev-dependencies");
-        assert!(
-            arrows.is_subset(&for_tests),
-            "the tests of {name} depend on {:?}",
-            arrows.difference(&for_tests)
-        );
+        for (kind, allowed) in [
+            ("dependencies", &allowed),
+            ("build-dependencies", &allowed),
+            ("dev-dependencies", &for_tests),
+        ] {
+            let arrows = own_dependencies(&manifest, kind);
+            assert!(
+                arrows.is_subset(allowed),
+                "the {kind} of {name} have {:?}",
+                arrows.difference(allowed)
+            );
+        }
         seen.insert(name);
     }
     assert_eq!(seen.len(), ARROWS.len(), "every crate of the list exists");
+}
+
+/// The core knows WeChat's words and not its client: no feature of wechat's, least of all that one, is switched on.
+#[test]
+fn the_core_has_no_http_client() {
+    let workspace = manifest_in(&root());
+    let shared = &workspace["workspace"]["dependencies"]["hongyan-wechat"];
+    let plain = |dependency: &toml::Value| dependency.get("features").is_none();
+    let default = shared.get("default-features");
+    assert!(
+        plain(shared) && default.and_then(toml::Value::as_bool) == Some(false),
+        "the workspace brings wechat in without features"
+    );
+    let courier = manifest_in(&root().join("crates/courier"));
+    for kind in ["dependencies", "build-dependencies", "dev-dependencies"] {
+        for dependency in tables(&courier, kind)
+            .into_iter()
+            .filter_map(|table| table.get("hongyan-wechat"))
+        {
+            let inherited = dependency.get("workspace").and_then(toml::Value::as_bool);
+            assert!(
+                inherited == Some(true)
+                    && plain(dependency)
+                    && dependency.get("default-features").is_none(),
+                "courier's {kind} change wechat's features"
+            );
+        }
+    }
+    let features = courier.get("features").map(toml::Value::to_string);
+    assert!(
+        !features.unwrap_or_default().contains("hongyan-wechat"),
+        "a feature of courier's switches one of wechat's on"
+    );
 }
 
 #[test]
@@ -158,4 +208,51 @@ fn no_crate_may_be_unsafe() {
             }
         }
     }
+}
+
+/// What a document links to, apart from addresses and places within itself.
+fn links(text: &str) -> Vec<&str> {
+    let (mut found, mut fenced) = (Vec::new(), false);
+    for line in text.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        if fenced {
+            continue;
+        }
+        let inline = line
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'));
+        found.extend(inline.map(|(target, _)| target));
+        if let Some((_, target)) = line.split_once("]: ").filter(|_| line.starts_with('[')) {
+            found.push(target);
+        }
+    }
+    found
+        .into_iter()
+        .filter_map(|target| target.split(['#', ' ']).next())
+        .filter(|target| !target.is_empty() && !target.contains(':'))
+        .collect()
+}
+
+#[test]
+fn every_link_of_a_document_leads_to_a_file() {
+    let mut documents = Vec::new();
+    for folder in [root(), root().join("docs")] {
+        let entries = fs::read_dir(folder).expect("a folder");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        documents.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    let (mut checked, mut dead) = (0, Vec::new());
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("a document");
+        let folder = document.parent().expect("its folder");
+        for link in links(&text) {
+            checked += 1;
+            if !folder.join(link).exists() {
+                dead.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(checked > 20, "the links are where they are looked for");
+    assert!(dead.is_empty(), "links that lead nowhere: {dead:#?}");
 }

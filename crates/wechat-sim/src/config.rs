@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hongyan_wechat::callback::{Format, Mode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::SimClock;
 use crate::fault::Fault;
@@ -81,7 +81,7 @@ impl std::str::FromStr for Seed {
 }
 
 /// What WeChat leaves undocumented or applies only at times, as knobs.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
     /// Only the followers and templates listed exist; otherwise any well-formed one is made on demand.
@@ -98,6 +98,11 @@ pub struct Rules {
     pub per_openid_minute: Option<u32>,
     /// Refuse (40249) what contains one of these.
     pub blocked_words: Vec<String>,
+    /// Refuse (-1) a send of a test account while so many are under way: 400, where one was seen to give in. No
+    /// bound of other accounts is known.
+    pub test_concurrency: u32,
+    /// End refusals as WeChat did until about 2020: `hint: [...]` in place of a rid.
+    pub legacy_hints: bool,
     /// What the random parts (tokens, msgids, rids, faults, receipts) start from.
     pub random_seed: u64,
 }
@@ -112,6 +117,8 @@ impl Default for Rules {
             content_rule: false,
             per_openid_minute: None,
             blocked_words: Vec::new(),
+            test_concurrency: 400,
+            legacy_hints: false,
             random_seed: 0x5eed,
         }
     }

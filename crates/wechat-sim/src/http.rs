@@ -5,6 +5,7 @@ pub(crate) mod answer;
 mod business;
 mod carry;
 mod control;
+mod outage;
 mod query;
 mod routes;
 pub(crate) mod server;
@@ -18,6 +19,7 @@ use crate::config::ReceiptPolicy;
 use crate::fault::{Endpoint, Fault, FaultBook, Trouble};
 use crate::receipts::Receipts;
 use crate::world::World;
+use outage::Outage;
 
 /// One running simulator, as its connections, its receipts and its handle see it.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct Shared {
     troubled: AtomicBool,
     latency: RwLock<Duration>,
     pub(crate) receipts: Receipts,
+    outage: Outage,
 }
 
 impl Shared {
@@ -45,6 +48,7 @@ impl Shared {
             troubled: AtomicBool::new(false),
             latency: RwLock::new(Duration::ZERO),
             receipts: Receipts::new(policy, random_seed),
+            outage: Outage::default(),
         }
     }
 

@@ -136,6 +136,10 @@ impl World {
         self.change(appid, |account| account.callback = target)
     }
 
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     pub fn rules_mut(&mut self) -> &mut Rules {
         &mut self.rules
     }
@@ -264,6 +268,10 @@ impl World {
         if let Some(number) = owner {
             self.accounts[number].calls.refused(denied.errcode);
         }
-        denied.at(now_ms, &mut self.random)
+        if self.rules.legacy_hints {
+            denied.hinted(now_ms, &mut self.random)
+        } else {
+            denied.at(now_ms, &mut self.random)
+        }
     }
 }

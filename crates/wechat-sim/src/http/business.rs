@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer, Cut};
-use super::carry::{Done, Subject, carry};
+use super::carry::{Done, Subject, UnderWay, carry};
 use super::{Shared, query};
 use crate::fault::Endpoint;
 use crate::world::{
@@ -98,7 +98,7 @@ pub(crate) async fn send(call: Call<'_>) -> Result<Answer, Cut> {
     .await
 }
 
-fn send_now(shared: &Shared, now_ms: i64, request: &SendRequest<'_>) -> Done {
+fn send_now(shared: &Arc<Shared>, now_ms: i64, request: &SendRequest<'_>) -> Done {
     let mut world = shared.world();
     let answer: SendAnswer = world.send(now_ms, request);
     let accepted = match answer {
@@ -106,7 +106,12 @@ fn send_now(shared: &Shared, now_ms: i64, request: &SendRequest<'_>) -> Done {
         Err(refusal) => return answer::refusal_json(&refusal).into(),
     };
     let receipt_due = !accepted.repeated && world.has_callback(&accepted);
+    let counted = world.enter(&accepted);
     drop(world);
+    let under_way = counted.then(|| UnderWay {
+        shared: Arc::clone(shared),
+        accepted,
+    });
     let hold = if receipt_due {
         shared.receipts.plan(now_ms, &accepted, request.touser)
     } else {
@@ -116,6 +121,7 @@ fn send_now(shared: &Shared, now_ms: i64, request: &SendRequest<'_>) -> Done {
     Done {
         json: format!(r#"{{"errcode":0,"errmsg":"ok","msgid":{msgid}}}"#).into(),
         hold,
+        under_way,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Carries one call out under the faults in force: its effect, its delay, and the answer or what stands in its place.
 //! It knows nothing of what the call does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::answer::{self, Answer, Cut};
 use crate::fault::{Endpoint, Trouble, What};
+use crate::world::Accepted;
 
 /// Who calls what: all that faults go by.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +27,30 @@ pub(crate) struct Done {
     pub(crate) json: Bytes,
     /// The answer waits for this: a receipt that comes before it.
     pub(crate) hold: Option<oneshot::Receiver<()>>,
+    /// Dropped when the answer is out.
+    pub(crate) under_way: Option<UnderWay>,
+}
+
+/// One of the calls that its account counts.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) accepted: Accepted,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.shared.world().leave(&self.accepted);
+    }
 }
 
 impl From<Bytes> for Done {
     fn from(json: Bytes) -> Self {
-        Self { json, hold: None }
+        Self {
+            json,
+            hold: None,
+            under_way: None,
+        }
     }
 }
 
@@ -53,9 +74,9 @@ pub(crate) async fn carry(
     } else {
         None
     };
-    let (json, hold) = match done {
-        Some(done) => (Some(done.json), done.hold),
-        None => (None, None),
+    let (json, hold, _under_way) = match done {
+        Some(done) => (Some(done.json), done.hold, done.under_way),
+        None => (None, None, None),
     };
     let delay = shared.latency() + trouble.delay;
     if delay > Duration::ZERO {

@@ -1,8 +1,10 @@
 //! `/__sim/*`: the simulator driven from outside, in JSON.
 //! For testers, not for clients of WeChat; faults and latency do not touch it.
 
+mod accounts;
+mod rules;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -13,9 +15,11 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer};
 use super::business::Call;
 use super::{Shared, query};
-use crate::config::{AccountConfig, CallbackTarget, ReceiptPolicy, TemplateConfig};
+use crate::config::ReceiptPolicy;
 use crate::fault::Fault;
-use crate::world::{AccountKind, FollowerState, World};
+
+/// Whoever asks for an outage cannot be heard until it is over.
+const OUTAGE_MAX_MS: u64 = 3_600_000;
 
 type Outcome = Result<Value, String>;
 
@@ -33,13 +37,16 @@ pub(crate) fn respond(shared: &Shared, method: &Method, name: &str, call: &Call<
         ("POST", "latency") => set_latency(shared, body),
         ("GET", "clock") => Ok(time(shared)),
         ("POST", "clock") => set_clock(shared, body),
-        ("POST", "accounts") => add_account(shared, body),
-        ("PATCH", "accounts") => change_account(shared, body),
-        ("POST", "followers") => add_follower(shared, body),
-        ("POST", "templates") => add_template(shared, body),
-        ("POST", "callback") => set_callback(shared, body),
+        ("GET", "rules") => Ok(rules::in_force(shared)),
+        ("PATCH", "rules") => rules::change(shared, body),
+        ("POST", "outage") => begin_outage(shared, body),
+        ("POST", "accounts") => accounts::add(shared, body),
+        ("PATCH", "accounts") => accounts::change(shared, body),
+        ("POST", "followers") => accounts::add_follower(shared, body),
+        ("POST", "templates") => accounts::add_template(shared, body),
+        ("POST", "callback") => accounts::set_callback(shared, body),
+        ("POST", "revoke") => accounts::revoke(shared, body),
         ("POST", "receipts") => set_receipts(shared, body),
-        ("POST", "revoke") => revoke(shared, body),
         _ => return failure(StatusCode::NOT_FOUND, "no such control route"),
     };
     match outcome {
@@ -62,6 +69,15 @@ fn found(whether: bool) -> Outcome {
     } else {
         Err("there is no account with this appid".to_owned())
     }
+}
+
+/// A field that may be absent (left as it is) or `null` (taken away).
+fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
@@ -175,107 +191,6 @@ fn time(shared: &Shared) -> Value {
     json!({"now_ms": shared.clock.now_ms(), "frozen": shared.clock.is_frozen()})
 }
 
-fn add_account(shared: &Shared, body: &[u8]) -> Outcome {
-    let account: AccountConfig = parsed(body)?;
-    shared.world().add_account(&account);
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AccountChange {
-    appid: String,
-    secret: Option<String>,
-    secret_frozen: Option<bool>,
-    /// `null` switches the whitelist off; absent leaves it.
-    #[serde(default, deserialize_with = "given")]
-    whitelist: Option<Option<Vec<IpAddr>>>,
-    punished: Option<bool>,
-    admin_confirm: Option<bool>,
-    kind: Option<AccountKind>,
-    daily_quota: Option<u64>,
-}
-
-fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
-fn change_account(shared: &Shared, body: &[u8]) -> Outcome {
-    let change: AccountChange = parsed(body)?;
-    let mut world = shared.world();
-    let known = world.calls_of(&change.appid).is_some();
-    apply(&mut world, &change);
-    found(known)
-}
-
-fn apply(world: &mut World, change: &AccountChange) {
-    let appid = change.appid.as_str();
-    if let Some(secret) = &change.secret {
-        world.set_secret(appid, secret);
-    }
-    if let Some(frozen) = change.secret_frozen {
-        world.set_secret_frozen(appid, frozen);
-    }
-    if let Some(whitelist) = &change.whitelist {
-        world.set_whitelist(appid, whitelist.clone());
-    }
-    if let Some(punished) = change.punished {
-        world.set_punished(appid, punished);
-    }
-    if let Some(needed) = change.admin_confirm {
-        world.set_admin_confirm(appid, needed);
-    }
-    if let Some(kind) = change.kind {
-        world.set_kind(appid, kind);
-    }
-    if let Some(daily_quota) = change.daily_quota {
-        world.set_daily_quota(appid, daily_quota);
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewFollower {
-    appid: String,
-    openid: String,
-    #[serde(default)]
-    state: FollowerState,
-}
-
-fn add_follower(shared: &Shared, body: &[u8]) -> Outcome {
-    let new: NewFollower = parsed(body)?;
-    let mut world = shared.world();
-    found(world.add_follower(&new.appid, &new.openid, new.state))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewTemplate {
-    appid: String,
-    template: TemplateConfig,
-}
-
-fn add_template(shared: &Shared, body: &[u8]) -> Outcome {
-    let new: NewTemplate = parsed(body)?;
-    found(shared.world().add_template(&new.appid, &new.template))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewCallback {
-    appid: String,
-    target: Option<CallbackTarget>,
-}
-
-fn set_callback(shared: &Shared, body: &[u8]) -> Outcome {
-    let new: NewCallback = parsed(body)?;
-    found(shared.world().set_callback(&new.appid, new.target))
-}
-
 fn set_receipts(shared: &Shared, body: &[u8]) -> Outcome {
     let policy: ReceiptPolicy = parsed(body)?;
     shared.receipts.set_policy(policy);
@@ -284,12 +199,15 @@ fn set_receipts(shared: &Shared, body: &[u8]) -> Outcome {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Revocation {
-    appid: String,
+struct Outage {
+    ms: u64,
 }
 
-fn revoke(shared: &Shared, body: &[u8]) -> Outcome {
-    let Revocation { appid } = parsed(body)?;
-    let now_ms = shared.clock.now_ms();
-    found(shared.world().revoke_tokens(now_ms, &appid))
+fn begin_outage(shared: &Shared, body: &[u8]) -> Outcome {
+    let Outage { ms } = parsed(body)?;
+    if ms > OUTAGE_MAX_MS {
+        return Err(format!("`ms` is at most {OUTAGE_MAX_MS}"));
+    }
+    shared.outage.begin(Duration::from_millis(ms));
+    done()
 }

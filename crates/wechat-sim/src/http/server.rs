@@ -1,6 +1,7 @@
 //! The accept loop: connections as plain HTTP/1.1, which can all be dropped at once when the host goes away.
 //! It knows nothing of what is asked over them.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +18,67 @@ use super::{Shared, routes};
 /// After a failed accept (usually: out of file descriptors), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Serves until `stop`; then every connection is dropped as it stands.
+/// Between an outage's beginning and the end of its connections: the answer to whoever asked for it must leave.
+const LAST_WORD: Duration = Duration::from_millis(20);
+
+/// Serves until `stop`; then every connection is dropped as it stands. An outage does the same for a while.
 pub(crate) async fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
+    let mut listener = listener;
     loop {
-        let accepted = tokio::select! {
+        let connections = stop.child_token();
+        let length = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            never = accept(&listener, &shared, &tasks, &connections) => match never {},
+            length = shared.outage.begins() => length,
         };
-        match accepted {
+        let Ok(addr) = listener.local_addr() else {
+            return;
+        };
+        drop(listener);
+        tokio::time::sleep(LAST_WORD).await;
+        connections.cancel();
+        let back = async {
+            tokio::time::sleep(length).await;
+            rebind(addr).await
+        };
+        listener = tokio::select! {
+            () = stop.cancelled() => return,
+            listener = back => listener,
+        };
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Infallible {
+    loop {
+        match listener.accept().await {
             Ok((stream, peer)) => {
-                tasks.spawn(connection(stream, peer, Arc::clone(&shared), stop.clone()));
+                tasks.spawn(connection(stream, peer, Arc::clone(shared), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The port was this simulator's; should somebody have taken it meanwhile, it waits for them to go.
+async fn rebind(addr: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(addr).await {
+            Ok(listener) => return listener,
+            Err(error) => {
+                tracing::warn!(%error, "the port is not free again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -18,7 +18,7 @@ pub enum AccountKind {
     /// A verified service account: the only kind that may send for real.
     #[default]
     Verified,
-    /// The sandbox account every developer gets.
+    /// The sandbox account every developer gets: answers -1 when too much is asked of it at once.
     Test,
     /// Has no template messages: 48001.
     Subscription,
@@ -41,6 +41,8 @@ pub(crate) struct Account {
     pub(crate) slots: Slots,
     pub(crate) meters: Meters,
     pub(crate) calls: Calls,
+    /// Messages accepted whose answer is not out yet; counted for test accounts alone.
+    pub(crate) under_way: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +84,7 @@ impl From<&AccountConfig> for Account {
             slots: Slots::default(),
             meters: Meters::default(),
             calls: Calls::default(),
+            under_way: 0,
         };
         for follower in &config.followers {
             account.ledger.set_state(&follower.openid, follower.state);

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use rand::Rng;
+use rand::distr::Alphanumeric;
 use rand::rngs::SmallRng;
+use rand::{Rng, RngExt};
 
 /// A refusal as it goes on the wire, with its rid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +43,32 @@ impl Denied {
             errmsg: format!("{} {}", self.text, rid(now_ms, random)),
         }
     }
+
+    /// In the old style, misspelling included: `argument invalid! hint: [IWJsFA00994126] data.thing1.value is emtpy`.
+    pub(crate) fn hinted(self, now_ms: i64, random: &mut SmallRng) -> Refusal {
+        let letters: String = (0..6)
+            .map(|_| char::from(random.sample(Alphanumeric)))
+            .collect();
+        let hint = format!(
+            "hint: [{letters}{:08}]",
+            now_ms.div_euclid(1000).rem_euclid(100_000_000)
+        );
+        let errmsg = match self.text.strip_prefix(HINTED_BEFORE) {
+            Some(rest) if !rest.is_empty() => {
+                let rest = rest.replace("is empty", "is emtpy");
+                format!("{HINTED_BEFORE} {hint}{rest}")
+            }
+            _ => format!("{} {hint}", self.text),
+        };
+        Refusal {
+            errcode: self.errcode,
+            errmsg,
+        }
+    }
 }
+
+/// What a hint stood before, where it did not stand at the end.
+const HINTED_BEFORE: &str = "argument invalid!";
 
 /// `rid: ` and three groups of eight hex digits; the first is the second of the answer.
 pub(crate) fn rid(now_ms: i64, random: &mut SmallRng) -> String {

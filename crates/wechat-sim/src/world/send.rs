@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rand::RngExt;
 
 use super::World;
-use super::account::AccountKind;
+use super::account::{Account, AccountKind};
 use super::check::{self, MiniProgram};
 use super::ledger::{FollowerState, Seen};
 use super::quota::{beijing_day, minute};
@@ -58,10 +58,31 @@ impl World {
         self.refusal(now_ms, owner, denied)
     }
 
+    /// Notes that the answer to an accepted message is on its way; false where nobody counts them.
+    pub(crate) fn enter(&mut self, accepted: &Accepted) -> bool {
+        let account = &mut self.accounts[accepted.account];
+        let counted = account.kind == AccountKind::Test;
+        account.under_way += u32::from(counted);
+        counted
+    }
+
+    /// The answer is out. The account may have been made anew meanwhile.
+    pub(crate) fn leave(&mut self, accepted: &Accepted) {
+        let account = &mut self.accounts[accepted.account];
+        account.under_way = account.under_way.saturating_sub(1);
+    }
+
     fn judge(&mut self, now_ms: i64, request: &SendRequest<'_>) -> Result<Accepted, Denied> {
         let number = self.registry.check(now_ms, request.access_token)?;
-        if self.accounts[number].kind == AccountKind::Subscription {
-            return Err(Denied::code(48001));
+        let Account {
+            kind, under_way, ..
+        } = &self.accounts[number];
+        match kind {
+            AccountKind::Subscription => return Err(Denied::code(48001)),
+            AccountKind::Test if *under_way >= self.rules.test_concurrency => {
+                return Err(Denied::code(-1));
+            }
+            AccountKind::Test | AccountKind::Verified => {}
         }
         self.check_message(number, request)?;
         let rules = &self.rules;

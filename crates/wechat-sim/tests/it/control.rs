@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::wire::{APPID, OPENID, Reply, call, demo, send, stable_token, token};
 
-async fn control(sim: &SimHandle, method: &str, name: &str, body: Value) -> Reply {
+pub(crate) async fn control(sim: &SimHandle, method: &str, name: &str, body: Value) -> Reply {
     let target = format!("/__sim/{name}");
     call(sim.addr(), method, &target, &body.to_string()).await
 }
 
-async fn told(sim: &SimHandle, method: &str, name: &str, body: Value) -> Value {
+pub(crate) async fn told(sim: &SimHandle, method: &str, name: &str, body: Value) -> Value {
     let reply = control(sim, method, name, body).await;
     assert_eq!(reply.status(), "200", "{}", reply.body);
     reply.json()
@@ -190,6 +190,20 @@ async fn wrong_commands_are_refused_by_name() {
             json!({"appid": "wx0"}),
             "400",
             "no account with this appid",
+        ),
+        (
+            "PATCH",
+            "rules",
+            json!({"random_seed": 1}),
+            "400",
+            "unknown field `random_seed`",
+        ),
+        (
+            "POST",
+            "outage",
+            json!({"ms": 3_600_001}),
+            "400",
+            "at most 3600000",
         ),
         (
             "GET",

@@ -9,7 +9,9 @@
 mod control;
 mod faults;
 mod http;
+mod outage;
 mod receipts;
+mod rules;
 mod wire;
 mod world_send;
 mod world_token;

@@ -27,16 +27,29 @@ pub(super) fn text(body: &[u8]) -> Result<&str, CallbackError> {
     std::str::from_utf8(body).map_err(|_| CallbackError::Malformed("it is not UTF-8"))
 }
 
-/// Reads the body's fields.
-pub(super) fn parse<T: DeserializeOwned>(body: &str) -> Result<T, CallbackError> {
-    match format(body)? {
-        Format::Xml => {
-            refuse_doctype(body)?;
-            quick_xml::de::from_str(body)
-                .map_err(|_| CallbackError::Malformed("its XML has another shape"))
+/// A body whose format is known and that declares no document type: what it holds may be read, and read again.
+pub(super) struct Body<'b> {
+    text: &'b str,
+    format: Format,
+}
+
+impl<'b> Body<'b> {
+    pub(super) fn new(text: &'b str) -> Result<Self, CallbackError> {
+        let format = format(text)?;
+        if format == Format::Xml {
+            refuse_doctype(text)?;
         }
-        Format::Json => serde_json::from_str(body)
-            .map_err(|_| CallbackError::Malformed("its JSON has another shape")),
+        Ok(Self { text, format })
+    }
+
+    /// Reads the fields that `T` has, and passes over all others whatever their shape.
+    pub(super) fn fields<T: DeserializeOwned>(&self) -> Result<T, CallbackError> {
+        match self.format {
+            Format::Xml => quick_xml::de::from_str(self.text)
+                .map_err(|_| CallbackError::Malformed("its XML has another shape")),
+            Format::Json => serde_json::from_str(self.text)
+                .map_err(|_| CallbackError::Malformed("its JSON has another shape")),
+        }
     }
 }
 
@@ -129,7 +142,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object or an array of objects")
+        out.write_str("an object, an array of objects, or nothing")
+    }
+
+    fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+        Ok(Vec::new())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {

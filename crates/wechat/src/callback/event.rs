@@ -1,10 +1,9 @@
 //! What a push says: receipts of template messages, subscription events, followers coming and going.
 //! Reads plain bodies, XML or JSON; whether to believe one is `open`'s to decide.
 
-use serde::Deserialize;
-
 use super::CallbackError;
-use super::body::{self, OneOrMany, Text};
+use super::body::{self, Body, Text};
+use super::fields::{HeaderFields, Item, Kind, Lists, ReceiptFields};
 
 /// A push, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,42 +136,6 @@ pub struct SubscriptionReceipt {
     pub error_status: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
-struct Fields {
-    to_user_name: Option<Text>,
-    from_user_name: Option<Text>,
-    create_time: Option<Text>,
-    msg_type: Option<Text>,
-    event: Option<Text>,
-    #[serde(rename = "MsgID", alias = "MsgId")]
-    msgid: Option<Text>,
-    status: Option<Text>,
-    /// JSON has the list here; XML wraps it in one of the three below.
-    list: OneOrMany<Item>,
-    subscribe_msg_popup_event: Items,
-    subscribe_msg_change_event: Items,
-    subscribe_msg_sent_event: Items,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Items {
-    list: Vec<Item>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Item {
-    template_id: Text,
-    subscribe_status_string: Text,
-    #[serde(rename = "MsgID", alias = "MsgId")]
-    msgid: Text,
-    error_code: Text,
-    error_status: Text,
-}
-
 /// Reads a plain push body, XML or JSON.
 ///
 /// # Errors
@@ -189,47 +152,51 @@ struct Item {
 /// # Ok::<(), hongyan_wechat::callback::CallbackError>(())
 /// ```
 pub fn parse(body: &[u8]) -> Result<Event, CallbackError> {
-    let fields: Fields = body::parse(body::text(body)?)?;
-    let msg_type = present(fields.msg_type.as_ref(), "it has no MsgType")?;
+    let body = Body::new(body::text(body)?)?;
+    // Its kind first: a push that nobody here asks for is named and passed on, in whatever shape its fields are.
+    let kind: Kind = body.fields()?;
+    let msg_type = present(kind.msg_type.as_ref(), "it has no MsgType")?;
     if msg_type != "event" {
         return Ok(Event::Message {
             msg_type: msg_type.to_owned(),
         });
     }
-    let event = present(fields.event.as_ref(), "it has no Event")?.to_owned();
-    match event.as_str() {
-        "TEMPLATESENDJOBFINISH" => receipt(&fields).map(Event::TemplateSendJobFinish),
-        "subscribe" => header(&fields).map(Event::Subscribe),
-        "unsubscribe" => header(&fields).map(Event::Unsubscribe),
+    match present(kind.event.as_ref(), "it has no Event")? {
+        "TEMPLATESENDJOBFINISH" => receipt(&body).map(Event::TemplateSendJobFinish),
+        "subscribe" => header(&body).map(Event::Subscribe),
+        "unsubscribe" => header(&body).map(Event::Unsubscribe),
         "subscribe_msg_popup_event" => {
-            let header = header(&fields)?;
-            let list = choices(fields.list, fields.subscribe_msg_popup_event);
-            Ok(Event::SubscribeMsgPopup(Subscriptions { header, list }))
+            choices(&body, Lists::of_popup).map(Event::SubscribeMsgPopup)
         }
         "subscribe_msg_change_event" => {
-            let header = header(&fields)?;
-            let list = choices(fields.list, fields.subscribe_msg_change_event);
-            Ok(Event::SubscribeMsgChange(Subscriptions { header, list }))
+            choices(&body, Lists::of_change).map(Event::SubscribeMsgChange)
         }
         "subscribe_msg_sent_event" => {
-            let header = header(&fields)?;
-            let items = either(fields.list, fields.subscribe_msg_sent_event);
+            let header = header(&body)?;
+            let items = body.fields::<Lists>()?.of_sent();
             let list = items.into_iter().map(outcome).collect::<Result<_, _>>()?;
             Ok(Event::SubscribeMsgSent(SubscriptionReceipts {
                 header,
                 list,
             }))
         }
-        _ => Ok(Event::Other { event }),
+        other => Ok(Event::Other {
+            event: other.to_owned(),
+        }),
     }
 }
 
-fn receipt(fields: &Fields) -> Result<Receipt, CallbackError> {
+fn receipt(body: &Body<'_>) -> Result<Receipt, CallbackError> {
+    let fields: ReceiptFields = body.fields()?;
     let Header {
         to_user_name,
         openid,
         create_time,
-    } = header(fields)?;
+    } = header_of(HeaderFields {
+        to_user_name: fields.to_user_name,
+        from_user_name: fields.from_user_name,
+        create_time: fields.create_time,
+    })?;
     let msgid = number(
         present(fields.msgid.as_ref(), "it has no MsgID")?,
         "its MsgID is not a number",
@@ -244,31 +211,33 @@ fn receipt(fields: &Fields) -> Result<Receipt, CallbackError> {
     })
 }
 
-fn header(fields: &Fields) -> Result<Header, CallbackError> {
+fn header(body: &Body<'_>) -> Result<Header, CallbackError> {
+    header_of(body.fields()?)
+}
+
+fn header_of(fields: HeaderFields) -> Result<Header, CallbackError> {
     let created = present(fields.create_time.as_ref(), "it has no CreateTime")?;
+    let create_time = number(created, "its CreateTime is not a number")?;
     Ok(Header {
-        to_user_name: present(fields.to_user_name.as_ref(), "it has no ToUserName")?.to_owned(),
-        openid: present(fields.from_user_name.as_ref(), "it has no FromUserName")?.to_owned(),
-        create_time: number(created, "its CreateTime is not a number")?,
+        to_user_name: owned(fields.to_user_name, "it has no ToUserName")?,
+        openid: owned(fields.from_user_name, "it has no FromUserName")?,
+        create_time,
     })
 }
 
-fn either(list: OneOrMany<Item>, wrapped: Items) -> Vec<Item> {
-    if wrapped.list.is_empty() {
-        list.0
-    } else {
-        wrapped.list
-    }
-}
-
-fn choices(list: OneOrMany<Item>, wrapped: Items) -> Vec<Subscription> {
-    let items = either(list, wrapped).into_iter();
-    items
+fn choices(
+    body: &Body<'_>,
+    of: impl FnOnce(Lists) -> Vec<Item>,
+) -> Result<Subscriptions, CallbackError> {
+    let header = header(body)?;
+    let items = of(body.fields()?).into_iter();
+    let list = items
         .map(|item| Subscription {
             template_id: item.template_id.0,
             status: item.subscribe_status_string.0,
         })
-        .collect()
+        .collect();
+    Ok(Subscriptions { header, list })
 }
 
 fn outcome(item: Item) -> Result<SubscriptionReceipt, CallbackError> {
@@ -283,6 +252,12 @@ fn outcome(item: Item) -> Result<SubscriptionReceipt, CallbackError> {
 fn present<'f>(field: Option<&'f Text>, absent: &'static str) -> Result<&'f str, CallbackError> {
     field
         .map(|text| text.0.as_str())
+        .ok_or(CallbackError::Malformed(absent))
+}
+
+fn owned(field: Option<Text>, absent: &'static str) -> Result<String, CallbackError> {
+    field
+        .map(|text| text.0)
         .ok_or(CallbackError::Malformed(absent))
 }
 

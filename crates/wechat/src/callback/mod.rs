@@ -8,6 +8,7 @@ pub mod seal;
 pub mod signature;
 
 mod body;
+mod fields;
 
 use std::fmt;
 

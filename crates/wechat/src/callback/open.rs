@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::body::{self, Text};
+use super::body::{self, Body, Text};
 use super::event::{self, Event};
 use super::{CallbackError, CallbackQuery, CallbackSecrets, Format, Mode, envelope, signature};
 
@@ -75,7 +75,7 @@ fn decrypted(
     if query.encrypt_type.as_deref() != Some("aes") {
         return Err(CallbackError::NotEncrypted);
     }
-    let outer: Outer = body::parse(text)?;
+    let outer: Outer = Body::new(text)?.fields()?;
     let Text(encrypt) = outer.encrypt.ok_or(CallbackError::NotEncrypted)?;
     let token = signature::verify_encrypted(&secrets.tokens, query, &encrypt)?;
     let inside = envelope::decrypt(&secrets.keys, &secrets.appid, &encrypt)?;

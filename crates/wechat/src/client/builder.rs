@@ -103,7 +103,7 @@ impl<L> Builder<L> {
     /// use hongyan_wechat::client::Client;
     /// use tower::layer::layer_fn;
     ///
-    /// // A concurrency limit, a meter, a test's tap: any tower layer over a cloneable service.
+    /// // A concurrency limit, a test's tap: any tower layer over a cloneable service. For metrics, see `MeasureLayer`.
     /// let client = Client::builder().layer(layer_fn(|inner| inner)).build()?;
     /// # let _ = client;
     /// # Ok::<(), hongyan_wechat::client::BuildError>(())

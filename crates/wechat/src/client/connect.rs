@@ -17,7 +17,8 @@ use super::{BuildError, Timeouts};
 pub(super) type Connector = TimeoutConnector<HttpsConnector<HttpConnector>>;
 pub(super) type Pool = legacy::Client<Connector, Full<Bytes>>;
 
-/// The longest head of an answer, in bytes.
+/// How much of an answer's head is waited for, in bytes. It is looked at between reads, so that a head of up to twice
+/// the length may still be taken.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
 pub(super) fn connector(timeouts: Timeouts) -> Result<Connector, BuildError> {

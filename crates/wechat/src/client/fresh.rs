@@ -15,7 +15,7 @@ use tower::{Service, ServiceExt};
 use super::connect::{Connector, MAX_HEAD};
 use super::hosts::Origin;
 use super::request::not_sent;
-use super::transport::{self, Shared};
+use super::transport::{self, Shared, Written};
 use super::{ApiRequest, ApiResponse, Client};
 use crate::error::{CallError, NotSent, NotSentCause};
 
@@ -61,12 +61,12 @@ impl Client {
     }
 }
 
-/// Dials, asks, writes. `written` turns true just before the first byte can leave.
+/// Dials, asks, writes. `written` turns to yes just before the first byte can leave.
 pub(super) async fn exchange(
     shared: &Shared,
     request: &ApiRequest,
     ask: Ask,
-    written: &mut bool,
+    written: &mut Written,
 ) -> Result<ApiResponse, CallError> {
     let endpoint = request.endpoint;
     let (origin, stream) = dial(shared, request).await?;
@@ -85,7 +85,7 @@ pub(super) async fn exchange(
     if ask.send(answer).is_err() || !answered.await.unwrap_or(false) {
         return Err(not_sent(endpoint, NotSentCause::NotAllowed));
     }
-    *written = true;
+    *written = Written::Yes;
     let response = sender.send_request(origin_form(outgoing, request));
     let mut answer = pin!(async {
         let response = response

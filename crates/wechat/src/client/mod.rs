@@ -6,6 +6,7 @@ mod builder;
 mod connect;
 mod fresh;
 mod hosts;
+mod measure;
 mod preference;
 mod request;
 mod trace;
@@ -16,6 +17,7 @@ use tower::{Service, ServiceExt};
 
 pub use builder::{BuildError, Builder, Timeouts};
 pub use hosts::{Hosts, HostsError};
+pub use measure::{Measure, MeasureLayer, Outcome};
 pub use request::{ApiRequest, ApiResponse};
 pub use trace::{Trace, TraceLayer};
 pub use transport::Transport;

@@ -14,6 +14,7 @@ use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 use tower::Service;
@@ -82,31 +83,32 @@ impl Service<ApiRequest> for Transport {
 impl Shared {
     async fn call(&self, mut request: ApiRequest) -> Result<ApiResponse, CallError> {
         let endpoint = request.endpoint;
-        // The pool does not tell when it writes, so a call through it counts as written from the start.
         let ask = request.ask.take();
-        let mut written = ask.is_none();
+        let mut written = Written::No;
         let exchange = async {
             match ask {
-                None => self.exchange(&request).await,
+                None => self.exchange(&request, &mut written).await,
                 Some(ask) => fresh::exchange(self, &request, ask, &mut written).await,
             }
         };
         match timeout(self.timeouts.call, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) if written => Err(doubt(endpoint, DoubtCause::Timeout)),
+            Err(_) if written.perhaps() => Err(doubt(endpoint, DoubtCause::Timeout)),
             Err(_) => Err(not_sent(endpoint, NotSentCause::Connect)),
         }
     }
 
     /// Tries the hosts in order, going on to the next only while nothing was sent.
-    async fn exchange(&self, request: &ApiRequest) -> Result<ApiResponse, CallError> {
+    async fn exchange(
+        &self,
+        request: &ApiRequest,
+        written: &mut Written,
+    ) -> Result<ApiResponse, CallError> {
         let mut unreached = None;
         for turn in request.hosts.in_order() {
-            match self
-                .pool
-                .request(self.outgoing(turn.origin, request)?)
-                .await
-            {
+            let mut outgoing = self.outgoing(turn.origin, request)?;
+            *written = Written::OnceAssigned(capture_connection(&mut outgoing));
+            match self.pool.request(outgoing).await {
                 Ok(response) => {
                     turn.reached();
                     return read(request, response).await;
@@ -144,6 +146,25 @@ impl Shared {
             headers.insert(CONTENT_TYPE, JSON);
         }
         Ok(outgoing)
+    }
+}
+
+/// Whether a byte of a call may have left: asked when the call is cut off from outside.
+pub(super) enum Written {
+    No,
+    /// The pool does not tell when it writes, but it notes the connection before it hands the call over. The note
+    /// stays when the pool takes another connection for the same call, so what then happens is doubt.
+    OnceAssigned(CaptureConnection),
+    Yes,
+}
+
+impl Written {
+    fn perhaps(&self) -> bool {
+        match self {
+            Self::No => false,
+            Self::OnceAssigned(connection) => connection.connection_metadata().is_some(),
+            Self::Yes => true,
+        }
     }
 }
 

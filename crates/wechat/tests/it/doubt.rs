@@ -230,6 +230,58 @@ async fn what_never_left_is_not_in_doubt() {
     .await;
 }
 
+/// A host that takes connections and never answers TLS, with a connect timeout longer than the whole call's.
+#[tokio::test]
+async fn a_call_cut_off_while_connecting_is_not_in_doubt() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hosts = Hosts::new([format!("https://{}", silent.local_addr().unwrap())]).unwrap();
+    let client = client(Timeouts {
+        call: SHORT,
+        ..PATIENT
+    })
+    .at(hosts);
+    let pooled = client
+        .send_template(&token(), &message(&data("{}")))
+        .await
+        .unwrap_err();
+    let fresh = client
+        .send_template_fresh(&token(), &message(&data("{}")), &|| panic!("asked"))
+        .await
+        .unwrap_err();
+    for error in [pooled, fresh] {
+        let CallError::NotSent(error) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(error.cause, NotSentCause::Connect);
+    }
+}
+
+/// The second call finds the first one's connection in the pool: it is written although nothing is dialled.
+#[tokio::test]
+async fn a_call_cut_off_on_a_pooled_connection_is_in_doubt() {
+    let server = Server::start(|number| match number {
+        0 => Act::answer(r#"{"errcode":0,"errmsg":"ok","msgid":1}"#),
+        _ => Act::Hang,
+    })
+    .await;
+    let client = client(Timeouts {
+        call: SHORT * 5,
+        ..PATIENT
+    })
+    .at(server.hosts());
+    let (token, data) = (token(), data("{}"));
+    client.send_template(&token, &message(&data)).await.unwrap();
+    let error = client
+        .send_template(&token, &message(&data))
+        .await
+        .unwrap_err();
+    let CallError::InDoubt(doubt) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(doubt.cause, DoubtCause::Timeout);
+    assert_eq!((server.requests().len(), server.connections()), (2, 1));
+}
+
 #[tokio::test]
 async fn a_token_that_fits_no_url_is_not_sent() {
     let server = Server::always(Act::answer("{}")).await;

@@ -62,7 +62,20 @@ const SEND: &[(Class, &[i64])] = &[
     (RetiredAddress, &[48017]),
     (
         Unknown,
-        &[1, -2, 40000, 41028, 46101, 99999, i64::MAX, i64::MIN],
+        &[
+            40032,
+            76003,
+            76021,
+            76022,
+            1,
+            -2,
+            40000,
+            41028,
+            46101,
+            99999,
+            i64::MAX,
+            i64::MIN,
+        ],
     ),
 ];
 
@@ -115,6 +128,31 @@ fn other_business_calls_agree_with_send() {
                 classify(Endpoint::TemplateSend, *code),
                 "{code}"
             );
+        }
+    }
+}
+
+#[test]
+fn helper_calls_have_codes_of_their_own() {
+    let own = [
+        (Endpoint::UserInfo, 40032),
+        (Endpoint::QuotaGet, 76003),
+        (Endpoint::QuotaGet, 76021),
+        (Endpoint::QuotaGet, 76022),
+    ];
+    for (endpoint, code) in own {
+        for other in [
+            Endpoint::StableToken,
+            Endpoint::TemplateList,
+            Endpoint::UserInfo,
+            Endpoint::QuotaGet,
+        ] {
+            let expected = if other == endpoint {
+                Parameter(Request)
+            } else {
+                Unknown
+            };
+            assert_eq!(classify(other, code), expected, "{code} at {other}");
         }
     }
 }

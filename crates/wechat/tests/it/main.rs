@@ -10,6 +10,8 @@ mod doubt;
 mod errcode;
 mod fresh;
 mod hosts;
+mod measure;
+mod pool;
 mod secrets;
 mod server;
 mod simulator;

@@ -18,6 +18,8 @@ use tokio::task::JoinSet;
 pub(crate) enum Act {
     /// 200 with this body, and the connection stays.
     Answer(String),
+    /// The same after a while.
+    Late(String, Duration),
     /// These bytes, and the connection closes.
     Raw(Vec<u8>),
     /// These bytes one by one, so often, and the connection stays.
@@ -119,6 +121,10 @@ async fn serve(
         };
         match act(number) {
             Act::Answer(body) => stream.write_all(json(&body).as_bytes()).await?,
+            Act::Late(body, after) => {
+                tokio::time::sleep(after).await;
+                stream.write_all(json(&body).as_bytes()).await?;
+            }
             Act::Raw(bytes) => {
                 stream.write_all(&bytes).await?;
                 return stream.shutdown().await;

@@ -67,6 +67,42 @@ fn other_events_and_messages_are_named() {
     );
 }
 
+/// WeChat has many events, and gives their fields the names of ours with shapes of their own.
+#[test]
+fn the_fields_of_other_events_do_not_matter() {
+    let other = |name: &str| Ok(Event::Other { event: name.into() });
+    for odd in [
+        r#""Status":1.5"#,
+        r#""Status":true"#,
+        r#""Status":["a"]"#,
+        r#""MsgID":1e300"#,
+        r#""MsgID":false"#,
+        r#""MsgID":[1,2],"MsgId":{"a":null}"#,
+        r#""List":null"#,
+        r#""List":7,"List":[[]]"#,
+        r#""SubscribeMsgPopupEvent":"no""#,
+        r#""CreateTime":[]"#,
+    ] {
+        let push = format!(r#"{{{odd},"MsgType":"event","Event":"WIFI_CONNECTED"}}"#);
+        assert_eq!(parse(push.as_bytes()), other("WIFI_CONNECTED"), "{odd}");
+        let push = format!(r#"{{"MsgType":"text",{odd}}}"#);
+        let text = Event::Message {
+            msg_type: "text".into(),
+        };
+        assert_eq!(parse(push.as_bytes()), Ok(text), "{odd}");
+    }
+    let followed = json(r#""Event":"subscribe","Status":[],"MsgID":1.5,"List":null"#);
+    assert_eq!(followed, Ok(Event::Subscribe(header())));
+    let repeated = "<Event>card_pass_check</Event><Status>1</Status><Status>2</Status><List/><A/><List>x</List>";
+    assert_eq!(xml(repeated), other("card_pass_check"));
+    let receipt = r#""Event":"TEMPLATESENDJOBFINISH","MsgID":1,"Status":"success","List":null"#;
+    assert!(matches!(json(receipt), Ok(Event::TemplateSendJobFinish(_))));
+    // The events that are read still are.
+    for odd in [r#""MsgID":1.5,"Status":"a""#, r#""MsgID":1,"Status":[]"#] {
+        assert!(json(&format!(r#""Event":"TEMPLATESENDJOBFINISH",{odd}"#)).is_err());
+    }
+}
+
 #[test]
 fn receipts_take_either_spelling_of_the_id_and_any_status() {
     let cases = [
@@ -168,6 +204,8 @@ fn choices_come_one_or_many() {
         json(&format!(r#"{event},"List":[{first},{second}]"#)),
         popup(&two)
     );
+
+    assert_eq!(json(&format!(r#"{event},"List":null"#)), popup(&[]));
 
     let change = xml(&format!(
         "<Event>subscribe_msg_change_event</Event><SubscribeMsgChangeEvent>{}</SubscribeMsgChangeEvent>",
