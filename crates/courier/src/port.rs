@@ -371,6 +371,8 @@ pub trait Ledger: Send + Sync {
     ) -> Result<usize, StoreError>;
     /// How much waits.
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError>;
+    /// Whether changes become durable at present: it goes the way that every change goes, and changes nothing.
+    async fn ready(&self) -> Result<(), StoreError>;
 }
 
 /// How accounts stand, across restarts.

@@ -154,6 +154,10 @@ impl Ledger for MemoryStore {
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {
         Ok(self.state().depths(now))
     }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[async_trait]

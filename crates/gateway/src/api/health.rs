@@ -7,9 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use hongyan_courier::message::MessageId;
 use hongyan_courier::port::Ledger;
-use hongyan_courier::time::UnixMs;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -70,15 +68,14 @@ pub async fn alias() -> Json<Live> {
     live().await
 }
 
-/// Whether the gateway takes messages: its store answers, and it is not stopping.
+/// Whether the gateway takes messages: what its store is given becomes durable, and it is not stopping.
 #[utoipa::path(get, path = "/health/ready", tag = "health", responses((status = 200, body = Ready)))]
 pub async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Json<Ready>, Problem> {
     if readiness.stop.is_cancelled() {
         return Err(Problem::unavailable("the gateway is stopping", RETRY_PAUSE));
     }
-    let look = readiness.ledger.find(MessageId::first_at(UnixMs(0)));
-    match tokio::time::timeout(STORE_TIMEOUT, look).await {
-        Ok(found) => found.map(|_| ())?,
+    match tokio::time::timeout(STORE_TIMEOUT, readiness.ledger.ready()).await {
+        Ok(ready) => ready?,
         Err(_) => {
             return Err(Problem::unavailable(
                 "the store does not answer",

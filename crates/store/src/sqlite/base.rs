@@ -2,6 +2,7 @@
 //! Memory repeats what the database says: after a rollback it is read anew.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::account::Flag;
@@ -17,6 +18,8 @@ use super::rows;
 
 /// How often the latest time seen is written down.
 const MARK_EVERY_MS: i64 = 1_000;
+/// How often it is tried whether the file can be written.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Base {
     pub(super) conn: Connection,
@@ -28,6 +31,8 @@ pub(super) struct Base {
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
     mark: UnixMs,
+    /// When the file was last written to for no other end than to see that it can be.
+    probed_at: Option<Instant>,
     /// Messages that were or are leased and changed since the last commit.
     touched: Vec<MessageId>,
 }
@@ -49,6 +54,7 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             mark: UnixMs(0),
+            probed_at: None,
             touched: Vec::new(),
         };
         base.reload()?;
@@ -82,6 +88,7 @@ impl Base {
             };
             nodes.insert(row.get(0)?, node);
         }
+        self.probed_at = None;
         self.last_epoch = meta(conn, "last_epoch")?;
         self.mark = UnixMs(meta(conn, "clock_mark")?);
         let orphans = "SELECT count(*) FROM receipts WHERE message IS NULL";
@@ -171,6 +178,17 @@ impl Base {
         if now.0 >= self.mark.0 + MARK_EVERY_MS {
             set_meta(&self.conn, "clock_mark", now.0)?;
             self.mark = now;
+        }
+        Ok(())
+    }
+
+    /// Writes something, if that was not tried just before: whoever asks often must not cost an fsync each time.
+    pub(super) fn probe(&mut self) -> Result<(), Fault> {
+        let just_before = |at: Instant| at.elapsed() < PROBE_EVERY;
+        if !self.probed_at.is_some_and(just_before) {
+            let probes = meta(&self.conn, "probes")?;
+            set_meta(&self.conn, "probes", probes + 1)?;
+            self.probed_at = Some(Instant::now());
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Moves what is in the write-ahead log into the database, beside the writer as far as possible, so that accepting does
-//! not stall. Only a log that outgrows its bound makes the writer itself wait for it.
+//! not stall. Only a log that outgrows its bound makes the writer itself lend a hand; it never waits for a reader.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -15,8 +16,12 @@ use super::connect;
 const LOOK_EVERY: u32 = 64;
 /// A log of so many pages is worth moving; about 8 MiB.
 const WORTH_PAGES: i64 = (8 << 20) / connect::PAGE_SIZE;
-/// At so many pages the writer waits until the log is moved, so that it can begin anew; about 64 MiB.
+/// At so many pages the writer moves the rest itself, so that the log can begin anew; about 64 MiB.
 const BOUND_PAGES: i64 = (64 << 20) / connect::PAGE_SIZE;
+/// How long the writer waits for those who still read the log. If they are slower, it tries again at the next look.
+const READERS_MAY_TAKE: Duration = Duration::from_millis(20);
+/// At so many pages somebody is told that a reader holds the log, and again whenever it has doubled; about 256 MiB.
+const TELL_PAGES: i64 = 4 * BOUND_PAGES;
 
 /// The writer's side.
 pub(super) struct Checkpoints {
@@ -24,6 +29,7 @@ pub(super) struct Checkpoints {
     thread: Option<JoinHandle<()>>,
     /// Pages in the log when last looked at.
     log_pages: Arc<AtomicI64>,
+    tell_pages: i64,
     commits: u32,
 }
 
@@ -40,6 +46,7 @@ impl Checkpoints {
             poke: Some(poke),
             thread: Some(thread),
             log_pages,
+            tell_pages: TELL_PAGES,
             commits: 0,
         })
     }
@@ -50,14 +57,28 @@ impl Checkpoints {
         if !self.commits.is_multiple_of(LOOK_EVERY) {
             return;
         }
-        if self.log_pages.load(Ordering::Relaxed) >= BOUND_PAGES {
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        if pages >= BOUND_PAGES {
             self.log_pages.store(0, Ordering::Relaxed);
-            // Most of it was moved beside the writer already. Not truncated: a file that is there already is synced faster.
-            checkpoint(conn, "RESTART");
+            self.tell(pages);
+            restart(conn);
         }
         if let Some(poke) = &self.poke {
             // If the thread is still at it, it will be poked again.
             let _ = poke.try_send(());
+        }
+    }
+
+    fn tell(&mut self, pages: i64) {
+        if pages < TELL_PAGES {
+            self.tell_pages = TELL_PAGES;
+        } else if pages >= self.tell_pages {
+            self.tell_pages = pages * 2;
+            let mib = (pages * connect::PAGE_SIZE) >> 20;
+            tracing::warn!(
+                mib,
+                "the log grows: another program reads the database for long"
+            );
         }
     }
 
@@ -68,6 +89,18 @@ impl Checkpoints {
             let _ = thread.join();
         }
         checkpoint(conn, "TRUNCATE");
+    }
+}
+
+/// Lets the log begin anew, unless somebody reads it. Most of it was moved beside the writer already. Not truncated: a file
+/// that is there already is synced faster.
+fn restart(conn: &Connection) {
+    if let Err(error) = conn.busy_timeout(READERS_MAY_TAKE) {
+        return tracing::warn!(%error, "cannot move the log");
+    }
+    checkpoint(conn, "RESTART");
+    if let Err(error) = conn.busy_timeout(connect::BUSY_TIMEOUT) {
+        tracing::warn!(%error, "locks are awaited too short a time");
     }
 }
 
@@ -96,5 +129,45 @@ fn checkpoint(conn: &Connection, mode: &str) -> Option<i64> {
             tracing::warn!(%error, mode, "cannot move the log into the database yet");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// More than a reader may take, less than a lock is awaited otherwise.
+    const STALLED: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_reader_that_holds_the_log_does_not_stall_the_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hongyan.db");
+        let conn = connect::for_writing(&path).unwrap();
+        connect::set_up_writing(&conn).unwrap();
+        conn.execute_batch("CREATE TABLE t (c); INSERT INTO t VALUES (1)")
+            .unwrap();
+        let slow = connect::for_reading(&path).unwrap();
+        slow.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        conn.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+
+        let mut checkpoints = Checkpoints::start(path).unwrap();
+        checkpoints.log_pages.store(BOUND_PAGES, Ordering::Relaxed);
+        checkpoints.commits = LOOK_EVERY - 1;
+        let began = Instant::now();
+        checkpoints.after_commit(&conn);
+        assert!(began.elapsed() < STALLED, "{:?}", began.elapsed());
+        let timeout: u128 = conn
+            .pragma_query_value(None, "busy_timeout", |row| row.get::<_, u32>(0))
+            .unwrap()
+            .into();
+        assert_eq!(timeout, connect::BUSY_TIMEOUT.as_millis(), "set back");
+
+        slow.execute_batch("COMMIT").unwrap();
+        checkpoints.finish(&conn);
+        let log = dir.path().join("hongyan.db-wal");
+        assert_eq!(std::fs::metadata(log).unwrap().len(), 0);
     }
 }

@@ -40,6 +40,8 @@ impl From<Fault> for StoreError {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) | None => {
                     Self::Corrupt(error.to_string())
                 }
+                // Only reads are ever interrupted, when they have taken too long.
+                Some(ErrorCode::OperationInterrupted) => Self::Overloaded,
                 Some(ErrorCode::DiskFull) => Self::Unavailable("the disk is full".to_owned()),
                 Some(_) => Self::Unavailable(error.to_string()),
             },

@@ -13,6 +13,7 @@ use hongyan_courier::port::{
 use super::SqliteStore;
 use super::ops::change::{CancelOp, RetryOp};
 use super::ops::keys::Spend;
+use super::ops::probe::ProbeOp;
 use super::ops::prune::PruneOp;
 use super::ops::receipt::ReceiveOp;
 use super::ops::standing::SetStandingOp;
@@ -100,6 +101,10 @@ impl Ledger for SqliteStore {
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {
         self.read("depths", move |reader| find::depths(reader, now))
             .await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.ask(ProbeOp).await
     }
 }
 

@@ -1,13 +1,15 @@
 //! One process owns a database. The lock is the operating system's, so it ends with the process, however that ends.
+//! It lies beside the file itself, wherever links to it may lie.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Held as long as the database is in use.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
+    database: PathBuf,
 }
 
 /// Somebody else has it, or it cannot be had.
@@ -15,20 +17,21 @@ pub(super) struct Lock {
 pub(super) enum Refused {
     /// This process has it, if it said who it is.
     Held(Option<u32>),
-    Io(std::io::Error),
+    Io(io::Error),
 }
 
-impl From<std::io::Error> for Refused {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
 impl Lock {
     pub(super) fn take(database: &Path) -> Result<Self, Refused> {
+        let database = resolved(database)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(beside(database))?;
+        let mut file = options.open(beside(&database))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -41,8 +44,31 @@ impl Lock {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "{}", std::process::id())?;
-        Ok(Self { _file: file })
+        let _file = file;
+        Ok(Self { _file, database })
     }
+
+    /// The file that is locked, which is the one to open: a link may lead elsewhere by then.
+    pub(super) fn database(&self) -> &Path {
+        &self.database
+    }
+}
+
+/// Where a database is or will be, as SQLite finds it: links are followed, also one to a file that is yet to be made.
+fn resolved(database: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(database) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        found => return found,
+    }
+    let folder = match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if let Ok(target) = fs::read_link(database) {
+        return resolved(&folder.join(target));
+    }
+    let name = database.file_name().ok_or(ErrorKind::InvalidInput)?;
+    Ok(fs::canonicalize(folder)?.join(name))
 }
 
 fn beside(database: &Path) -> PathBuf {

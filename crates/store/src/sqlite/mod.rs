@@ -20,15 +20,17 @@ mod schema;
 mod watch;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::StoreError;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 pub use open::{Migrated, OpenError, migrate};
 pub use schema::LATEST as SCHEMA_VERSION;
@@ -45,6 +47,8 @@ use writer::{Call, Writer};
 const CALLS_WAITING: usize = 8_192;
 /// The most messages that wait to be stored, since one accept may bring many.
 const ROWS_WAITING: usize = 20_000;
+/// How long a read may take, its wait for a turn included. A read holds back the log for as long as it runs.
+const READ_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A database file that this process owns.
 pub struct SqliteStore {
@@ -55,6 +59,8 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     watch: Arc<dyn Watch>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whoever has the store ends it. If the writer is gone otherwise, it broke.
+    ending: AtomicBool,
 }
 
 impl SqliteStore {
@@ -70,9 +76,10 @@ impl SqliteStore {
         watch: Arc<dyn Watch>,
     ) -> Result<Arc<Self>, OpenError> {
         let (lock, conn, _) = open::locked_and_migrated(path)?;
+        let file = lock.database().to_owned();
         let base = recover::recover(conn, now).map_err(|fault| open::of_fault(path, fault))?;
         let checkpoints =
-            Checkpoints::start(path.to_owned()).map_err(|error| open::of_io(path, &error))?;
+            Checkpoints::start(file.clone()).map_err(|error| open::of_io(path, &error))?;
         let (calls, called) = mpsc::channel(CALLS_WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
         let board = Arc::new(Board::default());
@@ -88,7 +95,12 @@ impl SqliteStore {
         let thread = std::thread::Builder::new()
             .name("hongyan-writer".to_owned())
             .spawn(move || {
-                writer.run();
+                // What a panic leaves half done is the writer's alone, and goes with it.
+                if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                    tracing::error!(
+                        "the store's writer broke; nothing can be stored until a restart"
+                    );
+                }
                 // The database is closed by now, so another process may have it.
                 drop(lock);
             })
@@ -97,14 +109,27 @@ impl SqliteStore {
             calls: Some(calls),
             waiting,
             board,
-            readers: Readers::new(path.to_owned()),
+            readers: Readers::new(file, READ_PATIENCE),
             watch,
             thread: Mutex::new(Some(thread)),
+            ending: AtomicBool::new(false),
         }))
+    }
+
+    /// Waits until nothing can be stored any more although nobody closed the store: its writer broke, and the process
+    /// had better end, because only a new one can go on.
+    pub async fn broken(&self) {
+        if let Some(calls) = &self.calls {
+            calls.closed().await;
+        }
+        if self.ending.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Does what was asked before, empties the log into the database and closes it. Whatever is asked later is refused.
     pub async fn close(&self) {
+        self.ending.store(true, Ordering::SeqCst);
         if let Some(calls) = &self.calls {
             // It fails only if the writer is gone already.
             let _ = calls.send(Call::Stop).await;
@@ -120,13 +145,13 @@ impl SqliteStore {
     async fn ask<O: Op>(&self, op: O) -> Result<O::Answer, StoreError> {
         let began = Instant::now();
         let rows = op.rows();
+        let calls = self.calls.as_ref().ok_or_else(closed)?;
+        // Counted only once there is room: a caller that hangs up while it waits must leave no trace.
+        let room = calls.reserve().await.map_err(|_| self.gone())?;
         let (asked, answer) = Asked::new(op);
         self.waiting.fetch_add(rows, Ordering::Relaxed);
-        let calls = self.calls.as_ref().ok_or_else(closed)?;
-        if calls.send(Call::Do(Box::new(asked))).await.is_err() {
-            return Err(closed());
-        }
-        let answer = answer.await.map_err(|_| closed())?;
+        room.send(Call::Do(Box::new(asked)));
+        let answer = answer.await.map_err(|_| self.gone())?;
         self.watch.query(O::NAME, began.elapsed());
         answer
     }
@@ -135,24 +160,19 @@ impl SqliteStore {
     async fn ask_if_room<O: Op>(&self, op: O) -> Result<O::Answer, StoreError> {
         let began = Instant::now();
         let rows = op.rows();
+        let calls = self.calls.as_ref().ok_or_else(closed)?;
+        let room = calls.try_reserve().map_err(|error| match error {
+            TrySendError::Full(()) => StoreError::Overloaded,
+            TrySendError::Closed(()) => self.gone(),
+        })?;
         let waiting = self.waiting.fetch_add(rows, Ordering::Relaxed);
-        let (asked, answer) = Asked::new(op);
-        let sent = if waiting > 0 && waiting + rows > ROWS_WAITING {
-            Err(StoreError::Overloaded)
-        } else {
-            let calls = self.calls.as_ref().ok_or_else(closed)?;
-            calls
-                .try_send(Call::Do(Box::new(asked)))
-                .map_err(|error| match error {
-                    mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
-                    mpsc::error::TrySendError::Closed(_) => closed(),
-                })
-        };
-        if let Err(error) = sent {
+        if waiting > 0 && waiting + rows > ROWS_WAITING {
             self.waiting.fetch_sub(rows, Ordering::Relaxed);
-            return Err(error);
+            return Err(StoreError::Overloaded);
         }
-        let answer = answer.await.map_err(|_| closed())?;
+        let (asked, answer) = Asked::new(op);
+        room.send(Call::Do(Box::new(asked)));
+        let answer = answer.await.map_err(|_| self.gone())?;
         self.watch.query(O::NAME, began.elapsed());
         answer
     }
@@ -169,6 +189,23 @@ impl SqliteStore {
         answer
     }
 
+    /// Whether the writer still takes what it is asked.
+    fn check_writer(&self) -> Result<(), StoreError> {
+        match &self.calls {
+            Some(calls) if !calls.is_closed() => Ok(()),
+            _ => Err(self.gone()),
+        }
+    }
+
+    /// Why the writer is not there.
+    fn gone(&self) -> StoreError {
+        if self.ending.load(Ordering::SeqCst) {
+            closed()
+        } else {
+            StoreError::Unavailable("its writer broke; restart the gateway".to_owned())
+        }
+    }
+
     fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,6 +213,7 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        self.ending.store(true, Ordering::SeqCst);
         self.calls = None;
         self.readers.close();
         let Some(thread) = self.thread().take() else {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::connect::NotSetUp;
 use super::fault::Fault;
 use super::lock::{Lock, Refused};
 use super::{connect, schema};
@@ -43,6 +44,24 @@ pub enum OpenError {
         found: usize,
         /// The latest that this program knows.
         known: usize,
+    },
+    /// It is a database of another program.
+    #[error(
+        "{path} is a database of another program, not of hongyan; nothing in it was changed; set store.url to another file, which is made if it does not exist"
+    )]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Its file system cannot hold a write-ahead log.
+    #[error(
+        "{path} cannot have a write-ahead log where it is (SQLite keeps to the {journal} journal); set store.url to a file on a local disk"
+    )]
+    NoLog {
+        /// The database.
+        path: PathBuf,
+        /// The journal that SQLite keeps to.
+        journal: String,
     },
     /// It is damaged, or no SQLite database of ours.
     #[error(
@@ -97,8 +116,12 @@ pub(super) fn locked_and_migrated(path: &Path) -> Result<(Lock, Connection, Migr
         },
         Refused::Io(error) => of_io(path, &error),
     })?;
-    let mut conn = connect::for_writing(path).map_err(|error| of_sqlite(path, &error))?;
+    let mut conn =
+        connect::for_writing(lock.database()).map_err(|error| of_sqlite(path, &error))?;
     let from = schema::version(&conn).map_err(|error| of_sqlite(path, &error))?;
+    let from = from.ok_or_else(|| OpenError::Foreign {
+        path: path.to_owned(),
+    })?;
     if from > schema::LATEST {
         return Err(OpenError::Newer {
             path: path.to_owned(),
@@ -106,7 +129,7 @@ pub(super) fn locked_and_migrated(path: &Path) -> Result<(Lock, Connection, Migr
             known: schema::LATEST,
         });
     }
-    connect::set_up_writing(&conn).map_err(|error| of_sqlite(path, &error))?;
+    connect::set_up_writing(&conn).map_err(|error| of_set_up(path, error))?;
     schema::migrate(&mut conn, schema::LATEST).map_err(|error| of_migration(path, error))?;
     let to = schema::LATEST;
     if from != to {
@@ -152,11 +175,30 @@ fn of_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
             OpenError::NotWritable { path, detail }
         }
         Some(ErrorCode::DiskFull) => OpenError::DiskFull { path },
+        Some(ErrorCode::SystemIoFailure) if no_room_for_index(error) => {
+            OpenError::DiskFull { path }
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse {
             path,
             holder: "another program, perhaps an sqlite3 shell".to_owned(),
         },
         _ => OpenError::Other { path, detail },
+    }
+}
+
+/// Whether there was no room for the log's index, which SQLite does not call a full disk.
+fn no_room_for_index(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
+fn of_set_up(path: &Path, error: NotSetUp) -> OpenError {
+    match error {
+        NotSetUp::Sql(error) => of_sqlite(path, &error),
+        NotSetUp::Journal(journal) => OpenError::NoLog {
+            path: path.to_owned(),
+            journal,
+        },
     }
 }
 

@@ -25,6 +25,8 @@ impl Queue for SqliteStore {
     }
 
     async fn look(&self, lease: LeaseRef, now: UnixMs) -> Result<Look, StoreError> {
+        // The board outlives the writer, but a call whose outcome nobody can write down must not go out.
+        self.check_writer()?;
         match self.board.look(lease, now) {
             Some(look) => Ok(look),
             None => self.ask(LookOp { lease, now }).await,

@@ -4,64 +4,66 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_messages.sql"))];
+/// One step from each version to the next. Once released, a step is never edited: what it made is out there.
+const STEPS: &[&str] = &[include_str!("migrations/0001_messages.sql")];
 
 /// The version that this program reads and writes.
 pub const LATEST: usize = STEPS.len();
 
-/// The version of a database; zero for an empty one.
-pub(super) fn version(conn: &Connection) -> rusqlite::Result<usize> {
+/// Which program a database belongs to, as the first step writes it: "HYAN".
+const APPLICATION_ID: i32 = i32::from_be_bytes(*b"HYAN");
+
+/// The version of a database; zero for an empty one, nothing for one of another program.
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<Option<usize>> {
+    let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: u32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    Ok(version as usize)
+    if id == APPLICATION_ID {
+        return Ok(Some(version as usize));
+    }
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+    let empty: bool = conn.query_row(sql, [], |row| row.get(0))?;
+    Ok((id == 0 && version == 0 && empty).then_some(0))
 }
 
 /// Brings a database to a version at or above its own.
 pub(super) fn migrate(conn: &mut Connection, to: usize) -> Result<(), rusqlite_migration::Error> {
-    Migrations::from_slice(STEPS).to_version(conn, to)
+    let steps = STEPS.iter().copied().map(M::up);
+    Migrations::new(steps.collect()).to_version(conn, to)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Everything that a schema says of itself.
-    fn shape(conn: &Connection) -> Vec<(String, String, Option<String>)> {
-        let sql = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name";
-        let mut all = conn.prepare(sql).unwrap();
-        let found = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        found.unwrap().map(Result::unwrap).collect()
-    }
+    /// What each step was when it was released, as FNV-1a of its text.
+    const RELEASED: &[u64] = &[0x8099_5c0b_f5e3_68de];
 
-    fn at(version: usize) -> Connection {
-        let mut conn = Connection::open_in_memory().unwrap();
-        migrate(&mut conn, version).unwrap();
-        assert_eq!(super::version(&conn).unwrap(), version);
-        conn
+    fn hash(text: &str) -> u64 {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     #[test]
-    fn a_database_of_any_version_becomes_what_a_fresh_one_is() {
-        let fresh = shape(&at(LATEST));
-        for from in 0..=LATEST {
-            let mut old = at(from);
-            if from > 0 {
-                let account = "INSERT INTO accounts (name) VALUES ('clinic')";
-                old.execute(account, []).unwrap();
-            }
-            migrate(&mut old, LATEST).unwrap();
-            assert_eq!(shape(&old), fresh, "from version {from}");
-            let kept: usize = old
-                .query_row("SELECT count(*) FROM accounts", [], |row| {
-                    row.get::<_, u32>(0)
-                })
-                .unwrap() as usize;
-            assert_eq!(kept, usize::from(from > 0), "from version {from}");
-        }
+    fn a_step_is_never_edited() {
+        let steps: Vec<u64> = STEPS.iter().map(|step| hash(step)).collect();
+        assert_eq!(
+            steps, RELEASED,
+            "leave released steps as they are and add a new one, with its hash here and a dump in tests/it/versions"
+        );
+    }
+
+    #[test]
+    fn a_fresh_database_says_whose_it_is() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        assert_eq!(version(&conn).unwrap(), Some(0));
+        migrate(&mut conn, LATEST).unwrap();
+        assert_eq!(version(&conn).unwrap(), Some(LATEST));
     }
 
     #[test]
     fn every_column_says_what_it_is() {
-        for step in [include_str!("migrations/0001_messages.sql")] {
+        for step in STEPS {
             let columns = step.lines().filter(|line| {
                 line.starts_with("    ")
                     && !line.contains("PRIMARY KEY (")

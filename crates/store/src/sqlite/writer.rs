@@ -135,6 +135,10 @@ impl Writer {
         let result = match self.attempt(jobs, run_plainly) {
             Err(fault) if fault.is_personal() => {
                 self.roll_back();
+                // With memory that could not be read anew the others would decide on nothing.
+                if self.stale {
+                    return Err(fault);
+                }
                 self.attempt(jobs, run_carefully)
             }
             result => result,
@@ -190,4 +194,78 @@ fn run_carefully(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<Store
     };
     base.conn.prepare_cached("RELEASE one")?.execute([])?;
     Ok(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use hongyan_courier::UnixMs;
+
+    use super::*;
+    use crate::sqlite::ops::{Asked, Op};
+    use crate::sqlite::{connect, schema};
+
+    /// Counts how often it is run.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Op for Counted {
+        type Answer = ();
+        const NAME: &'static str = "counted";
+
+        fn now(&self) -> Option<UnixMs> {
+            None
+        }
+
+        fn run(&mut self, _base: &mut Base) -> Result<(), Fault> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    /// Fails by its own fault, and leaves behind what memory cannot be read from.
+    struct Spoiling;
+
+    impl Op for Spoiling {
+        type Answer = ();
+        const NAME: &'static str = "spoiling";
+
+        fn now(&self) -> Option<UnixMs> {
+            None
+        }
+
+        fn run(&mut self, base: &mut Base) -> Result<(), Fault> {
+            let node = "ROLLBACK; INSERT OR REPLACE INTO nodes VALUES ('n1', 'no epoch', 0)";
+            base.conn.execute_batch(node)?;
+            Err(Fault::Unreadable("its own fault".to_owned()))
+        }
+    }
+
+    #[test]
+    fn nothing_runs_on_memory_that_could_not_be_read_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hongyan.db");
+        let mut conn = connect::for_writing(&path).unwrap();
+        schema::migrate(&mut conn, schema::LATEST).unwrap();
+        let (_calls, called) = mpsc::channel(1);
+        let mut writer = Writer {
+            base: Base::load(conn).unwrap(),
+            calls: called,
+            waiting: Arc::default(),
+            board: Arc::default(),
+            checkpoints: Checkpoints::start(path).unwrap(),
+            watch: Arc::new(()),
+            stale: false,
+        };
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (counted, _) = Asked::new(Counted(Arc::clone(&runs)));
+        let (spoiling, _) = Asked::new(Spoiling);
+        let mut jobs: Vec<Box<dyn Job>> = vec![Box::new(counted), Box::new(spoiling)];
+        assert!(writer.transact(&mut jobs).is_err());
+        assert!(writer.stale);
+        assert_eq!(runs.load(Ordering::Relaxed), 1, "run again, on nothing");
+        // Once it can be read again, work goes on.
+        writer.base.conn.execute("DELETE FROM nodes", []).unwrap();
+        jobs.truncate(1);
+        assert!(writer.transact(&mut jobs).is_ok());
+        assert!(!writer.stale);
+    }
 }

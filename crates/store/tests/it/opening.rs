@@ -1,5 +1,6 @@
 //! Opening: what is refused, in words that say what to do, and what a new process puts in order first.
 
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use hongyan_courier::conformance::fixture::{NODE, NOW, at, content};
@@ -7,6 +8,7 @@ use hongyan_courier::delivery::Outcome;
 use hongyan_courier::message::{Reason, Status};
 use hongyan_courier::port::{Ledger, Queue, Sweep};
 use hongyan_store::sqlite::{Migrated, OpenError, SCHEMA_VERSION, SqliteStore, migrate};
+use rusqlite::Connection;
 
 use crate::support::{Place, faces};
 
@@ -38,7 +40,8 @@ async fn a_database_in_use_is_refused_by_the_name_of_its_user() {
 fn a_newer_schema_is_refused() {
     let place = Place::new();
     let newer = SCHEMA_VERSION + 1;
-    let conn = rusqlite::Connection::open(place.path()).unwrap();
+    drop(place.open_now());
+    let conn = Connection::open(place.path()).unwrap();
     conn.pragma_update(None, "user_version", i64::try_from(newer).unwrap())
         .unwrap();
     drop(conn);
@@ -47,6 +50,53 @@ fn a_newer_schema_is_refused() {
         matches!(error, OpenError::Newer { found, known, .. } if found == newer && known == SCHEMA_VERSION)
     );
     assert!(error.to_string().contains("start the newer hongyan"));
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_left_alone() {
+    for sql in [
+        "CREATE TABLE messages (id INTEGER)",
+        "PRAGMA user_version = 1",
+        "PRAGMA application_id = 7",
+    ] {
+        let place = Place::new();
+        Connection::open(place.path())
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
+        let before = std::fs::read(place.path()).unwrap();
+        let error = refused(&place);
+        assert!(matches!(error, OpenError::Foreign { .. }), "{sql}: {error}");
+        assert!(error.to_string().contains("set store.url to another file"));
+        assert_eq!(std::fs::read(place.path()).unwrap(), before, "{sql}");
+    }
+}
+
+#[test]
+fn an_empty_file_becomes_a_database() {
+    let place = Place::new();
+    std::fs::write(place.path(), "").unwrap();
+    drop(place.open_now());
+}
+
+#[test]
+fn links_lead_to_one_lock() {
+    let place = Place::new();
+    let folder = place.path().with_extension("d");
+    let elsewhere = place.path().with_extension("link-d");
+    std::fs::create_dir(&folder).unwrap();
+    symlink(&folder, &elsewhere).unwrap();
+    let link = place.path().with_extension("link");
+    // Also while the file it leads to is not there yet.
+    symlink("hongyan.d/real.db", &link).unwrap();
+    let store = SqliteStore::open(&link, NOW).unwrap();
+    assert!(folder.join("real.db").exists());
+    for name in [folder.join("real.db"), elsewhere.join("real.db"), link] {
+        let second = SqliteStore::open(&name, NOW).map(drop);
+        let in_use = matches!(second, Err(OpenError::InUse { .. }));
+        assert!(in_use, "{} was opened twice", name.display());
+    }
+    drop(store);
 }
 
 #[test]

@@ -1,57 +1,15 @@
 //! The writer: many operations to a commit, a bad one fails alone, a look waits for nobody, and bounds hold.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hongyan_courier::conformance::fixture::{NOW, call, content, lease, new};
 use hongyan_courier::delivery::Look;
 use hongyan_courier::port::{AcceptError, Ledger, Queue, StoreError};
-use hongyan_store::sqlite::{SqliteStore, Watch};
+use hongyan_store::sqlite::SqliteStore;
 use tokio::task::JoinSet;
 
-use crate::support::{Place, faces};
-
-/// Counts commits, and holds the writer where it is when told to.
-#[derive(Default)]
-struct Gate {
-    commits: AtomicUsize,
-    held: Mutex<bool>,
-    turned: Condvar,
-}
-
-impl Gate {
-    fn hold(&self, held: bool) {
-        *self.held.lock().unwrap() = held;
-        self.turned.notify_all();
-    }
-
-    fn commits(&self) -> usize {
-        self.commits.load(Ordering::SeqCst)
-    }
-}
-
-impl Watch for Gate {
-    fn query(&self, _name: &'static str, _took: Duration) {}
-
-    fn commit(&self, _operations: usize, _took: Duration) {
-        self.commits.fetch_add(1, Ordering::SeqCst);
-        let held = self.held.lock().unwrap();
-        drop(self.turned.wait_while(held, |held| *held).unwrap());
-    }
-}
-
-fn gated(place: &Place) -> (Arc<SqliteStore>, Arc<Gate>) {
-    let gate = Arc::new(Gate::default());
-    let store = SqliteStore::open_watched(&place.path(), NOW, gate.clone()).unwrap();
-    (store, gate)
-}
-
-async fn settled(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
+use crate::support::{Place, faces, gated, settled};
 
 fn spawn_accept(
     running: &mut JoinSet<Result<(), AcceptError>>,

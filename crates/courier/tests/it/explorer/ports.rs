@@ -189,6 +189,10 @@ impl Ledger for NodePorts {
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {
         self.store.depths(now).await
     }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready().await
+    }
 }
 
 #[async_trait]

@@ -1,5 +1,8 @@
 -- Everything that must survive a crash. Times are Unix milliseconds; ids are the sixteen bytes of a UUID of version 7.
 
+-- Says that this is a database of Hongyan: "HYAN".
+PRAGMA application_id = 1213808974;
+
 -- Accounts by number, so that rows and indexes stay small. A number is never used again.
 CREATE TABLE accounts (
     id   INTEGER PRIMARY KEY,       -- what the other tables hold
@@ -84,8 +87,8 @@ CREATE TABLE receipts (
     PRIMARY KEY (msgid, account, openid, create_time, status)
 ) WITHOUT ROWID;
 CREATE INDEX receipts_at ON receipts (at);
--- Those that still wait for their msgid.
-CREATE INDEX receipts_orphan ON receipts (msgid, account) WHERE message IS NULL;
+-- Those that still wait for their msgid, by age.
+CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
 
 -- Nonces that were spent.
 CREATE TABLE nonces (
@@ -133,9 +136,10 @@ CREATE TABLE nodes (
     beat_at INTEGER NOT NULL                -- when it was last heard of
 ) WITHOUT ROWID;
 
--- Single facts.
+-- Single facts. clock_mark: the latest time seen; last_epoch: the latest epoch given; probes: how often it was tried
+-- whether this file can be written.
 CREATE TABLE meta (
-    key   TEXT    NOT NULL PRIMARY KEY,     -- clock_mark: the latest time seen; last_epoch: the latest epoch given
-    value INTEGER NOT NULL
+    key   TEXT    NOT NULL PRIMARY KEY,     -- which fact
+    value INTEGER NOT NULL                  -- what is so
 ) WITHOUT ROWID;
-INSERT INTO meta (key, value) VALUES ('clock_mark', 0), ('last_epoch', 0);
+INSERT INTO meta (key, value) VALUES ('clock_mark', 0), ('last_epoch', 0), ('probes', 0);

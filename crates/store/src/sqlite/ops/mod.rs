@@ -6,6 +6,7 @@ pub(super) mod beat;
 pub(super) mod change;
 pub(super) mod claim;
 pub(super) mod keys;
+pub(super) mod probe;
 pub(super) mod prune;
 pub(super) mod receipt;
 pub(super) mod settle;

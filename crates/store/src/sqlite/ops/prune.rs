@@ -1,5 +1,7 @@
 //! Forgets what is old, a little at a time: ended messages with their msgids, receipts, nonces, keys.
 
+use std::time::Duration;
+
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::Attempt;
 use rusqlite::{Connection, params};
@@ -7,6 +9,9 @@ use rusqlite::{Connection, params};
 use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
+
+/// How long a receipt waits for its msgid. One that was not settled by then was sent by another program.
+const ORPHANS_KEPT: Duration = Duration::from_secs(2 * 86_400);
 
 pub(in crate::sqlite) struct PruneOp {
     pub(in crate::sqlite) ended_before: UnixMs,
@@ -30,22 +35,25 @@ impl Op for PruneOp {
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
         let (before, now) = (self.ended_before.0, self.now.0);
         let mut gone = messages(&base.conn, before, limit)?;
+        let orphaned = before.max(self.now.minus(ORPHANS_KEPT).0);
+        let orphans = forget(&base.conn, ORPHANS, orphaned, limit)?;
+        base.orphans -= i64::try_from(orphans).unwrap_or(i64::MAX);
+        gone += orphans;
         for (sql, until) in [(RECEIPTS, before), (NONCES, now), (KEYS, now)] {
-            gone += base.conn.prepare_cached(sql)?.execute([until, limit])?;
-        }
-        if base.orphans > 0 {
-            let sql = "SELECT count(*) FROM receipts WHERE message IS NULL";
-            base.orphans = base
-                .conn
-                .prepare_cached(sql)?
-                .query_row([], |row| row.get(0))?;
+            gone += forget(&base.conn, sql, until, limit)?;
         }
         Ok(gone)
     }
 }
 
+fn forget(conn: &Connection, sql: &str, until: i64, limit: i64) -> Result<usize, Fault> {
+    Ok(conn.prepare_cached(sql)?.execute([until, limit])?)
+}
+
+const ORPHANS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, create_time, status) IN \
+    (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NULL AND at < ?1 LIMIT ?2)";
 const RECEIPTS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, create_time, status) IN \
-    (SELECT msgid, account, openid, create_time, status FROM receipts WHERE at < ?1 LIMIT ?2)";
+    (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NOT NULL AND at < ?1 LIMIT ?2)";
 const NONCES: &str = "DELETE FROM nonces WHERE (owner, nonce) IN \
     (SELECT owner, nonce FROM nonces WHERE expires_at <= ?1 LIMIT ?2)";
 const KEYS: &str = "DELETE FROM idempotency WHERE (scope, key) IN \

@@ -16,6 +16,12 @@ use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::rows;
 
+/// An orphan finds its message when that is settled. Only one that came at the same moment could be missed, so only young
+/// ones are looked at again, and not all of those: another program may send from the same account, and every receipt of
+/// its messages stays an orphan.
+const ORPHAN_YOUNG: Duration = Duration::from_secs(300);
+const ORPHANS_LOOKED_AT: i64 = 1_000;
+
 pub(in crate::sqlite) struct ReceiveOp {
     pub(in crate::sqlite) receipt: NewReceipt,
     pub(in crate::sqlite) nonce: Option<Nonce>,
@@ -129,7 +135,7 @@ pub(super) fn join_orphans_of(
     }
     let waiting = {
         let Base { conn, accounts, .. } = base;
-        let sql = format!("{ORPHANS} AND msgid = ?1 AND account = ?2 ORDER BY at");
+        let sql = format!("{ORPHANS} AND msgid = ?1 AND account = ?2 ORDER BY +at");
         let mut find = conn.prepare_cached(&sql)?;
         let mut found = find.query([msgid, account])?;
         collect(conn, accounts, &mut found)?
@@ -143,7 +149,7 @@ pub(super) fn join_orphans_of(
     Ok(moved)
 }
 
-/// Joins at most `limit` kept receipts whose msgid is known by now. Answers whose they were.
+/// Joins at most `limit` kept receipts whose msgid is known by now, among the youngest. Answers whose they were.
 pub(super) fn join_orphans(
     base: &mut Base,
     limit: i64,
@@ -154,12 +160,9 @@ pub(super) fn join_orphans(
     }
     let waiting = {
         let Base { conn, accounts, .. } = base;
-        let sql = format!(
-            "{ORPHANS} AND EXISTS (SELECT 1 FROM msgids JOIN messages ON messages.id = msgids.message \
-             WHERE msgids.msgid = receipts.msgid AND msgids.account = receipts.account) LIMIT ?1"
-        );
-        let mut find = conn.prepare_cached(&sql)?;
-        let mut found = find.query([limit])?;
+        let mut find = conn.prepare_cached(YOUNG_ORPHANS)?;
+        let young = now.minus(ORPHAN_YOUNG).0;
+        let mut found = find.query([young, ORPHANS_LOOKED_AT, limit])?;
         collect(conn, accounts, &mut found)?
     };
     let mut joined = Vec::new();
@@ -174,6 +177,12 @@ pub(super) fn join_orphans(
 
 const ORPHANS: &str = "SELECT account, msgid, openid, create_time, status, reason, max_retries, receipt_timeout, \
     receipt_retries, roll FROM receipts WHERE message IS NULL";
+
+/// The newest orphans first, and those of which the msgid and the message are known.
+const YOUNG_ORPHANS: &str = "SELECT * FROM (SELECT account, msgid, openid, create_time, status, reason, max_retries, \
+    receipt_timeout, receipt_retries, roll FROM receipts WHERE message IS NULL AND at >= ?1 ORDER BY at DESC LIMIT ?2) \
+    AS orphan WHERE EXISTS (SELECT 1 FROM msgids JOIN messages ON messages.id = msgids.message \
+    WHERE msgids.msgid = orphan.msgid AND msgids.account = orphan.account) LIMIT ?3";
 
 fn collect(
     conn: &Connection,

@@ -80,8 +80,11 @@ impl Op for SettleOp {
     }
 }
 
+/// The most messages of one openid that are looked through.
+const LOOK_THROUGH: i64 = 512;
+
 /// Whether no other message of the same content may have gone to the same openid shortly before. It matters only to a
-/// definite answer for a message in doubt, so it is asked only then.
+/// definite answer for a message in doubt, so it is asked only then. Among too many to look through there may be one.
 fn content_is_unique(base: &mut Base, s: &Settlement, now: UnixMs) -> Result<bool, Fault> {
     if !matches!(s.outcome, Outcome::Answered { .. }) {
         return Ok(true);
@@ -90,10 +93,16 @@ fn content_is_unique(base: &mut Base, s: &Settlement, now: UnixMs) -> Result<boo
     let Some(own) = own else { return Ok(true) };
     let called_at = s.attempt.as_ref().map_or(now, |attempt| attempt.at);
     let since = called_at.minus(CONTENT_MINUTE);
+    let hash = codes::openid_hash(&own.content.touser);
     let Base { conn, accounts, .. } = base;
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE touser_hash = ?1 LIMIT ?2)";
+    let mut count = conn.prepare_cached(sql)?;
+    if count.query_row([hash, LOOK_THROUGH], |row| row.get::<_, i64>(0))? == LOOK_THROUGH {
+        return Ok(false);
+    }
     let sql = rows::select!("WHERE touser_hash = ?1 AND (ended_at IS NULL OR ended_at >= ?2)");
     let mut find = conn.prepare_cached(sql)?;
-    let mut found = find.query(params![codes::openid_hash(&own.content.touser), since.0])?;
+    let mut found = find.query([hash, since.0])?;
     while let Some(row) = found.next()? {
         let other = rows::read(row, |id| accounts.name(conn, id))?;
         if other.id != own.id

@@ -1,0 +1,128 @@
+//! What one operation looks through is bounded, however much a foreign program or a single recipient leaves behind.
+
+use std::time::Duration;
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::conformance::fixture::{NODE, NOW, answered, at, call, content, new, receipt};
+use hongyan_courier::delivery::{Outcome, ReceiptWord};
+use hongyan_courier::message::Status;
+use hongyan_courier::port::{Ledger, ReceiptTaken, Sweep};
+use rusqlite::{Connection, params};
+
+use crate::support::{Place, faces};
+
+const DAY: u64 = 86_400;
+
+#[tokio::test]
+async fn a_receipt_that_no_message_claims_is_forgotten_after_two_days() {
+    let place = Place::new();
+    let store = place.open_now();
+    let faces = faces(&store);
+    let foreign = || receipt(99, "o9", ReceiptWord::Success);
+    let message = faces.sent(content("o1"), 1, NOW).await;
+    let ours = receipt(1, "o1", ReceiptWord::Success);
+    faces.receive(ours.clone(), NOW).await;
+    assert_eq!(faces.receive(foreign(), NOW).await, ReceiptTaken::Orphan);
+    let long_ago = NOW.minus(Duration::from_secs(90 * DAY));
+    let pruned = |now: UnixMs| store.prune(long_ago, 100, now);
+    assert_eq!(pruned(at(2 * DAY - 1)).await.unwrap(), 0);
+    assert_eq!(faces.receive(foreign(), at(1)).await, ReceiptTaken::Known);
+    assert_eq!(pruned(at(2 * DAY + 1)).await.unwrap(), 1);
+    // A receipt that found its message is known for as long as that is.
+    let later = at(3 * DAY);
+    assert_eq!(faces.receive(ours, later).await, ReceiptTaken::Known);
+    assert_eq!(faces.status(message.id).await, Status::Delivered);
+    // And a settlement still finds the receipts that wait for it.
+    let early = receipt(7, "o2", ReceiptWord::Success);
+    assert_eq!(faces.receive(early, later).await, ReceiptTaken::Orphan);
+    let met = faces.sent(content("o2"), 7, later).await;
+    assert_eq!(faces.status(met.id).await, Status::Delivered);
+}
+
+#[tokio::test]
+async fn only_young_orphans_are_looked_at_again() {
+    let place = Place::new();
+    let store = place.open_now();
+    let faces = faces(&store);
+    let message = faces.sent(content("o1"), 1, NOW).await;
+    for (msgid, openid, now) in [(50, "o1", NOW), (51, "o1", at(3_600))] {
+        let orphan = receipt(msgid, openid, ReceiptWord::Success);
+        assert_eq!(faces.receive(orphan, now).await, ReceiptTaken::Orphan);
+    }
+    // As if both had been missed when their msgid was stored.
+    let conn = Connection::open(place.path()).unwrap();
+    for msgid in [50, 51] {
+        let sql = "INSERT INTO msgids SELECT ?1, account, message, generation FROM msgids WHERE msgid = 1";
+        conn.execute(sql, [msgid]).unwrap();
+    }
+    let swept = store.sweep(Sweep::Orphans, 10, at(3_601)).await.unwrap();
+    assert_eq!(
+        swept.iter().map(|one| one.id).collect::<Vec<_>>(),
+        [message.id]
+    );
+    let sql = "SELECT msgid FROM receipts WHERE message IS NULL";
+    let left: i64 = conn.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 50, "the old one");
+}
+
+/// Where a message in doubt stands after 40241, with so many others to the same openid.
+async fn duplicate_beside(others: usize) -> Status {
+    let place = Place::new();
+    let store = place.open_now();
+    let faces = faces(&store);
+    let by = faces.join(NODE, NOW).await;
+    faces.store(content("o1"), NOW).await;
+    let message = faces.claim_one(&by, NOW).await;
+    let moved = faces.settle(&message, Outcome::InDoubt, NOW).await;
+    let repeat = faces.claim_one(&by, moved.due_at).await;
+    let others = (0..others).map(|nth| {
+        let mut other = content("o1");
+        other.data = format!(r#"{{"thing1":{{"value":"{nth}"}}}}"#);
+        new(other, NOW)
+    });
+    let others: Vec<_> = others.collect();
+    if !others.is_empty() {
+        faces.take(call(others), NOW).await;
+    }
+    let moved = faces.settle(&repeat, answered(40241), moved.due_at).await;
+    moved.status
+}
+
+#[tokio::test]
+async fn among_too_many_messages_to_one_openid_nothing_is_proved() {
+    assert_eq!(duplicate_beside(100).await, Status::Sent);
+    assert_eq!(duplicate_beside(600).await, Status::Queued);
+}
+
+/// How SQLite goes about a query.
+fn plan(place: &Place, sql: &str) -> String {
+    let conn = Connection::open(place.path()).unwrap();
+    let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = explain.query_map(params![], |row| row.get::<_, String>(3));
+    steps
+        .unwrap()
+        .map(Result::unwrap)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+#[tokio::test]
+async fn orphans_are_found_by_age_and_by_msgid() {
+    let place = Place::new();
+    drop(place.open_now());
+    let orphans = "SELECT openid FROM receipts WHERE message IS NULL";
+    let by_age = plan(
+        &place,
+        &format!("{orphans} AND at >= 5 ORDER BY at DESC LIMIT 9"),
+    );
+    assert!(
+        by_age.contains("receipts_orphan (at>?)") && !by_age.contains("TEMP"),
+        "{by_age}"
+    );
+    let sql = format!("{orphans} AND msgid = 5 AND account = 5 ORDER BY +at");
+    let by_msgid = plan(&place, &sql);
+    assert!(
+        by_msgid.contains("PRIMARY KEY (msgid=? AND account=?)"),
+        "{by_msgid}"
+    );
+}
