@@ -4,10 +4,10 @@
 CARGO ?= cargo
 BIN   := target/release/hongyan
 
-.PHONY: help demo build test soak lint fmt bench docs clean
+.PHONY: help demo build test soak fuzz schemathesis lint fmt bench docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: build ## send one message to a simulated WeChat and watch it arrive
 	@$(BIN) demo
@@ -18,8 +18,15 @@ build: ## the program, optimised, at target/release/hongyan
 test: ## all tests but the long ones
 	$(CARGO) test --workspace --locked --all-features
 
-soak: build ## the long tests: kill -9, cut connections, outages; prints its seeds
-	$(CARGO) test --workspace --locked --all-features --release -- --ignored --nocapture --test-threads=1
+soak: ## the long tests: kill -9, cut connections, outages; half an hour; prints its seeds
+	$(CARGO) test --workspace --locked --all-features --profile soak -- --ignored --nocapture --test-threads=4
+
+fuzz: ## every fuzz target on its seeds, each for FUZZ_SECONDS=60; needs a nightly toolchain
+	scripts/fuzz.sh
+
+schemathesis: ## the running program held against its own OpenAPI document; needs Python 3
+	$(CARGO) build --locked -p hongyan-gateway
+	scripts/schemathesis.sh
 
 lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	$(CARGO) fmt --all --check

@@ -24,7 +24,10 @@ fuzz_target!(|body: &[u8]| {
         assert!(!problem.detail.is_empty());
         match problem.status {
             400 => assert_eq!(problem.code, "malformed"),
-            422 => assert!(!problem.errors.is_empty(), "a refusal names its fields"),
+            422 => {
+                assert!(!problem.errors.is_empty(), "a refusal names its fields");
+                assert!(problem.errors.iter().all(|error| !error.problem.is_empty()));
+            }
             other => panic!("answered {other}"),
         }
     }

@@ -50,6 +50,10 @@ async fn what_passes_ends_well() {
     let rig = check(
         &[
             (-1, 1, &[("queued", None), SENT]),
+            (61450, 1, &[("queued", None), SENT]),
+            (200_001, 1, &[("queued", None), SENT]),
+            (268_487_001, 1, &[("queued", None), SENT]),
+            (268_487_002, 1, &[("queued", None), SENT]),
             (48017, 1, &[("queued", Some("upstream_unavailable")), SENT]),
             (99_998, 1, &[("queued", Some("unknown_code")), SENT]),
         ],

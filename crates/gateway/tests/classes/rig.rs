@@ -171,6 +171,20 @@ impl Rig {
             .unwrap()
     }
 
+    /// The same, when no call is under way for it.
+    pub(crate) async fn shown_at_rest(&self, account: &str) -> Value {
+        let resting = async {
+            loop {
+                let shown = self.shown(account).await;
+                if shown["status"] != "sending" {
+                    return shown;
+                }
+            }
+        };
+        let rested = tokio::time::timeout(PATIENCE, resting).await;
+        rested.unwrap_or_else(|_| panic!("{account}'s message is never at rest"))
+    }
+
     /// What WeChat counted of the account's calls.
     pub(crate) fn calls(&self, account: &str) -> Calls {
         self.sim.calls_of(&appid(account))

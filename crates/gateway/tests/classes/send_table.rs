@@ -25,6 +25,18 @@ pub(crate) enum Waits {
     BeijingMidnight,
 }
 
+impl Waits {
+    /// It is called again within a few seconds, whatever its account does meanwhile.
+    pub(crate) fn is_short(self) -> bool {
+        matches!(self, Self::Seconds(_, to) if to < 5)
+    }
+
+    /// It is not called again while a test looks on.
+    pub(crate) fn is_long(self) -> bool {
+        matches!(self, Self::Seconds(from, _) if from >= 30) || self == Self::BeijingMidnight
+    }
+}
+
 impl Row {
     pub(crate) fn step(&self) -> Step {
         (self.status, self.reason)

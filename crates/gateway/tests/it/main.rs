@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a story's own helpers may fail it")]
 
 mod callback;
+mod edges;
 mod harness;
 mod ops;
 mod program;
+mod receipts;
 mod v1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, State};
 use hongyan_courier::port::Accept;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -62,13 +62,12 @@ pub enum BatchResult {
 pub async fn send_batch(
     State(intake): State<Arc<Intake>>,
     Extension(trace_id): Extension<TraceId>,
-    headers: HeaderMap,
     uri: Uri,
     signed: Signed,
 ) -> Result<(StatusCode, Json<BatchResults>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let now = intake.acceptor.clock.now();
-    let idempotency = idempotency(&headers, "/v1/messages/batch", &signed, now)?;
+    let idempotency = idempotency("/v1/messages/batch", &signed, now)?;
     let trace = trace_id.to_string();
     let around = Surroundings {
         accounts: &intake.accounts,

@@ -1,21 +1,20 @@
 //! One message as a caller writes it, read field by field: WeChat's own body plus the gateway's optional fields.
 //! It must not store anything; every fault of the message is gathered, none is answered alone.
 
-use std::fmt;
 use std::time::Duration;
 
 use hongyan_courier::message::{AccountName, Content, Kind, Priority};
 use hongyan_courier::time::UnixMs;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::data;
 use super::faults::Faults;
 use super::fields::{Field, link, miniprogram, moment, text};
-use super::text::Text;
 use crate::api::accounts::Accounts;
-use crate::api::error::{FieldProblem, Problem};
+use crate::api::error::Problem;
+
+use written::Written;
+
+mod written;
 
 const OPENID_CHARS_MAX: usize = 64;
 const TEMPLATE_ID_CHARS_MAX: usize = 64;
@@ -23,33 +22,18 @@ const CLIENT_MSG_ID_CHARS_MAX: usize = 128;
 const REFERENCE_CHARS_MAX: usize = 256;
 const SEND_AHEAD_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
-const KNOWN: [&str; 12] = [
-    "touser",
-    "template_id",
-    "data",
-    "url",
-    "miniprogram",
-    "client_msg_id",
-    "account",
-    "kind",
-    "priority",
-    "send_at",
-    "expires_at",
-    "reference",
-];
-
 /// What the caller, the moment and the configuration add to a message.
 #[derive(Clone, Copy)]
-pub(super) struct Surroundings<'a> {
-    pub(super) accounts: &'a Accounts,
-    pub(super) client: &'a str,
-    pub(super) trace_id: &'a str,
-    pub(super) now: UnixMs,
+pub struct Surroundings<'a> {
+    pub accounts: &'a Accounts,
+    pub client: &'a str,
+    pub trace_id: &'a str,
+    pub now: UnixMs,
 }
 
 /// A message without faults.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub struct Draft {
     pub(super) content: Content,
     pub(super) expires_at: Option<UnixMs>,
     pub(super) client_msg_id: Option<String>,
@@ -57,27 +41,9 @@ pub(super) struct Draft {
     pub(super) warnings: Vec<String>,
 }
 
-/// The values as they stand in the body; `null` counts as absent.
-#[derive(Default)]
-struct Written<'a> {
-    touser: Option<&'a RawValue>,
-    template_id: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-    url: Option<&'a RawValue>,
-    miniprogram: Option<&'a RawValue>,
-    client_msg_id: Option<&'a RawValue>,
-    account: Option<&'a RawValue>,
-    kind: Option<&'a RawValue>,
-    priority: Option<&'a RawValue>,
-    send_at: Option<&'a RawValue>,
-    expires_at: Option<&'a RawValue>,
-    reference: Option<&'a RawValue>,
-    unknown: Vec<FieldProblem>,
-}
-
 impl Draft {
     /// Reads a whole body.
-    pub(super) fn from_body(body: &[u8], around: Surroundings<'_>) -> Result<Self, Problem> {
+    pub fn from_body(body: &[u8], around: Surroundings<'_>) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();
             Problem::malformed(format!("the body is not UTF-8: byte {at} is no part of it"))
@@ -86,7 +52,7 @@ impl Draft {
     }
 
     /// Reads one element of a batch, or a whole body.
-    pub(super) fn from_json(json: &str, around: Surroundings<'_>) -> Result<Self, Problem> {
+    pub fn from_json(json: &str, around: Surroundings<'_>) -> Result<Self, Problem> {
         let written: Written<'_> = serde_json::from_str(json).map_err(|error| {
             if error.is_data() {
                 Problem::malformed("a message must be a JSON object")
@@ -241,75 +207,5 @@ impl Written<'_> {
     }
 }
 
-impl<'a> Written<'a> {
-    fn place(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
-        Some(match name {
-            "touser" => &mut self.touser,
-            "template_id" => &mut self.template_id,
-            "data" => &mut self.data,
-            "url" => &mut self.url,
-            "miniprogram" => &mut self.miniprogram,
-            "client_msg_id" => &mut self.client_msg_id,
-            "account" => &mut self.account,
-            "kind" => &mut self.kind,
-            "priority" => &mut self.priority,
-            "send_at" => &mut self.send_at,
-            "expires_at" => &mut self.expires_at,
-            "reference" => &mut self.reference,
-            _ => return None,
-        })
-    }
-
-    fn put(&mut self, name: &str, value: &'a RawValue) {
-        match self.place(name) {
-            Some(place) if value.get() != "null" => *place = Some(value),
-            Some(_) => {}
-            // Colours of the card: WeChat took them once and ignores them now.
-            None if matches!(name, "topcolor" | "color") => {}
-            None => self.unknown(name),
-        }
-    }
-
-    fn unknown(&mut self, name: &str) {
-        const SHOWN_CHARS_MAX: usize = 64;
-        if self.unknown.len() >= KNOWN.len() {
-            return;
-        }
-        let nearest = KNOWN
-            .into_iter()
-            .min_by_key(|known| strsim::damerau_levenshtein(name, known))
-            .filter(|known| strsim::damerau_levenshtein(name, known) <= 1 + known.len() / 3);
-        let problem = match nearest {
-            Some(known) => format!("is not a field of a message; did you mean {known}?"),
-            None => format!("is not a field of a message; known: {}", KNOWN.join(", ")),
-        };
-        let field = name.chars().take(SHOWN_CHARS_MAX).collect();
-        self.unknown.push(FieldProblem {
-            field,
-            problem,
-            rule: None,
-        });
-    }
-}
-
-impl<'de> Deserialize<'de> for Written<'de> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Written<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
-                let mut written = Written::default();
-                while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-                    written.put(&name, map.next_value()?);
-                }
-                Ok(written)
-            }
-        }
-        reader.deserialize_map(Fields)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,9 @@
 pub mod batch;
 pub mod change;
 mod data;
-mod draft;
+/// Public for the fuzz target alone.
+#[doc(hidden)]
+pub mod draft;
 mod faults;
 mod fields;
 pub mod list;

@@ -11,7 +11,7 @@ use hongyan_courier::accept::Acceptor;
 use hongyan_courier::message::{Content, MessageId};
 use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, NewMessage, Stored};
 use hongyan_courier::time::UnixMs;
-use http::{HeaderMap, HeaderName, StatusCode, Uri};
+use http::{HeaderName, StatusCode, Uri};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -61,28 +61,71 @@ pub struct AcceptedMessage {
 #[expect(dead_code, reason = "documents the body, which is read field by field")]
 pub struct SendMessage {
     /// The recipient's openid.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[!-~]+$",
+        example = "oDemo5eedc0ffee0000000000001"
+    )]
     touser: String,
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[!-~]+$",
+        example = "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY"
+    )]
     template_id: String,
-    /// `{"thing1": {"value": "…"}}`
-    #[schema(value_type = Object)]
+    /// By the template's keys, without `.DATA`: `{"thing1": {"value": "…"}}`. 1 to 64 of them.
+    #[schema(value_type = HashMap<String, TemplateValue>)]
     data: (),
+    /// The landing page, http or https.
+    #[schema(max_length = 2048, example = "https://example.com/orders/42")]
     url: Option<String>,
-    #[schema(value_type = Option<Object>)]
+    /// Wins over `url`.
+    #[schema(value_type = Option<MiniProgramTarget>)]
     miniprogram: Option<()>,
     /// The account that sends; may be left out while there is only one.
     account: Option<String>,
     /// Deduplicates by client, account and openid for 24 h.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
     client_msg_id: Option<String>,
     /// `template`
+    #[schema(pattern = "^template$")]
     kind: Option<String>,
     /// `high`, `normal` or `bulk`
+    #[schema(pattern = "^(high|normal|bulk)$")]
     priority: Option<String>,
     #[schema(format = DateTime)]
     send_at: Option<String>,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
     /// Your own word for it, shown and searchable.
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$"
+    )]
     reference: Option<String>,
+}
+
+/// A value of a template.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents a part of the body")]
+pub struct TemplateValue {
+    #[schema(max_length = 1000)]
+    value: String,
+    /// Taken and left out: WeChat ignores it since 2023.
+    color: Option<String>,
+}
+
+/// A page of a mini-program that is linked to the account.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents a part of the body")]
+pub struct MiniProgramTarget {
+    #[schema(max_length = 64, pattern = "^[!-~]+$")]
+    appid: String,
+    #[schema(max_length = 1024, pattern = "^[!-~]*$")]
+    pagepath: Option<String>,
 }
 
 /// Hands one message over. It is durable when it is answered.
@@ -103,13 +146,12 @@ pub struct SendMessage {
 pub async fn send(
     State(intake): State<Arc<Intake>>,
     Extension(trace_id): Extension<TraceId>,
-    headers: HeaderMap,
     uri: Uri,
     signed: Signed,
 ) -> Result<Response, Problem> {
     let patience = patience(&uri, intake.wait_max)?;
     let now = intake.acceptor.clock.now();
-    let idempotency = idempotency(&headers, "/v1/messages", &signed, now)?;
+    let idempotency = idempotency("/v1/messages", &signed, now)?;
     let trace = trace_id.to_string();
     let around = Surroundings {
         accounts: &intake.accounts,
@@ -193,12 +235,11 @@ fn patience(uri: &Uri, most: Duration) -> Result<Option<Duration>, Problem> {
 
 /// The header's key, within the client and the route.
 pub(super) fn idempotency(
-    headers: &HeaderMap,
     route: &str,
     signed: &Signed,
     now: UnixMs,
 ) -> Result<Option<IdempotencyKey>, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let mut values = signed.headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = values.next() else {
         return Ok(None);
     };

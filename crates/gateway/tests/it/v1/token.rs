@@ -84,7 +84,7 @@ async fn a_token_can_be_refreshed() {
     let too_soon = gateway
         .post(&format!("{TOKEN}/refresh"), &json!({"force": true}))
         .await;
-    assert!(too_soon.problem(503, "unavailable").contains("30 seconds"));
+    assert!(too_soon.problem(429, "rate_limited").contains("30 seconds"));
     gateway.finish().await;
 }
 

@@ -1,0 +1,117 @@
+//! The fields of a message as they stand in its body, none read yet; each comes once, and none is unknown.
+//! It must not judge a value.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::api::error::FieldProblem;
+use crate::api::messages::text::Text;
+
+pub(super) const KNOWN: [&str; 12] = [
+    "touser",
+    "template_id",
+    "data",
+    "url",
+    "miniprogram",
+    "client_msg_id",
+    "account",
+    "kind",
+    "priority",
+    "send_at",
+    "expires_at",
+    "reference",
+];
+
+/// The values as they stand in the body; `null` counts as absent.
+#[derive(Default)]
+pub(super) struct Written<'a> {
+    pub(super) touser: Option<&'a RawValue>,
+    pub(super) template_id: Option<&'a RawValue>,
+    pub(super) data: Option<&'a RawValue>,
+    pub(super) url: Option<&'a RawValue>,
+    pub(super) miniprogram: Option<&'a RawValue>,
+    pub(super) client_msg_id: Option<&'a RawValue>,
+    pub(super) account: Option<&'a RawValue>,
+    pub(super) kind: Option<&'a RawValue>,
+    pub(super) priority: Option<&'a RawValue>,
+    pub(super) send_at: Option<&'a RawValue>,
+    pub(super) expires_at: Option<&'a RawValue>,
+    pub(super) reference: Option<&'a RawValue>,
+    pub(super) unknown: Vec<FieldProblem>,
+}
+
+impl<'a> Written<'a> {
+    fn place(&mut self, name: &str) -> Option<&mut Option<&'a RawValue>> {
+        Some(match name {
+            "touser" => &mut self.touser,
+            "template_id" => &mut self.template_id,
+            "data" => &mut self.data,
+            "url" => &mut self.url,
+            "miniprogram" => &mut self.miniprogram,
+            "client_msg_id" => &mut self.client_msg_id,
+            "account" => &mut self.account,
+            "kind" => &mut self.kind,
+            "priority" => &mut self.priority,
+            "send_at" => &mut self.send_at,
+            "expires_at" => &mut self.expires_at,
+            "reference" => &mut self.reference,
+            _ => return None,
+        })
+    }
+
+    fn put(&mut self, name: &str, value: &'a RawValue) {
+        match self.place(name) {
+            Some(place) if value.get() != "null" => *place = Some(value),
+            Some(_) => {}
+            // Colours of the card: WeChat took them once and ignores them now.
+            None if matches!(name, "topcolor" | "color") => {}
+            None => self.unknown(name),
+        }
+    }
+
+    fn unknown(&mut self, name: &str) {
+        const SHOWN_CHARS_MAX: usize = 64;
+        if self.unknown.len() >= KNOWN.len() {
+            return;
+        }
+        let nearest = KNOWN
+            .into_iter()
+            .min_by_key(|known| strsim::damerau_levenshtein(name, known))
+            .filter(|known| strsim::damerau_levenshtein(name, known) <= 1 + known.len() / 3);
+        let problem = match nearest {
+            Some(known) => format!("is not a field of a message; did you mean {known}?"),
+            None => format!("is not a field of a message; known: {}", KNOWN.join(", ")),
+        };
+        let field = name.chars().take(SHOWN_CHARS_MAX).collect();
+        self.unknown.push(FieldProblem {
+            field,
+            problem,
+            rule: None,
+        });
+    }
+}
+
+impl<'de> Deserialize<'de> for Written<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Written<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
+                let mut written = Written::default();
+                while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+                    written.put(&name, map.next_value()?);
+                }
+                Ok(written)
+            }
+        }
+        reader.deserialize_map(Fields)
+    }
+}

@@ -1,0 +1,159 @@
+//! The commands that know a running gateway by its address and a client's secret.
+
+use hongyan_wechat_sim::config::TemplateConfig;
+use serde_json::Value;
+
+use super::operate;
+use crate::harness::{ACCOUNT, APPID, TEMPLATE, TestGateway, message, openid};
+
+#[tokio::test]
+async fn operators_send_and_look_after_messages() {
+    let gateway = TestGateway::start().await;
+    let command = async |words: &[&str]| operate(&gateway, words).await;
+    let send = async |openid: &str| {
+        let message = [
+            "--template",
+            TEMPLATE,
+            "--to",
+            openid,
+            "--data",
+            "thing1=咖啡",
+            "--wait",
+        ];
+        command(&[&["--json", "send"], &message[..]].concat()).await
+    };
+    let sent: Value = serde_json::from_str(&send(&openid(1)).await.unwrap()).unwrap();
+    assert_eq!(sent["status"], "sent");
+    let id = sent["id"].as_str().unwrap();
+    let list = command(&["messages", "list", "--status", "sent"])
+        .await
+        .unwrap();
+    assert!(list.starts_with("ID ") && list.contains(id), "{list}");
+    let shown = command(&["messages", "show", id]).await.unwrap();
+    assert!(shown.contains("ERRMSG"), "{shown}");
+    let refused = command(&["messages", "cancel", id]).await.unwrap_err();
+    assert!(
+        refused.contains("is sent") && refused.lines().count() == 1,
+        "{refused}"
+    );
+    assert!(
+        send("nobody").await.is_err(),
+        "a message that failed is a failure"
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn operators_look_after_accounts() {
+    let gateway = TestGateway::start().await;
+    let well = |list: &Value| list["accounts"][0]["state"] == "ok";
+    gateway.until_reply("/v1/accounts", "ok", well).await;
+    let command = async |words: &[&str]| operate(&gateway, words).await.unwrap();
+    assert!(command(&["token", "show", ACCOUNT]).await.contains('…'));
+    assert!(
+        command(&["token", "refresh", ACCOUNT])
+            .await
+            .contains("usable")
+    );
+    assert!(
+        command(&["templates", "list"])
+            .await
+            .starts_with("TEMPLATE_ID")
+    );
+    gateway.finish().await;
+}
+
+async fn json(gateway: &TestGateway, words: &[&str]) -> Value {
+    let said = operate(gateway, &[&["--json"], words].concat()).await;
+    serde_json::from_str(&said.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn machines_read_json() {
+    let gateway = TestGateway::start().await;
+    let id = gateway.send(&message(&openid(1))).await;
+    gateway.until(&id, "sent").await;
+    let list = json(&gateway, &["messages", "list", "--to", &openid(1)]).await;
+    assert_eq!(list["messages"][0]["id"], id.as_str());
+    assert!(list["next_cursor"].is_null());
+    let shown = json(&gateway, &["messages", "show", &id]).await;
+    assert_eq!(
+        shown,
+        gateway.get(&format!("/v1/messages/{id}")).await.json()
+    );
+    let token = json(&gateway, &["token", "show", ACCOUNT]).await;
+    assert_eq!(
+        (&token["account"], &token["usable"]),
+        (&ACCOUNT.into(), &true.into())
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn templates_are_listed() {
+    let gateway = TestGateway::start().await;
+    let template = TemplateConfig {
+        template_id: TEMPLATE.to_owned(),
+        title: "订单通知".to_owned(),
+        content: "订单号:{{character_string1.DATA}}".to_owned(),
+    };
+    gateway.sim.world().add_template(APPID, &template);
+    let id = gateway.send(&message("nobody")).await;
+    gateway.until(&id, "failed").await;
+    let list = ["templates", "list", "--account", ACCOUNT];
+    let listed = json(&gateway, &list).await;
+    let first = &listed["templates"][0];
+    assert_eq!(
+        (&first["template_id"], &first["title"]),
+        (&TEMPLATE.into(), &template.title.into())
+    );
+    let text = operate(&gateway, &list).await.unwrap();
+    assert!(
+        text.contains("TITLE") && text.contains("订单通知"),
+        "{text}"
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_is_shown_only_to_who_asks_for_it() {
+    let gateway = TestGateway::start().await;
+    let id = gateway.send(&message(&openid(1))).await;
+    gateway.until(&id, "sent").await;
+    let revealed = json(&gateway, &["token", "show", ACCOUNT, "--reveal"]).await;
+    let token = revealed["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(gateway.sim.world().appid_of(&token), Some(APPID));
+    let text = operate(&gateway, &["token", "show", ACCOUNT, "--reveal"])
+        .await
+        .unwrap();
+    assert!(text.contains(&token), "{text}");
+    for words in [
+        &["token", "show", ACCOUNT][..],
+        &["--json", "token", "show", ACCOUNT],
+    ] {
+        let masked = operate(&gateway, words).await.unwrap();
+        assert!(!masked.contains(&token) && masked.contains('…'), "{masked}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_failed_can_be_sent_again() {
+    let gateway = TestGateway::start().await;
+    gateway.sim.fault("code=47003:first=1".parse().unwrap());
+    let id = gateway.send(&message(&openid(1))).await;
+    gateway.until(&id, "failed").await;
+    let again = operate(&gateway, &["messages", "retry", &id])
+        .await
+        .unwrap();
+    assert!(again.contains(&id), "{again}");
+    gateway.until(&id, "sent").await;
+    let refused = operate(&gateway, &["messages", "retry", &id, "--force"])
+        .await
+        .unwrap_err();
+    assert!(
+        refused.starts_with("hongyan: the message is sent") && refused.lines().count() == 1,
+        "{refused}"
+    );
+    gateway.finish().await;
+}
