@@ -42,7 +42,7 @@ pub(crate) struct Target {
     pub(crate) path: String,
     pub(crate) credential: Option<Credential>,
     pub(crate) headers: Vec<(String, String)>,
-    /// A body with `{openid}` and `{n}` in it; none for Hongyan's own.
+    /// A body with `{openid}` and `{number}` in it; none for Hongyan's own.
     pub(crate) template: Option<String>,
     /// Messages in a call.
     pub(crate) batch: u64,
@@ -53,7 +53,7 @@ impl Target {
         let one = |n: u64| match &self.template {
             Some(template) => template
                 .replace("{openid}", &openid(n))
-                .replace("{n}", &n.to_string()),
+                .replace("{number}", &n.to_string()),
             None => format!(
                 r#"{{"touser":"{}","template_id":"{TEMPLATE}","data":{DATA}}}"#,
                 openid(n)

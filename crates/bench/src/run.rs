@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// A header for the other gateway, as `name: value`.
     #[arg(long = "other-header")]
     other_headers: Vec<String>,
-    /// The other gateway's body, with `{openid}` and `{n}` to be filled in.
+    /// The other gateway's body, with `{openid}` and `{number}` to be filled in.
     #[arg(long)]
     other_body: Option<String>,
     /// Where the simulator listens for the other gateway.
@@ -146,16 +146,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The ratios that the project promises, from this run.
+/// The ratios that the project promises, from this run; a dash where a row was left out.
 fn verdicts(table: &Table, concurrency: u64) -> String {
-    let sent = |row: &str| table.medians(row).map_or(f64::NAN, |m| m.sent_per_s);
-    let cpu = |row: &str| table.medians(row).and_then(|m| m.cpu).unwrap_or(f64::NAN);
+    let medians = |row: &str| table.medians(row);
+    let sent = |row: &str| medians(row).map(|m| m.sent_per_s);
+    let cpu = |row: &str| medians(row)?.cpu;
     let relay = sent("relay floor, 0 ms");
     let mut text = String::from("| promise | wanted | this run |\n|---|---|---|\n");
-    let mut line = |what: &str, wanted: &str, value: String| {
-        text.push_str(&format!("| {what} | {wanted} | {value} |\n"))
+    let mut line = |what: &str, wanted: &str, value: Option<String>| {
+        let value = value.unwrap_or_else(|| "–".to_owned());
+        text.push_str(&format!("| {what} | {wanted} | {value} |\n"));
     };
-    let percent = |part: f64, whole: f64| format!("{:.0} %", 100.0 * part / whole);
+    let percent =
+        |part: Option<f64>, whole: Option<f64>| Some(format!("{:.0} %", 100.0 * part? / whole?));
     line(
         "one message a call, of the relay floor",
         "≥ 50 %",
@@ -169,36 +172,32 @@ fn verdicts(table: &Table, concurrency: u64) -> String {
     for latency in [50_u32, 200] {
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         let allowed = concurrency as f64 * 1000.0 / f64::from(latency);
-        let row = format!("hongyan, single, {latency} ms");
         line(
             &format!("at {latency} ms, of concurrency / latency"),
             "≥ 90 %",
-            percent(sent(&row), allowed),
+            percent(
+                sent(&format!("hongyan, single, {latency} ms")),
+                Some(allowed),
+            ),
         );
     }
-    let p99 = table
-        .medians("hongyan, single, 0 ms")
-        .and_then(|m| m.p99_ms)
-        .unwrap_or(f64::NAN);
+    let single = medians("hongyan, single, 0 ms");
     line(
         "accept p99 at 64 callers",
         "< 15 ms",
-        format!("{p99:.1} ms"),
+        single.and_then(|m| Some(format!("{:.1} ms", m.p99_ms?))),
     );
-    let times = cpu("hongyan, single, 0 ms") / cpu("relay floor, 0 ms");
+    let times = cpu("hongyan, single, 0 ms").zip(cpu("relay floor, 0 ms"));
     line(
         "the gateway's CPU, of the relay floor's",
         "≤ 3 ×",
-        format!("{times:.1} ×"),
+        times.map(|(own, floor)| format!("{:.1} ×", own / floor)),
     );
-    let peak = table
-        .medians("hongyan, 100,000 queued")
-        .and_then(|m| m.peak_mib)
-        .unwrap_or(f64::NAN);
+    let queued = medians("hongyan, 100,000 queued");
     line(
         "memory with 100,000 queued",
         "< 100 MB",
-        format!("{:.0} MB", peak * 1.048_576),
+        queued.and_then(|m| Some(format!("{:.0} MB", m.peak_mib? * 1.048_576))),
     );
     text
 }
