@@ -20,7 +20,7 @@ use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
 use hongyan_store::sqlite::SqliteStore;
 use hongyan_wechat::AppSecret;
 use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
-use hongyan_wechat::client::{Client, Hosts, Timeouts, TraceLayer};
+use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
 use crate::config::upstream::TokenMode as ConfiguredMode;
-use crate::metrics::{Gauges, Meter, StoreMeter};
+use crate::metrics::{Gauges, Meter, StoreMeter, call_times};
 use crate::role::Roles;
 use crate::telemetry::prometheus::Metrics;
 use crate::wait::Waiters;
@@ -141,7 +141,7 @@ impl Core {
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
         let mut all: Vec<Arc<dyn Observer>> =
-            vec![Arc::new(Meter), reports.clone(), waiters.clone()];
+            vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let caps = config.accounts.iter().map(|account| {
@@ -318,7 +318,7 @@ impl Core {
 /// A large database may take a while to be migrated and taken stock of, which must not hold up the runtime.
 async fn open(url: &StoreUrl, now: UnixMs) -> anyhow::Result<Arc<SqliteStore>> {
     let StoreUrl::Sqlite(path) = url.clone();
-    let opening = move || SqliteStore::open_watched(&path, now, Arc::new(StoreMeter));
+    let opening = move || SqliteStore::open_watched(&path, now, Arc::new(StoreMeter::default()));
     Ok(tokio::task::spawn_blocking(opening).await??)
 }
 
@@ -373,6 +373,7 @@ fn lines(config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Vec<(Acc
         })
         .max_idle(config.delivery.concurrency as usize)
         .layer(TraceLayer)
+        .layer(MeasureLayer::new(call_times()))
         .build()?;
     let line = |(account, secrets): (&Account, &AccountSecrets)| {
         let hosts = Hosts::new(&account.api_base)

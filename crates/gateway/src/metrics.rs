@@ -1,7 +1,9 @@
 //! What happens and how things stand, as the metrics of the contract.
 //! It must not decide anything, and its labels hold nothing that a stranger can invent.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hongyan_courier::dispatch::Slots;
@@ -10,36 +12,93 @@ use hongyan_courier::observer::{Event, Observer};
 use hongyan_courier::port::{Depth, Ledger};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_store::sqlite::Watch;
-use metrics::{counter, gauge, histogram};
+use hongyan_wechat::client::Outcome;
+use hongyan_wechat::errcode::Endpoint;
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use tokio_util::sync::CancellationToken;
 
 use crate::condition::{Conditions, State};
 use crate::telemetry::prometheus::{Metrics, UPKEEP_INTERVAL};
 
+/// Handles of one metric by their labels, so that the hot path finds them without making strings.
+struct Family<K, H> {
+    handles: RwLock<HashMap<K, H>>,
+    register: fn(&K) -> H,
+}
+
+impl<K: Eq + Hash, H: Clone> Family<K, H> {
+    fn new(register: fn(&K) -> H) -> Self {
+        Self {
+            handles: RwLock::default(),
+            register,
+        }
+    }
+
+    fn of(&self, labels: K) -> H {
+        let known = self.handles.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = known.get(&labels) {
+            return handle.clone();
+        }
+        drop(known);
+        let handle = (self.register)(&labels);
+        let mut known = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(labels).or_insert(handle).clone()
+    }
+}
+
 /// Counts what happens.
-#[derive(Clone, Copy, Debug)]
-pub struct Meter;
+pub struct Meter {
+    moved: Family<(AccountName, Status, Option<Reason>), Counter>,
+    called: Family<(AccountName, Option<i64>), Histogram>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            moved: Family::new(|(account, status, reason)| {
+                counter!(
+                    "hongyan_messages_total",
+                    "account" => account.to_string(),
+                    "status" => status.as_str(),
+                    "reason" => reason.map_or("", Reason::as_str),
+                )
+            }),
+            called: Family::new(|(account, errcode)| {
+                let errcode = errcode.map_or_else(|| "none".to_owned(), |code| code.to_string());
+                let labels = [("account", account.to_string()), ("errcode", errcode)];
+                histogram!("hongyan_send_duration_seconds", &labels)
+            }),
+        }
+    }
+}
+
+impl Meter {
+    fn moved(&self, account: &AccountName, status: Status, reason: Option<Reason>) {
+        self.moved
+            .of((account.clone(), status, reason))
+            .increment(1);
+    }
+}
 
 impl Observer for Meter {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Accepted { account, .. } => moved(account, Status::Queued, None),
+            Event::Accepted { account, .. } => self.moved(account, Status::Queued, None),
             Event::Moved {
                 account,
                 status,
                 reason,
                 ..
-            } => moved(account, *status, *reason),
+            } => self.moved(account, *status, *reason),
             Event::Called {
                 account,
                 errcode,
                 took,
                 ..
-            } => {
-                let errcode = errcode.map_or_else(|| "none".to_owned(), |code| code.to_string());
-                let labels = [("account", account.to_string()), ("errcode", errcode)];
-                histogram!("hongyan_send_duration_seconds", &labels).record(took.as_secs_f64());
-            }
+            } => self
+                .called
+                .of((account.clone(), *errcode))
+                .record(took.as_secs_f64()),
             Event::TokenFetched {
                 account,
                 expires_at,
@@ -50,29 +109,36 @@ impl Observer for Meter {
 }
 
 /// Times the store's queries.
-#[derive(Clone, Copy, Debug)]
-pub struct StoreMeter;
+pub struct StoreMeter(Family<&'static str, Histogram>);
 
-impl Watch for StoreMeter {
-    fn query(&self, name: &'static str, took: Duration) {
-        histogram!("hongyan_store_query_duration_seconds", "query" => name)
-            .record(took.as_secs_f64());
-    }
-
-    fn commit(&self, _operations: usize, took: Duration) {
-        histogram!("hongyan_store_query_duration_seconds", "query" => "commit")
-            .record(took.as_secs_f64());
+impl Default for StoreMeter {
+    fn default() -> Self {
+        Self(Family::new(
+            |query| histogram!("hongyan_store_query_duration_seconds", "query" => *query),
+        ))
     }
 }
 
-fn moved(account: &AccountName, status: Status, reason: Option<Reason>) {
-    counter!(
-        "hongyan_messages_total",
-        "account" => account.to_string(),
-        "status" => status.as_str(),
-        "reason" => reason.map_or("", Reason::as_str),
-    )
-    .increment(1);
+impl Watch for StoreMeter {
+    fn query(&self, name: &'static str, took: Duration) {
+        self.0.of(name).record(took.as_secs_f64());
+    }
+
+    fn commit(&self, _operations: usize, took: Duration) {
+        self.0.of("commit").record(took.as_secs_f64());
+    }
+}
+
+/// Times WeChat's answers by endpoint, for the client's layer: token and template calls too, not sends alone.
+pub fn call_times() -> impl Fn(Endpoint, Outcome, Duration) + Send + Sync + 'static {
+    let family = Family::new(
+        |(path, outcome): &(&'static str, &'static str)| histogram!("hongyan_wechat_call_duration_seconds", "path" => *path, "outcome" => *outcome),
+    );
+    move |endpoint, outcome, took| {
+        family
+            .of((endpoint.path(), outcome.name()))
+            .record(took.as_secs_f64());
+    }
 }
 
 fn fetched(account: &AccountName, expires_at: Option<UnixMs>) {

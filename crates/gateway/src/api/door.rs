@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hongyan_courier::port::Nonce;
+use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -51,6 +52,8 @@ pub struct Signed {
     pub caller: Identity,
     /// To be spent in the transaction that makes the change; none for a read.
     pub nonce: Option<Nonce>,
+    /// Moved here, so that no route copies them.
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -96,6 +99,7 @@ impl Door {
         let signed = Signed {
             caller,
             nonce,
+            headers: std::mem::take(&mut parts.headers),
             body,
         };
         parts.extensions.insert(signed);

@@ -9,7 +9,7 @@ use axum::extract::State;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::Ledger;
 use hongyan_courier::time::Clock;
-use hongyan_courier::token::Keeper;
+use hongyan_courier::token::{Keeper, RefreshError};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -99,6 +99,21 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    fn refused(&self, error: &RefreshError) -> Problem {
+        let said = error.to_string();
+        match error {
+            RefreshError::TooOften { again_at } => {
+                Problem::rate_limited(said, again_at.since(self.clock.now()))
+            }
+            RefreshError::Failed(_) | RefreshError::Stopping => {
+                Problem::unavailable(said, REFRESH_PAUSE)
+            }
+            RefreshError::NoSuchAccount => Problem::not_found(said),
+        }
+    }
+}
+
 /// Enough to tell two tokens apart: WeChat begins each with a number of its own.
 fn masked(token: &str) -> String {
     const SHOWN_CHARS: usize = 6;
@@ -113,7 +128,11 @@ fn masked(token: &str) -> String {
         ("name" = String, Path, description = "The account's name"),
         ("reveal" = Option<bool>, Query, description = "Show the token itself; needs the scope `token`"),
     ),
-    responses((status = 200, body = TokenView), (status = 404, body = Problem, content_type = "application/problem+json"))
+    responses(
+        (status = 200, body = TokenView),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "There is no token; it says why", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub async fn show(
     State(tokens): State<Arc<Tokens>>,
@@ -136,7 +155,12 @@ pub async fn show(
     post, path = "/v1/accounts/{name}/token/refresh", tag = "accounts",
     params(("name" = String, Path, description = "The account's name")),
     request_body(content = Option<Refresh>, description = "May be left out"),
-    responses((status = 200, body = TokenView), (status = 404, body = Problem, content_type = "application/problem+json"))
+    responses(
+        (status = 200, body = TokenView),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`: forced within 30 s of the last time, or more than 20 times a day", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "WeChat gave no token; it says why", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub async fn refresh(
     State(tokens): State<Arc<Tokens>>,
@@ -151,7 +175,7 @@ pub async fn refresh(
     let fetching = tokens.keeper.refresh(account, wish.force);
     match tokio::time::timeout(REFRESH_TIMEOUT, fetching).await {
         Ok(Ok(())) => tokens.view(account, false).map(Json),
-        Ok(Err(why)) => Err(Problem::unavailable(why, REFRESH_PAUSE)),
+        Ok(Err(error)) => Err(tokens.refused(&error)),
         Err(_) => Err(Problem::unavailable(
             "WeChat does not answer",
             REFRESH_PAUSE,

@@ -25,7 +25,7 @@ pub async fn request_context(mut request: Request, next: Next) -> Response {
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route_label = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let span = tracing::info_span!("request", %trace_id, method, route = route_label);
+    let span = tracing::info_span!("request", %trace_id);
 
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -37,18 +37,20 @@ pub async fn request_context(mut request: Request, next: Next) -> Response {
     let status = response.status();
     span.in_scope(|| {
         tracing::debug!(
+            method,
+            route = route_label,
             status = status.as_u16(),
             took_us = took.as_micros() as u64,
             "answered"
         )
     });
-    let labels = [
-        ("method", method.to_owned()),
-        ("route", route_label.to_owned()),
-        ("status", status.as_str().to_owned()),
-    ];
-    metrics::histogram!("hongyan_http_request_duration_seconds", &labels)
-        .record(took.as_secs_f64());
+    metrics::histogram!(
+        "hongyan_http_request_duration_seconds",
+        "method" => method,
+        "route" => route_label.to_owned(),
+        "status" => status.as_str().to_owned(),
+    )
+    .record(took.as_secs_f64());
     response
 }
 
