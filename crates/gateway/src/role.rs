@@ -119,7 +119,13 @@ async fn run(app: App, (main, ops): (TcpListener, Option<TcpListener>), stop: Ca
     if let Some(dispatch) = dispatch {
         sending.spawn(dispatch.run(stop.clone(), shutdown_timeout));
     }
-    stop.cancelled().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = store.broken() => {
+            tracing::error!("the store broke: stopping, since only a new process can go on");
+            stop.cancel();
+        }
+    }
     let deadline = Instant::now() + shutdown_timeout;
     tracing::info!(within_s = shutdown_timeout.as_secs(), "stopping");
     stopping.cancel();

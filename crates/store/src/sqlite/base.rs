@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accounts::Accounts;
 use super::board::Board;
 use super::fault::Fault;
+use super::ops::claim::Lines;
 use super::rows;
 
 /// How often the latest time seen is written down.
@@ -30,6 +31,7 @@ pub(super) struct Base {
     pub(super) last_epoch: i64,
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
+    pub(super) lines: Lines,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -53,6 +55,7 @@ impl Base {
             nodes: HashMap::new(),
             last_epoch: 0,
             orphans: 0,
+            lines: Lines::default(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
@@ -141,6 +144,13 @@ impl Base {
         };
         self.keep(message);
         Ok(Some(changed))
+    }
+
+    /// Writes back a message that was changed.
+    pub(super) fn write_back(&mut self, message: Message, now: UnixMs) -> Result<(), Fault> {
+        rows::update(&self.conn, message.id, &message.delivery, now)?;
+        self.keep(message);
+        Ok(())
     }
 
     fn keep(&mut self, message: Message) {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 /// Bytes of a page. Set when a database is made.
 pub(super) const PAGE_SIZE: i64 = 4_096;
 /// KiB of the writer's page cache.
-const WRITER_CACHE_KIB: i64 = 16 << 10;
+const WRITER_CACHE_KIB: i64 = 4 << 10;
 /// KiB of a reader's page cache.
 const READER_CACHE_KIB: i64 = 2 << 10;
 /// How long a lock is awaited. Only checkpoints take any against each other.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use hongyan_courier::UnixMs;
-use hongyan_courier::conformance::fixture::{NODE, NOW, answered, at, call, content, new, receipt};
+use hongyan_courier::conformance::fixture::{
+    NODE, NOW, answered, at, call, claim, content, new, receipt,
+};
 use hongyan_courier::delivery::{Outcome, ReceiptWord};
 use hongyan_courier::message::Status;
-use hongyan_courier::port::{Ledger, ReceiptTaken, Sweep};
+use hongyan_courier::port::{Claim, Ledger, ReceiptTaken, Sweep};
 use rusqlite::{Connection, params};
 
 use crate::support::{Place, faces};
@@ -125,4 +127,30 @@ async fn orphans_are_found_by_age_and_by_msgid() {
         by_msgid.contains("PRIMARY KEY (msgid=? AND account=?)"),
         "{by_msgid}"
     );
+}
+
+#[tokio::test]
+async fn a_long_line_of_one_recipient_is_not_written_anew_with_every_claim() {
+    let place = Place::new();
+    let store = place.open_now();
+    let faces = faces(&store);
+    let by = faces.join(NODE, NOW).await;
+    let to_one = (0..1_000).map(|_| new(content("o1"), NOW)).collect();
+    faces.take(call(to_one), NOW).await;
+    let busy = Claim {
+        busy: vec!["o1".into()],
+        ..claim(&by, 8)
+    };
+    let mut claims = 0;
+    while faces.claim(busy.clone(), NOW).await.more {
+        claims += 1;
+        assert!(claims < 20, "each claim puts off a good part of the line");
+    }
+    // One behind the other: a moment later a few are due, not a thousand.
+    let soon = NOW.plus(Duration::from_millis(350));
+    let claimed = faces.claim(busy.clone(), soon).await;
+    assert!(claimed.messages.is_empty() && !claimed.more);
+    let free = claim(&by, 8);
+    let later = NOW.plus(Duration::from_secs(2));
+    assert_eq!(faces.claim(free, later).await.messages.len(), 1);
 }

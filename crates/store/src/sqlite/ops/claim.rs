@@ -1,7 +1,8 @@
 //! Leases due messages of one account: each priority's share first, then whoever is next.
 //! Messages whose recipient has a call under way are put off for a moment instead.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::Lease;
@@ -13,6 +14,12 @@ use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::rows;
+
+/// However long a recipient's line is, its messages are put off no further than this.
+const PUT_OFF_MAX: Duration = Duration::from_secs(60);
+/// How many recipients' lines are remembered.
+const LINES_MAX: usize = 4_096;
 
 /// How many more rows of a line are looked at than are wanted, in case their recipients are busy. What lies behind them
 /// is found by the next claim, because those in front are put off.
@@ -23,34 +30,30 @@ pub(in crate::sqlite) struct ClaimOp {
     pub(in crate::sqlite) now: UnixMs,
 }
 
-/// One priority's due messages, oldest first.
-struct Line {
-    waiting: std::vec::IntoIter<(MessageId, String)>,
-    /// There may be more than was looked at.
-    cut: bool,
-}
-
 /// What a claim picks: whose turn it is, and whose is put off.
 #[derive(Default)]
 struct Pick {
     busy: HashSet<String>,
-    chosen: Vec<MessageId>,
-    put_off: Vec<MessageId>,
+    seen: HashSet<MessageId>,
+    chosen: Vec<Message>,
+    put_off: Vec<(MessageId, String)>,
 }
 
-impl Pick {
-    /// Takes at most `count` more from a line.
-    fn fill(&mut self, line: &mut Line, count: usize) {
-        let end = self.chosen.len() + count;
-        while self.chosen.len() < end
-            && let Some((id, openid)) = line.waiting.next()
-        {
-            if self.busy.insert(openid) {
-                self.chosen.push(id);
-            } else {
-                self.put_off.push(id);
-            }
+/// Until when messages of a recipient were put off. One behind the other, or a long line would be written anew with
+/// every claim, at the cost of all accounts.
+#[derive(Default)]
+pub(in crate::sqlite) struct Lines(HashMap<(i64, String), UnixMs>);
+
+impl Lines {
+    /// When the next of a recipient's messages may be looked at again.
+    fn after_the_last(&mut self, account: i64, openid: String, now: UnixMs) -> UnixMs {
+        if self.0.len() >= LINES_MAX {
+            self.0.retain(|_, end| *end > now);
         }
+        let last = self.0.entry((account, openid)).or_insert(now);
+        *last = (*last).max(now).plus(BUSY_RECIPIENT_PAUSE);
+        *last = (*last).min(now.plus(PUT_OFF_MAX));
+        *last
     }
 }
 
@@ -73,14 +76,16 @@ impl Op for ClaimOp {
         if !base.is_current(&self.claim.by) {
             return Ok(Claimed::default());
         }
-        let (pick, more) = self.pick(&base.conn, account)?;
-        for id in pick.put_off {
-            let later = self.now.plus(BUSY_RECIPIENT_PAUSE);
+        let (pick, more) = self.pick(base, account)?;
+        for (id, openid) in pick.put_off {
+            let later = base.lines.after_the_last(account, openid, self.now);
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
         }
         let mut messages = Vec::with_capacity(pick.chosen.len());
-        for id in pick.chosen {
-            messages.extend(self.lease(base, id)?);
+        for mut message in pick.chosen {
+            message.delivery.take_lease(self.lease());
+            base.write_back(message.clone(), self.now)?;
+            messages.push(message);
         }
         let next_due = if more {
             None
@@ -96,58 +101,74 @@ impl Op for ClaimOp {
 }
 
 impl ClaimOp {
-    fn pick(&self, conn: &Connection, account: i64) -> Result<(Pick, bool), Fault> {
+    /// Each priority's share first; what is left over goes to whoever is next.
+    fn pick(&self, base: &mut Base, account: i64) -> Result<(Pick, bool), Fault> {
         let limit = self.claim.limit();
         let mut pick = Pick {
             busy: self.claim.busy.iter().cloned().collect(),
             ..Pick::default()
         };
-        let mut lines = Vec::with_capacity(Priority::ALL.len());
-        for priority in Priority::ALL {
-            lines.push(line(conn, account, *priority, self.now, limit + LOOK_PAST)?);
+        let mut more = [false; Priority::ALL.len()];
+        for (nth, priority) in Priority::ALL.iter().enumerate() {
+            more[nth] = self.fill(
+                base,
+                &mut pick,
+                (account, *priority),
+                self.claim.shares[nth],
+            )?;
         }
-        for (line, share) in lines.iter_mut().zip(self.claim.shares) {
-            pick.fill(line, share);
-        }
-        for line in &mut lines {
+        for (nth, priority) in Priority::ALL.iter().enumerate() {
             let left = limit - pick.chosen.len();
-            pick.fill(line, left);
+            if left > 0 && more[nth] {
+                more[nth] = self.fill(base, &mut pick, (account, *priority), left)?;
+            }
         }
-        let more = lines.iter().any(|line| line.cut || line.waiting.len() > 0);
-        Ok((pick, more))
+        Ok((pick, more.contains(&true)))
     }
 
-    fn lease(&self, base: &mut Base, id: MessageId) -> Result<Option<Message>, Fault> {
-        let lease = Lease {
+    /// Takes at most `count` more of one priority's due messages, oldest first. Answers whether there may be others.
+    fn fill(
+        &self,
+        base: &mut Base,
+        pick: &mut Pick,
+        (account, priority): (i64, Priority),
+        count: usize,
+    ) -> Result<bool, Fault> {
+        let Base { conn, accounts, .. } = base;
+        let end = pick.chosen.len() + count;
+        let at_most = pick.seen.len() + count + LOOK_PAST;
+        let mut due = conn.prepare_cached(rows::select!(
+            "WHERE status = 0 AND account = ?1 AND priority = ?2 AND due_at <= ?3 ORDER BY due_at"
+        ))?;
+        let mut found = due.query(params![account, codes::of_priority(priority), self.now.0])?;
+        let mut looked = 0;
+        while let Some(row) = found.next()? {
+            if pick.chosen.len() == end || looked == at_most {
+                return Ok(true);
+            }
+            looked += 1;
+            let message = rows::read(row, |id| accounts.name(conn, id))?;
+            if !pick.seen.insert(message.id) {
+                continue;
+            }
+            let openid = message.content.touser.clone();
+            if pick.busy.contains(&openid) {
+                pick.put_off.push((message.id, openid));
+            } else {
+                pick.busy.insert(openid);
+                pick.chosen.push(message);
+            }
+        }
+        Ok(false)
+    }
+
+    fn lease(&self) -> Lease {
+        Lease {
             node: self.claim.by.node.to_string(),
             epoch: self.claim.by.epoch,
             at: self.now,
-        };
-        base.change(id, self.now, |_, delivery| delivery.take_lease(lease))?;
-        Ok(base.leases.get(&id).cloned())
+        }
     }
-}
-
-fn line(
-    conn: &Connection,
-    account: i64,
-    priority: Priority,
-    now: UnixMs,
-    count: usize,
-) -> Result<Line, Fault> {
-    let sql = "SELECT id, touser FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2 AND due_at <= ?3 \
-        ORDER BY due_at LIMIT ?4";
-    let mut due = conn.prepare_cached(sql)?;
-    let count_sql = i64::try_from(count).unwrap_or(i64::MAX);
-    let found = due.query_map(
-        params![account, codes::of_priority(priority), now.0, count_sql],
-        |row| Ok((MessageId::from_bytes(row.get(0)?), row.get(1)?)),
-    )?;
-    let waiting: Vec<(MessageId, String)> = found.collect::<Result<_, _>>()?;
-    Ok(Line {
-        cut: waiting.len() == count,
-        waiting: waiting.into_iter(),
-    })
 }
 
 fn next_due(conn: &Connection, account: i64) -> Result<Option<UnixMs>, Fault> {

@@ -36,13 +36,13 @@ impl Op for SweepOp {
         match self.what {
             Sweep::Orphans => orphans(base, limit, now),
             Sweep::Expired => {
-                let sql = "SELECT id FROM messages WHERE status = 0 AND expires_at IS NOT NULL AND expires_at <= ?1 \
+                let sql = "SELECT id FROM messages INDEXED BY messages_expiry WHERE status = 0 AND expires_at IS NOT NULL AND expires_at <= ?1 \
                     LIMIT ?2";
                 let due = ids(base, sql, params![now.0, limit])?;
                 apply(base, due, now, |_, delivery| delivery.expire(now))
             }
             Sweep::MissingReceipts => {
-                let sql = "SELECT id FROM messages WHERE status = 2 AND receipt_due IS NOT NULL AND receipt_due <= ?1 \
+                let sql = "SELECT id FROM messages INDEXED BY messages_receipt_due WHERE status = 2 AND receipt_due IS NOT NULL AND receipt_due <= ?1 \
                     LIMIT ?2";
                 let due = ids(base, sql, params![now.0, limit])?;
                 apply(base, due, now, |_, delivery| delivery.miss_receipt(now))
@@ -73,7 +73,7 @@ fn closed_windows(
     } else {
         now
     };
-    let sql = "SELECT id FROM messages WHERE status = 0 AND doubt_at IS NOT NULL AND doubt_at <= ?1 AND kind = ?2 LIMIT ?3";
+    let sql = "SELECT id FROM messages INDEXED BY messages_doubt WHERE status = 0 AND doubt_at IS NOT NULL AND doubt_at <= ?1 AND kind = ?2 LIMIT ?3";
     ids(
         base,
         sql,
