@@ -61,11 +61,17 @@ impl Trouble {
 /// Whether WeChat would take another forced refresh now.
 #[must_use]
 pub(super) fn may_force(forced: &[UnixMs], now: UnixMs) -> bool {
-    let today = forced.iter().filter(|at| now.since(**at) < DAY).count();
-    today < FORCED_A_DAY
-        && forced
-            .last()
-            .is_none_or(|last| now.since(*last) >= FORCED_APART)
+    force_again_at(forced, now).is_none()
+}
+
+/// When WeChat would take another forced refresh; none where it would now.
+#[must_use]
+pub(super) fn force_again_at(forced: &[UnixMs], now: UnixMs) -> Option<UnixMs> {
+    let apart = forced.last().map(|last| last.plus(FORCED_APART));
+    // The day is free again when the oldest of the last twenty is a day old.
+    let oldest = forced.len().checked_sub(FORCED_A_DAY);
+    let day = oldest.and_then(|at| forced.get(at)).map(|at| at.plus(DAY));
+    apart.max(day).filter(|again_at| now < *again_at)
 }
 
 /// Remembers a forced refresh, and forgets those of yesterday.
@@ -129,9 +135,15 @@ mod tests {
             assert!(may_force(&forced, now));
             forced_now(&mut forced, now);
             assert!(!may_force(&forced, now.plus(Duration::from_secs(29))));
+            let again_at = force_again_at(&forced, now);
+            if forced.len() < FORCED_A_DAY {
+                assert_eq!(again_at, Some(now.plus(FORCED_APART)));
+            }
             now = now.plus(FORCED_APART);
         }
         assert!(!may_force(&forced, now));
+        let first = UnixMs(1_000_000_000);
+        assert_eq!(force_again_at(&forced, now), Some(first.plus(DAY)));
         assert!(may_force(&forced, now.plus(DAY)));
     }
 }

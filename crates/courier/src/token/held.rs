@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::budget::may_force;
+use super::refresh::Wishes;
 use crate::account::{Standing, Trouble};
 use crate::message::Reason;
 use crate::port::{Token, TokenMode};
@@ -29,8 +30,8 @@ pub(super) struct Held {
     pub(super) spread: f64,
     /// Set when the endpoint handed out the very token that was rejected: asking again is no use.
     pub(super) same_again: bool,
-    /// An operator asks for a new one.
-    pub(super) wanted: Option<TokenMode>,
+    /// Operators ask for a new one, and wait.
+    pub(super) wishes: Wishes,
 }
 
 /// What to do next.
@@ -58,7 +59,7 @@ impl Held {
             failing: None,
             spread,
             same_again: false,
-            wanted: None,
+            wishes: Wishes::default(),
         }
     }
 
@@ -90,7 +91,7 @@ impl Held {
 
     /// What to do next, for an account whose usual mode is `usual`.
     pub(super) fn next(&self, usual: TokenMode, now: UnixMs) -> Step {
-        if let Some(mode) = self.wanted {
+        if let Some(mode) = self.wishes.mode() {
             return Step::Fetch(mode);
         }
         let at = self.not_before(now);
@@ -154,7 +155,6 @@ impl Held {
     /// A token came. Answers whether it can be used: a rejected one cannot.
     pub(super) fn take(&mut self, token: Token) -> bool {
         self.failing = None;
-        self.wanted = None;
         self.standing.stop = None;
         let known_bad = self
             .standing

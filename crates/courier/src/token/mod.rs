@@ -4,6 +4,7 @@
 mod budget;
 mod held;
 mod memory;
+mod refresh;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +14,14 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::answer::offending_ip;
 use hongyan_wechat::errcode::{Class, ConfigurationFault};
 use hongyan_wechat::error::{ApiError, CallError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use held::NoToken;
 use held::{Held, Step};
 pub use memory::MemoryTokenCache;
+pub use refresh::RefreshError;
+use refresh::Wishes;
 
 use crate::account::{Standing, Stop, StopCause};
 use crate::message::AccountName;
@@ -68,7 +71,6 @@ struct Account {
     habit: Habit,
     held: Mutex<Held>,
     nudge: Notify,
-    answers: Mutex<Vec<oneshot::Sender<Result<(), String>>>>,
 }
 
 /// An account's token and standing, for operators.
@@ -85,15 +87,6 @@ pub struct View {
 impl Account {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn answer(&self, result: &Result<(), String>) {
-        let waiting =
-            std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner));
-        for one in waiting {
-            // Nobody waits any more: fine.
-            let _ = one.send(result.clone());
-        }
     }
 }
 
@@ -113,7 +106,6 @@ impl Keeper {
                     habit,
                     held,
                     nudge: Notify::new(),
-                    answers: Mutex::default(),
                 },
             );
         }
@@ -170,36 +162,6 @@ impl Keeper {
         })
     }
 
-    /// Fetches a new token on an operator's wish, and answers how it went.
-    pub async fn refresh(&self, account: &AccountName, force: bool) -> Result<(), String> {
-        let Some(found) = self.accounts.get(account) else {
-            return Err(format!("no account {account}"));
-        };
-        let mode = match (force, found.habit.mode) {
-            (true, TokenMode::Stable) => TokenMode::Forced,
-            (_, usual) => usual,
-        };
-        if mode == TokenMode::Forced
-            && !budget::may_force(&found.held().standing.forced, self.parts.clock.now())
-        {
-            return Err(
-                "WeChat allows a forced refresh every 30 seconds and 20 a day; try again later"
-                    .into(),
-            );
-        }
-        let (answer, answered) = oneshot::channel();
-        found
-            .answers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(answer);
-        found.held().wanted = Some(mode);
-        found.nudge.notify_one();
-        answered
-            .await
-            .unwrap_or_else(|_| Err("the gateway is stopping".into()))
-    }
-
     /// Keeps one account's token until told to stop.
     pub async fn keep(self: Arc<Self>, account: AccountName, stop: CancellationToken) {
         let Some(found) = self.accounts.get(&account) else {
@@ -216,7 +178,10 @@ impl Keeper {
                 Step::Wait(at) => at.since(now).clamp(Duration::from_millis(1), IDLE),
             };
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {
+                    found.held().wishes = Wishes::default();
+                    return;
+                }
                 () = found.nudge.notified() => self.persist_if_well(&account, found).await,
                 () = tokio::time::sleep(pause) => {}
             }
@@ -296,7 +261,11 @@ impl Keeper {
         if counts && !self.persist(account, spent).await {
             return Err(Duration::from_secs(1));
         }
-        count(&mut found.held().standing);
+        let wishes = {
+            let mut held = found.held();
+            count(&mut held.standing);
+            held.wishes.served_by(mode)
+        };
         let answer = self.parts.upstream.fetch_token(account, mode).await;
         let now = self.parts.clock.now();
         match answer {
@@ -307,9 +276,13 @@ impl Keeper {
                     fetched_at: now,
                 };
                 self.take(account, found, token, fence).await;
+                wishes.answer(&Ok(()));
                 Ok(())
             }
-            Err(error) => Err(self.failed(account, found, &error, now).await),
+            Err(error) => {
+                wishes.answer(&Err(RefreshError::Failed(error.to_string())));
+                Err(self.failed(account, found, &error, now).await)
+            }
         }
     }
 
@@ -319,7 +292,7 @@ impl Keeper {
             return false;
         };
         let mut held = found.held();
-        let wanted = held.wanted.is_some();
+        let wanted = held.wishes.mode().is_some();
         let known = held
             .token
             .as_ref()
@@ -368,7 +341,6 @@ impl Keeper {
             account: account.clone(),
             expires_at: Some(expires_at),
         });
-        found.answer(&Ok(()));
         if usable {
             (self.parts.ready)();
         }
@@ -386,14 +358,12 @@ impl Keeper {
             account: account.clone(),
             expires_at: None,
         });
-        found.answer(&Err(error.to_string()));
         let stop = match error {
             CallError::Refused(refusal) => stop(refusal, found.habit.probe, now),
             CallError::NotSent(_) | CallError::InDoubt(_) => None,
         };
         let standing = {
             let mut held = found.held();
-            held.wanted = None;
             match stop {
                 Some(mut stop) => {
                     stop.since = held

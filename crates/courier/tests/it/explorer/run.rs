@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hongyan_courier::delivery::ReceiptWord;
+use hongyan_courier::dispatch::Slots;
 use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::{Content, Message, MessageId, Status};
 use hongyan_courier::next::Roll;
@@ -273,6 +274,19 @@ impl Run {
         self.store.page(Filter::default(), 100).await.unwrap()
     }
 
+    fn slots_of_the_living(&self) -> Vec<(String, Arc<Slots>)> {
+        let nodes = self.nodes.lock().unwrap();
+        let living = nodes.iter().filter(|member| !member.ports.fate.is_dead());
+        living
+            .map(|member| {
+                (
+                    member.ports.fate.node.to_string(),
+                    member.node.slots.clone(),
+                )
+            })
+            .collect()
+    }
+
     async fn report(&self, strike: Option<Strike>, forced: &HashMap<MessageId, usize>) -> Report {
         let fate = self.member(0).ports.fate.clone();
         let blow = strike
@@ -301,7 +315,9 @@ impl Run {
                     "I7: {name} had {open} calls in doubt with {SLOTS} slots"
                 ));
             }
-            if !member.ports.fate.is_dead() && member.node.slots.busy_ratio() > 0.0 {
+        }
+        for (name, slots) in self.slots_of_the_living() {
+            if !come_back(&slots).await {
                 broken.push(format!("S: {name} lost a slot"));
             }
         }
@@ -323,4 +339,15 @@ fn cancel_all(store: &MemoryStore, now: UnixMs) {
         // What cannot be cancelled any more is left as it is.
         let _ = cancelled.unwrap();
     }
+}
+
+/// Whether all slots are free at some moment: a node that has nothing to do takes some for a look at the store now and then.
+async fn come_back(slots: &Slots) -> bool {
+    for _ in 0..6_000 {
+        if slots.busy_ratio() == 0.0 {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
 }

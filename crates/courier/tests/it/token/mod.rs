@@ -5,3 +5,4 @@ mod rationed;
 mod renewed;
 mod revoked;
 mod stopped;
+mod wished;
