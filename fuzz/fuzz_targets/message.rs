@@ -20,7 +20,8 @@ fuzz_target!(|body: &[u8]| {
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: UnixMs(1_795_400_000_000),
     };
-    if let Err(problem) = Draft::from_body(body, around) {
+    if let Err(refusal) = Draft::from_body(body, around) {
+        let problem = refusal.problem;
         assert!(!problem.detail.is_empty());
         match problem.status {
             400 => assert_eq!(problem.code, "malformed"),

@@ -2,6 +2,7 @@
 //! It must not be passed over: nothing else in this program looks at the time of day.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use hongyan_courier::time::{Clock, UnixMs};
 use nix::time::{ClockId, clock_gettime};
@@ -41,6 +42,13 @@ impl SystemClock {
     }
 }
 
+/// When a moment will be more than `window` old by the wall, told on the clock that never steps back: what was accepted
+/// because of that moment must be remembered until then. A second more, since the very last one is still accepted.
+pub fn stale_at(moment: UnixMs, window: Duration, wall: UnixMs, now: UnixMs) -> UnixMs {
+    let last = moment.plus(window);
+    now.plus(last.since(wall)).plus(Duration::from_secs(1))
+}
+
 impl Default for SystemClock {
     fn default() -> Self {
         Self::new()
@@ -75,6 +83,20 @@ mod tests {
         // It steps forward: followed, and kept when it steps back again.
         assert_eq!(at_ms(1_000_120 + 3_600_000, 620), 4_600_120);
         assert_eq!(at_ms(1_000_130, 630), 4_600_130);
+    }
+
+    #[test]
+    fn what_is_remembered_outlives_its_moment_although_the_wall_stepped_back() {
+        let wall = UnixMs(1_767_225_600_000);
+        let window = Duration::from_secs(300);
+        for behind in [0, 3_600] {
+            let now = wall.plus(Duration::from_secs(behind));
+            for age in [-300_i64, 0, 299, 300] {
+                let moment = UnixMs(wall.0 - age * 1000);
+                let left = stale_at(moment, window, wall, now).0 - now.0;
+                assert_eq!(left, (300 - age) * 1000 + 1000, "{behind} {age}");
+            }
+        }
     }
 
     #[test]

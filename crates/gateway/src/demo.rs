@@ -1,7 +1,9 @@
 //! A gateway and a simulated WeChat in one process, on loopback, with a store of their own: the newcomer's first minute.
 //! It must not print; whoever started it is told what happens.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -53,7 +55,9 @@ impl Folder {
     fn new() -> anyhow::Result<Self> {
         let name = format!("hongyan-demo-{}", hex::encode(rand::random::<[u8; 8]>()));
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        // The secrets of the demo lie in it, and the folder above is everybody's.
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -114,5 +118,22 @@ impl Demo {
     pub async fn stop(self) {
         self.running.stop().await;
         self.sim.stop().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_look_into_the_folder() {
+        let folder = Folder::new().unwrap();
+        let mode = std::fs::metadata(&folder.0).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let path = folder.0.clone();
+        drop(folder);
+        assert!(!path.exists());
     }
 }

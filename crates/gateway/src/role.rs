@@ -60,17 +60,39 @@ impl Running {
     }
 }
 
+/// Where a gateway is going to be reached.
+pub struct Listeners {
+    main: TcpListener,
+    ops: Option<TcpListener>,
+}
+
+impl Listeners {
+    pub async fn bind(server: &Server) -> anyhow::Result<Self> {
+        let main = bind(server.listen).await?;
+        let ops = match server.ops_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        Ok(Self { main, ops })
+    }
+}
+
 /// Binds and runs; answers as soon as callers are served.
 pub async fn start(app: App, server: &Server, stop: CancellationToken) -> anyhow::Result<Running> {
-    let (main, ops_listener) = (bind(server.listen).await?, server.ops_listen);
-    let addr = main.local_addr()?;
-    let ops = match ops_listener {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
-    let ops_addr = ops.as_ref().map(TcpListener::local_addr).transpose()?;
+    start_at(app, Listeners::bind(server).await?, stop)
+}
+
+/// Runs where it is bound already.
+pub fn start_at(
+    app: App,
+    listeners: Listeners,
+    stop: CancellationToken,
+) -> anyhow::Result<Running> {
+    let addr = listeners.main.local_addr()?;
+    let ops_addr = listeners.ops.as_ref().map(TcpListener::local_addr);
+    let ops_addr = ops_addr.transpose()?;
     let tracker = TaskTracker::new();
-    let running = run(app, (main, ops), stop.clone());
+    let running = run(app, listeners, stop.clone());
     let finished = tracker.spawn(running);
     tracker.close();
     Ok(Running {
@@ -86,7 +108,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("cannot listen on {address}"))
 }
 
-async fn run(app: App, (main, ops): (TcpListener, Option<TcpListener>), stop: CancellationToken) {
+async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationToken) {
     let App {
         main: routes,
         ops: ops_routes,
@@ -115,9 +137,10 @@ async fn run(app: App, (main, ops): (TcpListener, Option<TcpListener>), stop: Ca
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
     }
+    let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
     let sending = TaskTracker::new();
     if let Some(dispatch) = dispatch {
-        sending.spawn(dispatch.run(stop.clone(), shutdown_timeout));
+        sending.spawn(dispatch.run(stop.clone(), shutdown_timeout - last_moment));
     }
     tokio::select! {
         () = stop.cancelled() => {}
@@ -131,26 +154,23 @@ async fn run(app: App, (main, ops): (TcpListener, Option<TcpListener>), stop: Ca
     stopping.cancel();
     for (tracker, what) in [(&servers, "requests"), (&sending, "calls to WeChat")] {
         tracker.close();
-        if tokio::time::timeout_at(deadline, tracker.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("stopping with {what} under way");
-        }
+        within(deadline - last_moment, tracker.wait(), what).await;
     }
     last.cancel();
     tasks.close();
-    if tokio::time::timeout(LAST_MOMENT, tasks.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!("stopping with tasks under way");
-    }
-    store.close().await;
+    within(deadline - last_moment / 2, tasks.wait(), "tasks").await;
+    // What was answered is durable already: without this the next start only has more to look through.
+    within(deadline, store.close(), "the store's last work").await;
     tracing::info!("stopped");
 }
 
-/// What the tasks that only watch need to notice that it is over.
+async fn within(deadline: Instant, ending: impl Future<Output = ()>, what: &str) {
+    if tokio::time::timeout_at(deadline, ending).await.is_err() {
+        tracing::warn!("stopping with {what} under way");
+    }
+}
+
+/// What the tasks that only watch need to notice that it is over, and the store to be closed; a part of the whole time.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {

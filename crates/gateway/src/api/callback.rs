@@ -24,7 +24,11 @@ use sha2::{Digest, Sha256};
 use crate::api::door::read_body;
 use crate::api::error::Problem;
 use crate::api::path::PathPart;
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, stale_at};
+
+use refusals::Refusals;
+
+mod refusals;
 
 /// The farthest a push's timestamp may be from our time.
 const WINDOW: Duration = Duration::from_secs(300);
@@ -39,12 +43,29 @@ pub struct CallbackAccount {
     pub receipts: Option<Policy>,
 }
 
-/// Where WeChat's pushes come in.
+/// What a push is checked by and kept in.
 pub struct Callbacks {
     pub accounts: HashMap<String, CallbackAccount>,
     pub receipts: Receipts,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<SystemClock>,
+}
+
+/// Where WeChat's pushes come in, and whatever strangers push.
+pub struct Entrance {
+    callbacks: Arc<Callbacks>,
+    refusals: HashMap<AccountName, Refusals>,
+}
+
+impl Entrance {
+    pub fn new(callbacks: Arc<Callbacks>) -> Self {
+        let names = callbacks.accounts.values().map(|of| of.name.clone());
+        let refusals = names.map(|name| (name, Refusals::default())).collect();
+        Self {
+            callbacks,
+            refusals,
+        }
+    }
 }
 
 /// WeChat checks the address.
@@ -58,14 +79,14 @@ pub struct Callbacks {
     responses((status = 200, description = "`echostr`, verbatim", body = String, content_type = "text/plain"))
 )]
 pub async fn check(
-    State(callbacks): State<Arc<Callbacks>>,
+    State(entrance): State<Arc<Entrance>>,
     PathPart(name): PathPart,
     uri: Uri,
 ) -> Result<impl IntoResponse, Problem> {
-    let (account, query) = callbacks.account(&name, &uri)?;
-    callbacks.in_window(account, &query)?;
+    let (account, query) = entrance.account(&name, &uri)?;
+    entrance.in_window(account, &query)?;
     let echo = signature::echo(&account.secrets.tokens, &query)
-        .map_err(|error| refused(account, &error))?;
+        .map_err(|error| entrance.refused(account, &error))?;
     Ok((
         [(CONTENT_TYPE, "text/plain; charset=utf-8")],
         echo.to_owned(),
@@ -85,16 +106,22 @@ pub async fn check(
     responses((status = 200, description = "`success`", body = String, content_type = "text/plain"))
 )]
 pub async fn push(
-    State(callbacks): State<Arc<Callbacks>>,
+    State(entrance): State<Arc<Entrance>>,
     PathPart(name): PathPart,
     uri: Uri,
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
-    let (account, query) = callbacks.account(&name, &uri)?;
-    callbacks.in_window(account, &query)?;
+    let (account, query) = entrance.account(&name, &uri)?;
+    entrance.in_window(account, &query)?;
+    let callbacks = &entrance.callbacks;
     let body = read_body(body, MAX_BODY).await?;
-    let opened = open(account.mode, &account.secrets, &query, &body)
-        .map_err(|error| refused(account, &error))?;
+    let opened = match open(account.mode, &account.secrets, &query, &body) {
+        Ok(opened) => opened,
+        Err(error) => {
+            callbacks.spend_unreadable(account, &query, &body).await?;
+            return Err(entrance.refused(account, &error));
+        }
+    };
     let nonce = (account.mode == Mode::Plain).then(|| callbacks.nonce(account, &query, &body));
     let kept = match (&account.receipts, opened.event) {
         (Some(policy), Event::TemplateSendJobFinish(receipt)) => {
@@ -110,30 +137,45 @@ pub async fn push(
     match kept {
         Ok(()) => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], "success")),
         Err(AcceptError::Store(error)) => Err(error.into()),
-        Err(error) => Err(refused(account, &error)),
+        Err(error) => Err(entrance.refused(account, &error)),
     }
 }
 
-impl Callbacks {
+impl Entrance {
     fn account(&self, name: &str, uri: &Uri) -> Result<(&CallbackAccount, CallbackQuery), Problem> {
-        let account = self.accounts.get(name).ok_or_else(forbidden)?;
-        let query = Query::try_from_uri(uri).map_err(|error| refused(account, &error))?;
+        let account = self.callbacks.accounts.get(name).ok_or_else(forbidden)?;
+        let query = Query::try_from_uri(uri).map_err(|error| self.refused(account, &error))?;
         Ok((account, query.0))
-    }
-
-    fn now(&self) -> UnixMs {
-        self.clock.now()
     }
 
     fn in_window(&self, account: &CallbackAccount, query: &CallbackQuery) -> Result<(), Problem> {
         let moment = timestamp(query).map(|seconds| seconds.saturating_mul(1000));
-        let wall = self.clock.wall();
+        let wall = self.callbacks.clock.wall();
         let near = moment.is_some_and(|at| at.abs_diff(wall.0) <= WINDOW.as_millis() as u64);
         if near {
             return Ok(());
         }
-        tracing::warn!(account = %account.name, "a push was refused: its timestamp is more than 300 s off");
-        Err(forbidden())
+        Err(self.refused(account, &OutOfWindow))
+    }
+
+    fn refused(&self, account: &CallbackAccount, error: &impl std::error::Error) -> Problem {
+        let name = &account.name;
+        tracing::debug!(account = %name, %error, "a push was refused");
+        let now = self.callbacks.now();
+        if let Some(count) = self.refusals.get(name).and_then(|of| of.to_tell(now)) {
+            tracing::warn!(account = %name, count, last = %error, "pushes were refused");
+        }
+        forbidden()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("its timestamp is more than 300 s off")]
+struct OutOfWindow;
+
+impl Callbacks {
+    fn now(&self) -> UnixMs {
+        self.clock.now()
     }
 
     /// A plain signature does not bind the body: the address is spent with the body that came first.
@@ -145,11 +187,31 @@ impl Callbacks {
             part(&query.signature),
         );
         let seconds = timestamp(query).unwrap_or_default();
+        let pushed_at = UnixMs(seconds.saturating_mul(1000));
         Nonce {
             owner: format!("callback:{}", account.name),
             nonce: format!("{at}\n{nonce}\n{signature}"),
-            expires_at: UnixMs(seconds.saturating_mul(1000)).plus(WINDOW),
+            expires_at: stale_at(pushed_at, WINDOW, self.clock.wall(), self.now()),
             body: Some(Sha256::digest(body).into()),
+        }
+    }
+
+    /// A plain address whose body cannot be read must not serve for another body either.
+    async fn spend_unreadable(
+        &self,
+        account: &CallbackAccount,
+        query: &CallbackQuery,
+        body: &[u8],
+    ) -> Result<(), Problem> {
+        let signed = || signature::verify_query(&account.secrets.tokens, query).is_ok();
+        if account.mode != Mode::Plain || account.receipts.is_none() || !signed() {
+            return Ok(());
+        }
+        let nonce = self.nonce(account, query, body);
+        match self.ledger.spend(nonce, self.now()).await {
+            Err(AcceptError::Store(error)) => Err(error.into()),
+            // It is spent, now or before.
+            _ => Ok(()),
         }
     }
 
@@ -188,11 +250,6 @@ fn said(status: &ReceiptStatus) -> String {
         ReceiptStatus::Other(raw) => raw,
     }
     .to_owned()
-}
-
-fn refused(account: &CallbackAccount, error: &impl std::error::Error) -> Problem {
-    tracing::warn!(account = %account.name, %error, "a push was refused");
-    forbidden()
 }
 
 fn forbidden() -> Problem {

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hongyan_courier::port::Nonce;
+use hongyan_courier::time::Clock;
 use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -75,11 +76,12 @@ impl Door {
     async fn admit(&self, request: Request, need: Need) -> Result<Request, Problem> {
         let (mut parts, body) = request.into_parts();
         let body = read_body(body, self.body_bytes_max).await?;
-        let now = self.clock.wall();
+        let wall = self.clock.wall();
         let (caller, nonce) = match need {
-            Need::Read(_) => (self.authenticator.read(&parts, &body, now)?, None),
+            Need::Read(_) => (self.authenticator.read(&parts, &body, wall)?, None),
             Need::Write(_) => {
-                let (caller, nonce) = self.authenticator.write(&parts, &body, now)?;
+                let now = self.clock.now();
+                let (caller, nonce) = self.authenticator.write(&parts, &body, wall, now)?;
                 (caller, Some(nonce))
             }
         };

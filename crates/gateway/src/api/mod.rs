@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod body;
 pub mod callback;
+pub mod docs;
 pub mod door;
 pub mod error;
 pub mod failures;

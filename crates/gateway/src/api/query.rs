@@ -91,9 +91,12 @@ impl Query {
             None => Ok(()),
             Some((name, _)) => {
                 let name: String = name.chars().take(64).collect();
+                let known = match known {
+                    [] => "it has none".to_owned(),
+                    known => format!("known: {}", known.join(", ")),
+                };
                 Err(Problem::malformed(format!(
-                    "{name:?} is not a parameter of this call; known: {}",
-                    known.join(", ")
+                    "{name:?} is not a parameter of this call; {known}"
                 )))
             }
         }

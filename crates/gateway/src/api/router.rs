@@ -15,7 +15,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::accounts::{self, AccountBook};
-use crate::api::callback::{self, Callbacks};
+use crate::api::callback::{self, Callbacks, Entrance};
+use crate::api::docs;
 use crate::api::door::{Door, Guard, Need, admit};
 use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
@@ -47,6 +48,7 @@ const LOOK: Need = Need::Read(&[Scope::MessagesRead]);
 
 /// The routes for callers and for WeChat.
 fn service(parts: &UseCases) -> OpenApiRouter {
+    let entrance = Entrance::new(parts.callbacks.clone());
     let behind = |routes, need| guarded(&parts.door, need, routes);
     OpenApiRouter::with_openapi(openapi::base())
         .routes(behind(
@@ -90,7 +92,7 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             Need::Read(&[Scope::Templates]),
         ))
         .routes(open(
-            routes!(callback::check, callback::push).with_state(parts.callbacks.clone()),
+            routes!(callback::check, callback::push).with_state(Arc::new(entrance)),
             CALLBACK,
         ))
 }
@@ -137,9 +139,9 @@ pub fn routers(parts: &UseCases, doors: Doors) -> (Router, Option<Router>) {
         main = main.merge(ops(parts));
     }
     let (router, document) = main.split_for_parts();
-    let docs = SwaggerUi::new("/docs").url("/openapi.json", document);
+    let page = SwaggerUi::new("/docs").url("/openapi.json", document);
     let elsewhere = doors.ops_elsewhere.then(|| finished(ops(parts).into()));
-    (finished(router.merge(docs)), elsewhere)
+    (finished(router.merge(docs::router(page))), elsewhere)
 }
 
 fn guarded(
@@ -177,9 +179,7 @@ fn finished(router: Router) -> Router {
 
 async fn nothing_here(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
-    Problem::not_found(format!(
-        "there is nothing under {path}; /docs lists what there is"
-    ))
+    docs::nothing_under(&path)
 }
 
 async fn wrong_method(method: Method) -> Problem {

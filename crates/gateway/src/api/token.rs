@@ -51,6 +51,8 @@ pub struct TokenView {
     expires_at: Moment,
     /// What is left of its life, in seconds.
     expires_in: u64,
+    /// What is wrong with the account, where something is: a token may still serve while the next one is refused.
+    detail: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -95,6 +97,7 @@ impl Tokens {
             fetched_at: Moment(token.fetched_at),
             expires_at: Moment(token.expires_at),
             expires_in: token.expires_at.since(self.clock.now()).as_secs(),
+            detail: condition.detail,
         })
     }
 }
@@ -165,8 +168,10 @@ pub async fn show(
 pub async fn refresh(
     State(tokens): State<Arc<Tokens>>,
     PathPart(name): PathPart,
+    uri: Uri,
     signed: Signed,
 ) -> Result<Json<TokenView>, Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
     let wish: Refresh = body::optional(&signed.body)?;
     let account = tokens.account(&name)?;
     if let Some(nonce) = signed.nonce {

@@ -1,6 +1,8 @@
 //! The check of a signed request, whole: headers, time, signature, replay.
 //! It must not know which scope a route asks for, nor keep the nonces of writes: the caller stores those.
 
+use std::time::Duration;
+
 use hongyan_courier::port::Nonce;
 use hongyan_courier::time::UnixMs;
 use http::request::Parts;
@@ -11,6 +13,9 @@ use crate::auth::credentials::{Credentials, SKEW_SECONDS};
 use crate::auth::error::AuthError;
 use crate::auth::nonces::SeenNonces;
 use crate::auth::signature::{self, BodyHash};
+use crate::clock::stale_at;
+
+const SKEW: Duration = Duration::from_secs(SKEW_SECONDS.unsigned_abs());
 
 #[derive(Debug)]
 pub struct Authenticator {
@@ -37,18 +42,20 @@ impl Authenticator {
     }
 
     /// For a request that changes something. The nonce must be stored in the transaction that makes the change, and
-    /// the change refused as `Replayed` if it was there.
+    /// the change refused as `Replayed` if it was there. `now` is the time of the clock by which nonces are forgotten.
     pub fn write(
         &self,
         parts: &Parts,
         body: &[u8],
+        wall: UnixMs,
         now: UnixMs,
     ) -> Result<(Identity, Nonce), AuthError> {
-        let (identity, credentials) = self.verify(parts, body, now)?;
+        let (identity, credentials) = self.verify(parts, body, wall)?;
+        let signed_at = UnixMs(credentials.timestamp_seconds * 1000);
         let nonce = Nonce {
             owner: identity.client.to_string(),
             nonce: credentials.nonce.to_owned(),
-            expires_at: UnixMs((credentials.timestamp_seconds + SKEW_SECONDS) * 1000),
+            expires_at: stale_at(signed_at, SKEW, wall, now),
             body: None,
         };
         Ok((identity, nonce))

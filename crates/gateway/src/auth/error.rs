@@ -5,7 +5,7 @@ use crate::auth::scope::Scope;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    #[error("the header {0} is missing; see /docs on signing requests")]
+    #[error("the header {0} is missing; see /docs/signing.md")]
     Missing(&'static str),
     #[error("the header {0} is there more than once")]
     Duplicated(&'static str),

@@ -192,6 +192,7 @@ impl<'a, 'c> Show<'a, 'c> {
                 lang.pick("gateway", "网关"),
                 lang.pick("documentation", "文档"),
             );
+            let wechat = lang.pick("WeChat (sim)", "微信（模拟）");
             let (id, secret) = (
                 lang.pick("client id", "客户端"),
                 lang.pick("secret", "密钥"),
@@ -203,7 +204,7 @@ impl<'a, 'c> Show<'a, 'c> {
             let stop = lang.pick("Ctrl-C stops it all.", "按 Ctrl-C 结束。");
             let (url, sim) = (&demo.url, demo.sim.url());
             self.context.line(&format!(
-                "\n{gateway:<14} {url}\n{docs:<14} {url}/docs\nWeChat (sim)   {sim}\n{id:<14} {CLIENT}\n{secret:<14} {}\n\n{hint}\n\n{curl}\n\n{stop}\n",
+                "\n{gateway:<14} {url}\n{docs:<14} {url}/docs\n{wechat:<14} {sim}\n{id:<14} {CLIENT}\n{secret:<14} {}\n\n{hint}\n\n{curl}\n\n{stop}\n",
                 demo.client_secret,
             ))?;
         }

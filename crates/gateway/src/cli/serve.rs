@@ -11,8 +11,9 @@ use crate::app::App;
 use crate::cli::context::Context;
 use crate::cli::runtime::{asked_to_stop, block_on};
 use crate::cli::sources::SourcesArgs;
+use crate::config::store::StoreUrl;
 use crate::config::{self, Loaded, resolved};
-use crate::role::{self, Roles};
+use crate::role::{self, Listeners, Roles};
 use crate::telemetry::log::{self, FILTER_VARIABLE, LogFormat};
 
 const EXAMPLE: &str = "\
@@ -42,6 +43,7 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
     let Loaded {
         config, warnings, ..
     } = config::load(&args.sources.sources(context.environment))?;
+    shares(args.role, &config.store.url)?;
     let secrets = resolved::resolve(&config, context.environment)?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -49,8 +51,10 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
     block_on(async {
         let stop = CancellationToken::new();
         let asked = asked_to_stop()?;
+        // Before the store is opened and maybe migrated: a second gateway is to be told so at once.
+        let listeners = Listeners::bind(&config.server).await?;
         let app = App::build(&config, secrets, args.role, Vec::new()).await?;
-        let running = role::start(app, &config.server, stop.clone()).await?;
+        let running = role::start_at(app, listeners, stop.clone())?;
         tracing::info!(address = %running.addr, profile = %config.profile, "listening");
         if let Some(address) = running.ops_addr {
             tracing::info!(%address, "listening for operations");
@@ -67,4 +71,32 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
         }
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A role is a part of the work: the rest is another process's, which must reach the same store.
+fn shares(role: Roles, store: &StoreUrl) -> anyhow::Result<()> {
+    let StoreUrl::Sqlite(_) = store;
+    let missing = match role {
+        Roles::All => return Ok(()),
+        Roles::Api => "nobody would send what it takes in",
+        Roles::Worker => "nobody would take in what it is to send",
+    };
+    bail!(
+        "an SQLite store belongs to one process, so {missing}: use --role all, or a store that processes can share"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_one_process_is_served_whole() {
+        let store = StoreUrl::Sqlite("hongyan.db".into());
+        assert!(shares(Roles::All, &store).is_ok());
+        for role in [Roles::Api, Roles::Worker] {
+            let error = shares(role, &store).unwrap_err().to_string();
+            assert!(error.contains("--role all"), "{error}");
+        }
+    }
 }

@@ -78,6 +78,20 @@ fn lines(token: &Value) -> String {
         "fetched_at",
         "expires_at",
         "expires_in",
+        "detail",
     ];
     pairs(&names.map(|name| (name, cell(&token[name]))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_shown_where_something_is() {
+        let mut token = json!({"account": "clinic", "usable": true, "detail": null});
+        assert!(!lines(&token).contains("detail"));
+        token["detail"] = json!("the AppSecret is wrong");
+        assert!(lines(&token).ends_with("the AppSecret is wrong"));
+    }
 }

@@ -156,6 +156,29 @@ async fn the_address_of_another_event_does_not_serve_for_a_receipt() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_body_that_cannot_be_read_does_not_serve_for_a_receipt() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
+    let (id, msgid) = sent(&gateway).await;
+    let receipt = event(&openid(1), &msgid, "success");
+    for (nonce, body) in [("n1", "hello"), ("n2", "<xml><ToUser"), ("n3", "")] {
+        let query = plain_query(&seconds(0), nonce);
+        for body in [body, body, &receipt] {
+            push(&gateway, &query, body).await.problem(403, "forbidden");
+        }
+        // Whoever has no signature spends nobody's address.
+        let forged = format!("signature=00&timestamp={}&nonce=n4", seconds(0));
+        push(&gateway, &forged, body)
+            .await
+            .problem(403, "forbidden");
+    }
+    gateway.until(&id, "sent").await;
+    let good = push(&gateway, &plain_query(&seconds(0), "n4"), &receipt).await;
+    assert_eq!(good.text(), "success");
+    gateway.until(&id, "delivered").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn an_encrypted_mode_believes_no_plain_body() {
     for mode in [Mode::Safe, Mode::Compatible] {
         let gateway = TestGateway::with(Settings::receipts(mode)).await;

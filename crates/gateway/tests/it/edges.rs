@@ -47,7 +47,12 @@ async fn what_cannot_be_answered_now_says_when_to_ask_again() {
 #[tokio::test]
 async fn a_second_forced_refresh_is_too_many_and_says_when_to_ask_again() {
     let gateway = TestGateway::start().await;
-    let force = || gateway.post("/v1/accounts/clinic/token/refresh", &json!({"force": true}));
+    let force = async || {
+        let body = json!({"force": true});
+        gateway
+            .post("/v1/accounts/clinic/token/refresh", &body)
+            .await
+    };
     let first = force().await;
     assert_eq!(first.status, 200, "{first:?}");
     let second = force().await;

@@ -33,12 +33,15 @@ pub(crate) struct Gateway {
     child: Option<Child>,
 }
 
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// A free port below those that the system gives to outgoing connections: while the gateway is down, a connection to its
+/// port could otherwise be given that very port, and meet itself.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(10_000..30_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Gateway {

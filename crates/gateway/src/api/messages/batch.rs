@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use hongyan_courier::port::Accept;
+use hongyan_courier::port::{Accept, DedupeMismatch, Stored};
+use hongyan_courier::time::UnixMs;
 use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::draft::{Draft, Surroundings};
-use super::send::{
-    AcceptedMessage, Intake, SendMessage, accepted_message, dedupe_mismatch, idempotency,
-    new_message,
-};
+use super::draft::{Draft, Refusal, Surroundings};
+use super::keys::{dedupe_mismatch, idempotency, new_message, over_at_once};
+use super::line_up::Replayed;
+use super::send::{AcceptedMessage, Intake, SendMessage, accepted_message};
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::query::Query;
@@ -77,9 +77,9 @@ pub async fn send_batch(
     };
     let items = read(&signed.body, intake.batch_max)?;
     let mut messages = Vec::with_capacity(items.len());
-    // What became of each: its warnings, or its problem.
-    let drafts: Vec<Result<Vec<String>, Problem>> = items
-        .into_iter()
+    // What each is: its warnings, or why it is not taken.
+    let drafts: Vec<Result<Vec<String>, Refusal>> = items
+        .iter()
         .map(|item| {
             let mut draft = Draft::from_json(item.get(), around)?;
             let warnings = std::mem::take(&mut draft.warnings);
@@ -87,32 +87,95 @@ pub async fn send_batch(
             Ok(warnings)
         })
         .collect();
-    let stored_count = messages.len();
+    let keyed = idempotency.is_some();
+    // A key that would stand for nothing is asked about and not kept.
+    let asks = messages.is_empty();
+    let idempotency = idempotency.map(|key| if asks { over_at_once(key, now) } else { key });
     let call = Accept {
         nonce: signed.nonce,
         idempotency,
         messages,
     };
     let accepted = intake.acceptor.accept(call).await?;
-    // A batch repeated under its key, in which a message has expired meanwhile: what was stored no longer lines up.
-    if accepted.len() != stored_count {
-        return Err(Problem::conflict(
-            "this batch was accepted before, and one of its messages is no longer valid; look its messages up",
-        ));
+    let is_new = |one: &Answer| one.as_ref().is_ok_and(|stored| !stored.replayed);
+    let seats = if !keyed || accepted.iter().any(is_new) {
+        places(&drafts, |draft| draft.is_ok())
+    } else {
+        // It may have been accepted when other messages of it were good.
+        let replayed = Replayed {
+            accepted: &accepted,
+            possible: places(&drafts, could_be_taken),
+        };
+        replayed.seats(&*intake.ledger, &items, around).await?
+    };
+    let mut answers: Vec<Option<Answer>> = vec![None; drafts.len()];
+    for (seat, answer) in seats.into_iter().zip(accepted) {
+        answers[seat] = Some(answer);
     }
-    let mut accepted = accepted.into_iter();
-    let results = drafts
+    let results = intake.results(drafts, answers, now).await?;
+    let results = results
         .into_iter()
-        .map(|draft| match (draft, &mut accepted) {
-            (Err(problem), _) => refused(problem, trace_id),
-            (Ok(warnings), rest) => match rest.next() {
-                Some(Ok(stored)) => BatchResult::Accepted(accepted_message(&stored, warnings)),
-                Some(Err(_)) => refused(dedupe_mismatch(), trace_id),
-                None => refused(Problem::internal(), trace_id),
-            },
-        });
+        .map(|result| result.unwrap_or_else(|problem| refused(problem, trace_id)));
     let results = results.collect();
     Ok((StatusCode::ACCEPTED, Json(BatchResults { results })))
+}
+
+type Answer = Result<Stored, DedupeMismatch>;
+type Drafts = [Result<Vec<String>, Refusal>];
+
+fn places(drafts: &Drafts, wanted: impl Fn(&Result<Vec<String>, Refusal>) -> bool) -> Vec<usize> {
+    let all = drafts.iter().enumerate();
+    all.filter(|(_, draft)| wanted(draft))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// At some moment, under some configuration.
+fn could_be_taken(draft: &Result<Vec<String>, Refusal>) -> bool {
+    draft.as_ref().err().is_none_or(|refusal| refusal.passing)
+}
+
+impl Intake {
+    /// One result for each draft, from what the store answered for it, if it was asked.
+    async fn results(
+        &self,
+        drafts: Vec<Result<Vec<String>, Refusal>>,
+        answers: Vec<Option<Answer>>,
+        now: UnixMs,
+    ) -> Result<Vec<Result<BatchResult, Problem>>, Problem> {
+        let each = drafts
+            .into_iter()
+            .zip(answers)
+            .map(async |(draft, answer)| {
+                let (stored, warnings) = match (answer, draft) {
+                    (Some(Ok(stored)), Ok(warnings)) => (stored, warnings),
+                    (Some(Ok(stored)), Err(refusal)) => (
+                        stored,
+                        refusal.draft.map_or_else(Vec::new, |draft| draft.warnings),
+                    ),
+                    (Some(Err(DedupeMismatch)), _) => return Ok(Err(dedupe_mismatch())),
+                    (None, Ok(_)) => return Ok(Err(refused_before())),
+                    (None, Err(refusal)) => match self.taken_before(refusal, None, None, now).await
+                    {
+                        Ok(found) => found,
+                        Err(problem) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
+                            return Err(problem);
+                        }
+                        Err(problem) => return Ok(Err(problem)),
+                    },
+                };
+                Ok(Ok(BatchResult::Accepted(accepted_message(
+                    &stored, warnings,
+                ))))
+            });
+        futures::future::try_join_all(each).await
+    }
+}
+
+fn refused_before() -> Problem {
+    Problem::conflict(
+        "this message was refused when its batch came first under this Idempotency-Key; send it under another",
+    )
 }
 
 fn refused(problem: Problem, trace_id: TraceId) -> BatchResult {

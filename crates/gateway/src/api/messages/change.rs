@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Cancelled;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -16,6 +16,7 @@ use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::path::PathPart;
+use crate::api::query::Query;
 
 /// Cancels a message that has not been sent.
 #[utoipa::path(
@@ -31,8 +32,10 @@ use crate::api::path::PathPart;
 pub async fn cancel(
     State(changes): State<Arc<Changes>>,
     PathPart(id): PathPart,
+    uri: Uri,
     signed: Signed,
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
     let (cancelled, message) = changes.cancel(message_id(&id)?, signed.nonce).await?;
     let status = match cancelled {
         Cancelled::Ended => StatusCode::OK,
@@ -64,8 +67,10 @@ pub struct Retry {
 pub async fn retry(
     State(changes): State<Arc<Changes>>,
     PathPart(id): PathPart,
+    uri: Uri,
     signed: Signed,
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
     let wish: Retry = body::optional(&signed.body)?;
     let message = changes
         .retry(message_id(&id)?, wish.force, signed.nonce)

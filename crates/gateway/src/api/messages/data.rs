@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -23,6 +24,7 @@ pub(super) fn rewrite(raw: &RawValue, faults: &mut Faults, warnings: &mut Vec<St
         faults,
         warnings,
         keys: 0,
+        names: Vec::new(),
     };
     let mut reader = serde_json::Deserializer::from_str(raw.get());
     if (&mut reader).deserialize_map(&mut walk).is_err() {
@@ -36,6 +38,8 @@ struct Walk<'a> {
     faults: &'a mut Faults,
     warnings: &'a mut Vec<String>,
     keys: usize,
+    /// Where in `out` each key stands, as it is written there.
+    names: Vec<Range<usize>>,
 }
 
 impl<'de> Visitor<'de> for &mut Walk<'_> {
@@ -80,8 +84,14 @@ impl Walk<'_> {
             return;
         }
         let value = match serde_json::from_str::<Entry<'_>>(entry.get()) {
-            Ok(Entry { value: Some(value) }) => value,
-            Ok(Entry { value: None }) => {
+            Ok(Entry { twice: true, .. }) => {
+                let text = "comes more than once";
+                return self.faults.add(format!("data.{key}.value"), text);
+            }
+            Ok(Entry {
+                value: Some(value), ..
+            }) => value,
+            Ok(Entry { value: None, .. }) => {
                 return self.faults.add(format!("data.{key}.value"), "is missing");
             }
             Err(_) => {
@@ -97,7 +107,10 @@ impl Walk<'_> {
         if self.keys > 1 {
             self.out.push(',');
         }
-        push_json_string(self.out, key);
+        if !self.name(key) {
+            let text = "comes more than once";
+            return self.faults.add(format!("data.{key}"), text);
+        }
         self.out.push_str(":{\"value\":");
         if let Err(fault) = push_value(self.out, value) {
             self.faults.add(format!("data.{key}.value"), fault);
@@ -106,9 +119,27 @@ impl Walk<'_> {
     }
 }
 
+impl Walk<'_> {
+    /// Writes a key. Answers whether it is the first of its name: which of two would WeChat show?
+    fn name(&mut self, key: &str) -> bool {
+        let start = self.out.len();
+        push_json_string(self.out, key);
+        let (before, name) = self.out.split_at(start);
+        // At most 64, and mostly five: looking along them is faster than hashing.
+        let known = self
+            .names
+            .iter()
+            .any(|place| &before[place.clone()] == name);
+        self.names.push(start..self.out.len());
+        !known
+    }
+}
+
 /// `{"value": …}`; a colour and whatever else is there is dropped, as WeChat does.
 struct Entry<'a> {
     value: Option<&'a RawValue>,
+    /// Whether there are two values, of which other readers may take the first.
+    twice: bool,
 }
 
 impl<'de> serde::Deserialize<'de> for Entry<'de> {
@@ -122,15 +153,15 @@ impl<'de> serde::Deserialize<'de> for Entry<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry<'de>, A::Error> {
-                let mut value = None;
+                let (mut value, mut twice) = (None, false);
                 while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
                     if key == "value" {
-                        value = Some(map.next_value()?);
+                        twice |= value.replace(map.next_value()?).is_some();
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
                 }
-                Ok(Entry { value })
+                Ok(Entry { value, twice })
             }
         }
         reader.deserialize_map(Fields)
@@ -219,6 +250,14 @@ mod tests {
                 r#"data.a: must be an object such as {"value": "text"}"#,
             ),
             (r#"{"a":{}}"#, "data.a.value: is missing"),
+            (
+                r#"{"a":{"value":"x"},"b":{"value":"y"},"\u0061":{"value":"z"}}"#,
+                "data.a: comes more than once",
+            ),
+            (
+                r#"{"a":{"value":"x","value":"x"}}"#,
+                "data.a.value: comes more than once",
+            ),
             (
                 r#"{"a":{"value":null}}"#,
                 "data.a.value: must be text or a number",

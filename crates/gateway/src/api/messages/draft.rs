@@ -41,9 +41,29 @@ pub struct Draft {
     pub(super) warnings: Vec<String>,
 }
 
+/// Why a message is not taken now.
+#[derive(Debug)]
+pub struct Refusal {
+    pub problem: Problem,
+    /// Whether only the moment or the configuration speak against it, so that it may have been taken before.
+    pub(super) passing: bool,
+    /// What it would be, where that can be told.
+    pub(super) draft: Option<Box<Draft>>,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            passing: false,
+            draft: None,
+        }
+    }
+}
+
 impl Draft {
     /// Reads a whole body.
-    pub fn from_body(body: &[u8], around: Surroundings<'_>) -> Result<Self, Problem> {
+    pub fn from_body(body: &[u8], around: Surroundings<'_>) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();
             Problem::malformed(format!("the body is not UTF-8: byte {at} is no part of it"))
@@ -52,7 +72,7 @@ impl Draft {
     }
 
     /// Reads one element of a batch, or a whole body.
-    pub fn from_json(json: &str, around: Surroundings<'_>) -> Result<Self, Problem> {
+    pub fn from_json(json: &str, around: Surroundings<'_>) -> Result<Self, Refusal> {
         let written: Written<'_> = serde_json::from_str(json).map_err(|error| {
             if error.is_data() {
                 Problem::malformed("a message must be a JSON object")
@@ -64,7 +84,11 @@ impl Draft {
         let draft = written.read(around, &mut faults);
         match draft {
             Some(draft) if faults.list.is_empty() => Ok(draft),
-            _ => Err(Problem::invalid_message(faults.list)),
+            draft => Err(Refusal {
+                passing: faults.passing == faults.list.len(),
+                problem: Problem::invalid_message(faults.list),
+                draft: draft.map(Box::new),
+            }),
         }
     }
 }
@@ -110,8 +134,8 @@ impl Written<'_> {
         let kind = self.kind(faults);
         let priority = self.priority(faults);
         let (send_at, expires_at) = self.times(around.now, faults);
-        for unknown in self.unknown.drain(..) {
-            faults.add(unknown.field, unknown.problem);
+        for misplaced in self.misplaced.drain(..) {
+            faults.add(misplaced.field, misplaced.problem);
         }
         let content = Content {
             account: account?,
@@ -144,14 +168,15 @@ impl Written<'_> {
             (Some(name), _) => {
                 let found = accounts.find(&name).cloned();
                 if found.is_none() {
-                    faults.add("account", format!("unknown account; known: {accounts}"));
+                    faults.add_passing("account", format!("unknown account; known: {accounts}"));
                 }
-                found
+                // It may have been configured when the message was taken.
+                Some(found.unwrap_or_else(|| AccountName::from(&*name)))
             }
             (None, None) => {
                 let sole = accounts.sole().cloned();
                 if sole.is_none() {
-                    faults.add("account", format!("is missing; known: {accounts}"));
+                    faults.add_passing("account", format!("is missing; known: {accounts}"));
                 }
                 sole
             }
@@ -194,11 +219,11 @@ impl Written<'_> {
         let send_at = moment(self.send_at, "send_at", faults);
         let expires_at = moment(self.expires_at, "expires_at", faults);
         if send_at.is_some_and(|at| at > now.plus(SEND_AHEAD_MAX)) {
-            faults.add("send_at", "is more than a year ahead");
+            faults.add_passing("send_at", "is more than a year ahead");
         }
         if let Some(end) = expires_at {
             if end <= now {
-                faults.add("expires_at", "has passed");
+                faults.add_passing("expires_at", "has passed");
             } else if send_at.is_some_and(|at| end <= at) {
                 faults.add("expires_at", "is not after send_at");
             }

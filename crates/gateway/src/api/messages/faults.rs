@@ -11,6 +11,8 @@ const FAULTS_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) list: Vec<FieldProblem>,
+    /// So many of them lie not in the message but in the moment or the configuration.
+    pub(super) passing: usize,
 }
 
 impl Faults {
@@ -22,6 +24,17 @@ impl Faults {
                 rule: None,
             });
         }
+    }
+
+    /// Adds a fault that the very same message may have had not or will not have at another moment.
+    pub(super) fn add_passing(
+        &mut self,
+        field: &'static str,
+        problem: impl Into<Cow<'static, str>>,
+    ) {
+        let before = self.list.len();
+        self.add(field, problem);
+        self.passing += self.list.len() - before;
     }
 
     /// Adds it unless the field has a fault already.

@@ -9,6 +9,8 @@ mod data;
 pub mod draft;
 mod faults;
 mod fields;
+mod keys;
+mod line_up;
 pub mod list;
 pub mod send;
 pub mod show;

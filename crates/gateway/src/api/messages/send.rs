@@ -8,16 +8,15 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hongyan_courier::accept::Acceptor;
-use hongyan_courier::message::{Content, MessageId};
-use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, NewMessage, Stored};
+use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, Nonce, Stored};
 use hongyan_courier::time::UnixMs;
-use http::{HeaderName, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::draft::{Draft, Surroundings};
+use super::keys::{dedupe_mismatch, idempotency, new_message};
 use super::show::MessageView;
 use crate::api::accounts::Accounts;
 use crate::api::door::Signed;
@@ -25,11 +24,6 @@ use crate::api::error::Problem;
 use crate::api::query::Query;
 use crate::telemetry::trace::TraceId;
 use crate::wait::Waiters;
-
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
-/// How long a key stands for its request.
-const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Where messages are handed over.
 pub struct Intake {
@@ -112,7 +106,7 @@ pub struct SendMessage {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents a part of the body")]
 pub struct TemplateValue {
-    #[schema(max_length = 1000)]
+    #[schema(max_length = 4096)]
     value: String,
     /// Taken and left out: WeChat ignores it since 2023.
     color: Option<String>,
@@ -159,18 +153,13 @@ pub async fn send(
         trace_id: &trace,
         now,
     };
-    let mut draft = Draft::from_body(&signed.body, around)?;
-    let warnings = std::mem::take(&mut draft.warnings);
-    let call = Accept {
-        nonce: signed.nonce,
-        idempotency,
-        messages: vec![new_message(draft, now)],
-    };
-    let accepted = intake.acceptor.accept(call).await?;
-    let stored = match accepted.into_iter().next() {
-        Some(Ok(stored)) => stored,
-        Some(Err(_)) => return Err(dedupe_mismatch()),
-        None => return Err(Problem::internal()),
+    let (stored, warnings) = match Draft::from_body(&signed.body, around) {
+        Ok(draft) => intake.take(draft, idempotency, signed.nonce, now).await?,
+        Err(refusal) => {
+            intake
+                .taken_before(refusal, idempotency, signed.nonce, now)
+                .await?
+        }
     };
     if let Some(patience) = patience
         && let Some(message) = intake.wait_for(&stored, patience).await?
@@ -185,6 +174,27 @@ pub async fn send(
 }
 
 impl Intake {
+    async fn take(
+        &self,
+        mut draft: Draft,
+        idempotency: Option<IdempotencyKey>,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<(Stored, Vec<String>), Problem> {
+        let warnings = std::mem::take(&mut draft.warnings);
+        let call = Accept {
+            nonce,
+            idempotency,
+            messages: vec![new_message(draft, now)],
+        };
+        let accepted = self.acceptor.accept(call).await?;
+        match accepted.into_iter().next() {
+            Some(Ok(stored)) => Ok((stored, warnings)),
+            Some(Err(_)) => Err(dedupe_mismatch()),
+            None => Err(Problem::internal()),
+        }
+    }
+
     async fn wait_for(
         &self,
         stored: &Stored,
@@ -213,13 +223,6 @@ pub(super) fn accepted_message(stored: &Stored, warnings: Vec<String>) -> Accept
     }
 }
 
-pub(super) fn dedupe_mismatch() -> Problem {
-    Problem {
-        detail: "this client_msg_id came before with another content for the same recipient".into(),
-        ..Problem::idempotency_mismatch()
-    }
-}
-
 fn patience(uri: &Uri, most: Duration) -> Result<Option<Duration>, Problem> {
     let mut query = Query::read(uri)?;
     let seconds: Option<u64> = query.number("wait")?;
@@ -231,72 +234,4 @@ fn patience(uri: &Uri, most: Duration) -> Result<Option<Duration>, Problem> {
         }
         wait => Ok(wait.filter(|wait| !wait.is_zero())),
     }
-}
-
-/// The header's key, within the client and the route.
-pub(super) fn idempotency(
-    route: &str,
-    signed: &Signed,
-    now: UnixMs,
-) -> Result<Option<IdempotencyKey>, Problem> {
-    let mut values = signed.headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(key) = values.next() else {
-        return Ok(None);
-    };
-    let visible = |b: u8| (0x20..0x7f).contains(&b);
-    let fits = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len());
-    if values.next().is_some() || !fits || !key.as_bytes().iter().copied().all(visible) {
-        return Err(Problem::malformed(format!(
-            "Idempotency-Key must come once, with 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters"
-        )));
-    }
-    Ok(Some(IdempotencyKey {
-        scope: format!("key\n{}\n{route}", signed.caller.client),
-        key: String::from_utf8_lossy(key.as_bytes()).into_owned(),
-        body: Sha256::digest(&signed.body).into(),
-        expires_at: now.plus(KEY_LIFE),
-    }))
-}
-
-pub(super) fn new_message(draft: Draft, now: UnixMs) -> NewMessage {
-    let Draft {
-        content,
-        expires_at,
-        client_msg_id,
-        ..
-    } = draft;
-    let dedupe = client_msg_id.map(|key| IdempotencyKey {
-        scope: format!(
-            "message\n{}\n{}\n{}",
-            content.client, content.account, content.touser
-        ),
-        key,
-        body: content_hash(&content),
-        expires_at: now.plus(KEY_LIFE),
-    });
-    NewMessage {
-        id: MessageId::new(now),
-        content: Arc::new(content),
-        expires_at,
-        dedupe,
-        permit: None,
-    }
-}
-
-/// What makes two messages with one `client_msg_id` the same: all that the recipient would see.
-fn content_hash(content: &Content) -> [u8; 32] {
-    let parts = [
-        content.kind.as_str(),
-        &content.template_id,
-        content.url.as_deref().unwrap_or_default(),
-        content.miniprogram.as_deref().unwrap_or_default(),
-        &content.data,
-    ];
-    let mut hash = Sha256::new();
-    for part in parts {
-        // With its length before it, no part can run into the next.
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.finalize().into()
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use hongyan_courier::delivery::{Attempt, ReceiptRecord};
 use hongyan_courier::message::{Message, MessageId, Status};
 use hongyan_courier::port::Ledger;
+use http::Uri;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -16,6 +17,7 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::path::PathPart;
+use crate::api::query::Query;
 
 /// A message: where it stands, and the calls made for it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -164,8 +166,10 @@ pub(super) fn message_id(text: &str) -> Result<MessageId, Problem> {
 pub async fn show(
     State(ledger): State<Arc<dyn Ledger>>,
     PathPart(id): PathPart,
+    uri: Uri,
     _signed: Signed,
 ) -> Result<Json<WholeMessage>, Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
     let found = ledger.find(message_id(&id)?).await?;
     let message = found.ok_or_else(|| Problem::not_found("there is no such message"))?;
     Ok(Json(WholeMessage::from(&message)))

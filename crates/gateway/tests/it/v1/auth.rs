@@ -6,10 +6,9 @@ use crate::harness::{Settings, TestGateway, get, message, openid, post};
 async fn only_a_right_signature_is_let_in() {
     let gateway = TestGateway::start().await;
     let call = || post("/v1/messages", &message(&openid(1)));
-    gateway
-        .call(call().unsigned())
-        .await
-        .problem(401, "unauthenticated");
+    let unsigned = gateway.call(call().unsigned()).await;
+    let detail = unsigned.problem(401, "unauthenticated");
+    assert!(detail.contains("docs/signing.md"), "{detail}");
     gateway
         .call(call().secret("wrong"))
         .await

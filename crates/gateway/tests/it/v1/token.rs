@@ -89,6 +89,22 @@ async fn a_token_can_be_refreshed() {
 }
 
 #[tokio::test]
+async fn a_token_that_still_serves_says_what_is_wrong_with_its_account() {
+    let gateway = TestGateway::start().await;
+    ready(&gateway).await;
+    assert_eq!(gateway.get(TOKEN).await.json()["detail"], Value::Null);
+    assert!(gateway.sim.set_secret(APPID, "another-app-secret"));
+    let refused = gateway.post(&format!("{TOKEN}/refresh"), &json!({})).await;
+    refused.problem(503, "unavailable");
+    let token = gateway
+        .until_reply(TOKEN, "its detail", |token| token["detail"].is_string())
+        .await;
+    assert!(token["detail"].as_str().unwrap().contains("AppSecret"));
+    assert_eq!(token["usable"], true);
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn a_revoked_token_is_fetched_once_for_all_in_flight() {
     let gateway = TestGateway::start().await;
     ready(&gateway).await;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
+use super::written::KNOWN;
 use super::*;
 use crate::api::accounts::Known;
 use crate::config::accounts::{CallbackMode, Receipts};
@@ -23,7 +24,7 @@ fn read(body: &[u8]) -> Result<Draft, Problem> {
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: NOW,
     };
-    Draft::from_body(body, around)
+    Draft::from_body(body, around).map_err(|refusal| refusal.problem)
 }
 
 fn whole() -> Value {

@@ -40,7 +40,8 @@ pub(super) struct Written<'a> {
     pub(super) send_at: Option<&'a RawValue>,
     pub(super) expires_at: Option<&'a RawValue>,
     pub(super) reference: Option<&'a RawValue>,
-    pub(super) unknown: Vec<FieldProblem>,
+    /// Fields that do not belong here, or are here already.
+    pub(super) misplaced: Vec<FieldProblem>,
 }
 
 impl<'a> Written<'a> {
@@ -64,8 +65,9 @@ impl<'a> Written<'a> {
 
     fn put(&mut self, name: &str, value: &'a RawValue) {
         match self.place(name) {
-            Some(place) if value.get() != "null" => *place = Some(value),
-            Some(_) => {}
+            // Whoever checked the message before us may have gone by the other one.
+            Some(Some(_)) => self.misplaced(name, "comes more than once".to_owned()),
+            Some(place) => *place = Some(value).filter(|value| value.get() != "null"),
             // Colours of the card: WeChat took them once and ignores them now.
             None if matches!(name, "topcolor" | "color") => {}
             None => self.unknown(name),
@@ -73,10 +75,6 @@ impl<'a> Written<'a> {
     }
 
     fn unknown(&mut self, name: &str) {
-        const SHOWN_CHARS_MAX: usize = 64;
-        if self.unknown.len() >= KNOWN.len() {
-            return;
-        }
         let nearest = KNOWN
             .into_iter()
             .min_by_key(|known| strsim::damerau_levenshtein(name, known))
@@ -85,12 +83,18 @@ impl<'a> Written<'a> {
             Some(known) => format!("is not a field of a message; did you mean {known}?"),
             None => format!("is not a field of a message; known: {}", KNOWN.join(", ")),
         };
-        let field = name.chars().take(SHOWN_CHARS_MAX).collect();
-        self.unknown.push(FieldProblem {
-            field,
-            problem,
-            rule: None,
-        });
+        self.misplaced(name, problem);
+    }
+
+    fn misplaced(&mut self, name: &str, problem: String) {
+        const SHOWN_CHARS_MAX: usize = 64;
+        if self.misplaced.len() < KNOWN.len() {
+            self.misplaced.push(FieldProblem {
+                field: name.chars().take(SHOWN_CHARS_MAX).collect(),
+                problem,
+                rule: None,
+            });
+        }
     }
 }
 

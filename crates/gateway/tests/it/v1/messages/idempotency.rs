@@ -1,8 +1,33 @@
 //! The same request twice is one message: by `Idempotency-Key`, and by `client_msg_id`.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::harness::{TestGateway, message, openid, post};
+use hongyan_gateway::clock::SystemClock;
+use serde_json::{Value, json};
+
+use crate::harness::{Settings, TestGateway, message, openid, post};
+
+/// A message that may not be sent after so many milliseconds.
+fn expiring(number: usize, in_ms: i64) -> Value {
+    let end = SystemClock::new().wall().0 + in_ms;
+    let mut body = message(&openid(number));
+    body["expires_at"] = json!(jiff::Timestamp::from_millisecond(end).unwrap().to_string());
+    body
+}
+
+/// Waits until such a message would be refused.
+async fn expired(gateway: &TestGateway, body: &Value) {
+    let mut refused = body.clone();
+    // It is looked at and never stored.
+    refused["kind"] = json!("none");
+    loop {
+        let reply = gateway.post("/v1/messages", &refused).await;
+        if reply.text().contains("has passed") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
 
 #[tokio::test]
 async fn the_same_key_and_body_is_the_same_message() {
@@ -113,4 +138,125 @@ async fn a_key_has_a_shape() {
         );
     }
     gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_has_expired_meanwhile_is_still_known() {
+    let gateway = TestGateway::start().await;
+    let keyed = expiring(1, 2500);
+    let mut named = expiring(2, 2500);
+    named["client_msg_id"] = json!("visit-7");
+    let by_key = || post("/v1/messages", &keyed).header("idempotency-key", "order-42");
+    let first = gateway.call(by_key()).await.json();
+    let second = gateway.send(&named).await;
+    gateway.until(first["id"].as_str().unwrap(), "sent").await;
+    gateway.until(&second, "sent").await;
+    expired(&gateway, &named).await;
+
+    let replay = gateway.call(by_key()).await;
+    assert_eq!(replay.status, 202, "{replay:?}");
+    assert_eq!(replay.json()["id"], first["id"]);
+    assert_eq!(replay.json()["status"], "sent");
+    assert_eq!(gateway.send(&named).await, second);
+    let batch = json!({"messages": [keyed, named]});
+    let results = gateway.post("/v1/messages/batch", &batch).await.json()["results"].clone();
+    assert_eq!(results[0]["error"]["code"], "invalid_message");
+    assert_eq!(results[1], json!({"id": second, "status": "sent"}));
+
+    // What nobody took is refused, also under a key, which is free for another.
+    let fresh = post("/v1/messages", &keyed).header("idempotency-key", "order-43");
+    let detail = gateway.call(fresh).await.problem(422, "invalid_message");
+    assert_eq!(detail, "expires_at: has passed");
+    let good = post("/v1/messages", &message(&openid(3))).header("idempotency-key", "order-43");
+    assert_eq!(gateway.call(good).await.status, 202);
+    // The content counts as ever.
+    named["data"]["thing1"]["value"] = json!("another");
+    gateway
+        .post("/v1/messages", &named)
+        .await
+        .problem(422, "invalid_message");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_does_not_undo_what_it_took() {
+    let settings = Settings {
+        others: vec![("school", "wx00000000000000bb")],
+        ..Settings::default()
+    };
+    let mut gateway = TestGateway::with(settings).await;
+    let of = |account, number| {
+        let mut body = message(&openid(number));
+        body["account"] = json!(account);
+        body
+    };
+    let one = of("school", 1);
+    let by_key = || post("/v1/messages", &one).header("idempotency-key", "order-42");
+    let id = gateway.call(by_key()).await.json()["id"].clone();
+    let late = expiring(2, -1000);
+    let mut late_of = of("clinic", 2);
+    late_of["expires_at"] = late["expires_at"].clone();
+    let batches = [
+        // All of it was taken, or some, or nothing.
+        json!({"messages": [of("clinic", 3), of("school", 4), of("clinic", 5)]}),
+        json!({"messages": [late_of, of("school", 6), 7, of("clinic", 8), of("school", 9)]}),
+        json!({"messages": [late_of, 7]}),
+    ];
+    let call = |number: usize| {
+        post("/v1/messages/batch", &batches[number])
+            .header("idempotency-key", &format!("batch {number}"))
+    };
+    let mut firsts = Vec::new();
+    for number in 0..batches.len() {
+        firsts.push(ids(&gateway.call(call(number)).await.json()));
+    }
+    let taken: Vec<Vec<bool>> = firsts
+        .iter()
+        .map(|ids| ids.iter().map(Option::is_some).collect())
+        .collect();
+    assert_eq!(taken[0], [true, true, true]);
+    assert_eq!(taken[1], [false, true, false, true, true]);
+    assert_eq!(taken[2], [false, false]);
+    for id in firsts.iter().flatten().flatten() {
+        gateway.until(id, "sent").await;
+    }
+
+    gateway.settings.others.clear();
+    gateway.restart().await;
+    let replay = gateway.call(by_key()).await;
+    assert_eq!((replay.status.as_u16(), &replay.json()["id"]), (202, &id));
+    for (number, first) in firsts.iter().enumerate() {
+        let again = gateway.call(call(number)).await;
+        assert_eq!(again.status, 202, "{again:?}");
+        assert_eq!(&ids(&again.json()), first, "batch {number}");
+    }
+    gateway
+        .post("/v1/messages", &one)
+        .await
+        .problem(422, "invalid_message");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_messages_cannot_be_told_apart_is_not_guessed_at() {
+    let gateway = TestGateway::start().await;
+    // The first was refused, the second taken; by now both would be refused, and they look alike.
+    let (late, soon) = (expiring(1, -1000), expiring(1, 2500));
+    let batch = json!({"messages": [late, soon]});
+    let call = || post("/v1/messages/batch", &batch).header("idempotency-key", "twins");
+    let first = ids(&gateway.call(call()).await.json());
+    assert_eq!(first[0], None);
+    gateway.until(first[1].as_deref().unwrap(), "sent").await;
+    expired(&gateway, &soon).await;
+    gateway.call(call()).await.problem(409, "conflict");
+    gateway.finish().await;
+}
+
+/// The ids of a batch's results; none for what was refused.
+fn ids(reply: &Value) -> Vec<Option<String>> {
+    let results = reply["results"].as_array().unwrap();
+    results
+        .iter()
+        .map(|one| one["id"].as_str().map(str::to_owned))
+        .collect()
 }

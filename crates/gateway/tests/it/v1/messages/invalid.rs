@@ -254,3 +254,36 @@ async fn a_body_that_is_no_message_is_malformed() {
     gateway.send(&template).await;
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn what_comes_twice_is_not_chosen_from() {
+    let gateway = TestGateway::start().await;
+    let whole = message(&openid(1)).to_string();
+    let data = r#""data":{"thing1":{"value":"a"},"thing1":{"value":"b"}}"#;
+    let values = r#""data":{"thing1":{"value":"a","value":"b"}}"#;
+    let once = r#""data":{"thing1":{"value":"你好"}}"#;
+    assert!(whole.contains(once), "{whole}");
+    for (body, detail) in [
+        (
+            whole.replacen('{', r#"{"touser":"oAnother","#, 1),
+            "touser: comes more than once",
+        ),
+        (
+            whole.replacen('{', r#"{"\u0074ouser":"oAnother","#, 1),
+            "touser: comes more than once",
+        ),
+        (
+            whole.replace(once, data),
+            "data.thing1: comes more than once",
+        ),
+        (
+            whole.replace(once, values),
+            "data.thing1.value: comes more than once",
+        ),
+    ] {
+        let call = Call::new(http::Method::POST, "/v1/messages", body.clone());
+        let said = gateway.call(call).await.problem(422, "invalid_message");
+        assert_eq!(said, detail, "{body}");
+    }
+    gateway.finish().await;
+}
