@@ -108,6 +108,8 @@ impl Caller {
             self.connection = Some((sender, task));
         }
         let (sender, _) = self.connection.as_mut().unwrap();
+        // The connection may still be busy with the end of the answer before.
+        sender.ready().await.map_err(|e| e.to_string())?;
         let answer = sender
             .send_request(request)
             .await
