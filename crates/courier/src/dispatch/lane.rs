@@ -45,6 +45,8 @@ pub(super) struct Lane {
     failures: u32,
     /// Set while the lane is closed: when the next probe may go, and the pause that led there.
     closed: Option<(UnixMs, Duration)>,
+    /// Closed because WeChat said that the account cannot send, not because calls failed.
+    stopped: bool,
     paused_until: UnixMs,
 }
 
@@ -59,6 +61,7 @@ impl Lane {
             looked_at: UnixMs(0),
             failures: 0,
             closed: None,
+            stopped: false,
             paused_until: UnixMs(0),
         }
     }
@@ -145,16 +148,15 @@ impl Lane {
     pub(super) fn record(&mut self, health: Health, probe: bool, now: UnixMs) -> bool {
         let was_closed = self.is_closed();
         match health {
-            Health::Fine => {
-                self.failures = 0;
-                self.closed = None;
-            }
+            Health::Fine => self.open(probe),
             Health::Paused(until) => {
-                self.failures = 0;
-                self.closed = None;
+                self.open(probe);
                 self.paused_until = self.paused_until.max(until);
             }
-            Health::Stopped(until) => self.closed = Some((until, PROBE_PAUSE.0)),
+            Health::Stopped(until) => {
+                self.closed = Some((until, PROBE_PAUSE.0));
+                self.stopped = true;
+            }
             Health::Failing => {
                 self.failures = self.failures.saturating_add(1);
                 match self.closed {
@@ -167,6 +169,15 @@ impl Lane {
             }
         }
         was_closed != self.is_closed()
+    }
+
+    /// A good answer to a call that was begun before the account was stopped says nothing about it now.
+    fn open(&mut self, probe: bool) {
+        self.failures = 0;
+        if probe || !self.stopped {
+            self.closed = None;
+            self.stopped = false;
+        }
     }
 
     fn close(&mut self, pause: Duration, now: UnixMs) {
@@ -201,6 +212,21 @@ mod tests {
         );
         assert!(lane.record(Health::Fine, true, probe_at.plus(Duration::from_secs(2))));
         assert_eq!(lane.capacity(now), 10);
+    }
+
+    #[test]
+    fn a_stopped_lane_is_opened_by_its_probe_alone() {
+        let (mut lane, now) = (lane(), UnixMs(1_000_000));
+        let midnight = now.plus(Duration::from_secs(3_600));
+        assert!(lane.record(Health::Stopped(midnight), false, now));
+        assert!(
+            !lane.record(Health::Fine, false, now),
+            "it was begun before"
+        );
+        assert_eq!(lane.capacity(now), 0);
+        assert_eq!(lane.capacity(midnight), 1);
+        assert!(lane.record(Health::Fine, true, midnight));
+        assert_eq!(lane.capacity(midnight), 10);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hongyan_wechat::errcode::{AccountFault, Class, ConfigurationFault, RateScope};
-use hongyan_wechat::error::CallError;
+use hongyan_wechat::error::{CallError, NotSentCause};
 use tokio::time::Instant;
 
 use super::lane::Health;
@@ -129,7 +129,7 @@ impl Dispatch {
             msgid: answer.as_ref().ok().copied().flatten(),
             generation: delivery.generation,
         });
-        (self.settlement(message, outcome, attempt), Some(health))
+        (self.settlement(message, outcome, attempt), health)
     }
 
     fn settlement(
@@ -149,9 +149,19 @@ impl Dispatch {
         }
     }
 
-    fn read(&self, answer: &Result<Option<i64>, CallError>, now: UnixMs) -> (Outcome, Health) {
+    fn read(
+        &self,
+        answer: &Result<Option<i64>, CallError>,
+        now: UnixMs,
+    ) -> (Outcome, Option<Health>) {
         match answer {
-            Ok(msgid) => (Outcome::Accepted { msgid: *msgid }, Health::Fine),
+            Ok(msgid) => (Outcome::Accepted { msgid: *msgid }, Some(Health::Fine)),
+            // Not WeChat's doing, so it says nothing of the lane.
+            Err(CallError::NotSent(error)) if error.cause != NotSentCause::Connect => {
+                let until = now.plus(UNREACHABLE_PAUSE);
+                let reason = Reason::UpstreamUnavailable;
+                (Outcome::NotCalled { until, reason }, None)
+            }
             Err(CallError::NotSent(_)) => {
                 let until = now.plus(UNREACHABLE_PAUSE);
                 (
@@ -159,10 +169,10 @@ impl Dispatch {
                         until,
                         reason: Reason::UpstreamUnavailable,
                     },
-                    Health::Failing,
+                    Some(Health::Failing),
                 )
             }
-            Err(CallError::InDoubt(_)) => (Outcome::InDoubt, Health::Failing),
+            Err(CallError::InDoubt(_)) => (Outcome::InDoubt, Some(Health::Failing)),
             Err(CallError::Refused(error)) => {
                 let class = error.class();
                 (
@@ -170,7 +180,7 @@ impl Dispatch {
                         class,
                         errcode: error.code,
                     },
-                    health(class, now),
+                    Some(health(class, now)),
                 )
             }
         }
