@@ -36,20 +36,21 @@ impl Op for AcceptOp {
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
         self.leased.clear();
-        if !keys::allows(&base.conn, self.call.nonce.as_ref())? {
-            return Ok(Err(AcceptError::NonceSeen));
-        }
         let known = match &self.call.idempotency {
             Some(key) => replay(&base.conn, key, self.now)?,
             None => None,
         };
-        let accepted = match known {
-            Some(Err(OtherBody)) => return Ok(Err(AcceptError::IdempotencyMismatch)),
-            Some(Ok(accepted)) => accepted,
-            None => self.store_all(base)?,
-        };
-        keys::keep_nonce(&base.conn, self.call.nonce.as_ref())?;
-        Ok(Ok(accepted))
+        if let Some(Err(OtherBody)) = known {
+            return Ok(Err(AcceptError::IdempotencyMismatch));
+        }
+        // The first thing that is written: whatever is refused is refused by now.
+        if !keys::spend(&base.conn, self.call.nonce.as_ref())? {
+            return Ok(Err(AcceptError::NonceSeen));
+        }
+        match known {
+            Some(Ok(accepted)) => Ok(Ok(accepted)),
+            _ => Ok(Ok(self.store_all(base)?)),
+        }
     }
 
     fn committed(mut self) {

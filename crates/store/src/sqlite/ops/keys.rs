@@ -16,38 +16,26 @@ const MISMATCH: [u8; 16] = [0; 16];
 /// What a key stored, in order.
 pub(super) type Ids = Vec<Result<MessageId, DedupeMismatch>>;
 
-/// Whether a nonce may be used: it is fresh, or comes again with the body it is bound to.
-pub(super) fn allows(conn: &Connection, nonce: Option<&Nonce>) -> Result<bool, Fault> {
+/// Spends a nonce, where there is one. Answers whether it may be used: it is fresh, or comes again with the body it is
+/// bound to.
+pub(super) fn spend(conn: &Connection, nonce: Option<&Nonce>) -> Result<bool, Fault> {
     let Some(nonce) = nonce else { return Ok(true) };
-    let mut find =
-        conn.prepare_cached("SELECT body FROM nonces WHERE owner = ?1 AND nonce = ?2")?;
-    let known: Option<Option<[u8; 32]>> = find
-        .query_row(params![nonce.owner, nonce.nonce], |row| row.get(0))
-        .optional()?;
-    Ok(known.is_none_or(|body| body.is_some() && body == nonce.body))
-}
-
-/// Keeps a nonce that is allowed.
-pub(super) fn keep_nonce(conn: &Connection, nonce: Option<&Nonce>) -> Result<(), Fault> {
-    let Some(nonce) = nonce else { return Ok(()) };
     let sql =
         "INSERT OR IGNORE INTO nonces (owner, nonce, expires_at, body) VALUES (?1, ?2, ?3, ?4)";
-    conn.prepare_cached(sql)?.execute(params![
+    let fresh = conn.prepare_cached(sql)?.execute(params![
         nonce.owner,
         nonce.nonce,
         nonce.expires_at.0,
         nonce.body.as_ref().map(<[u8; 32]>::as_slice),
     ])?;
-    Ok(())
-}
-
-/// Spends a nonce, where there is one. Answers whether it may be used.
-pub(super) fn spend(conn: &Connection, nonce: Option<&Nonce>) -> Result<bool, Fault> {
-    let allowed = allows(conn, nonce)?;
-    if allowed {
-        keep_nonce(conn, nonce)?;
+    if fresh == 1 {
+        return Ok(true);
     }
-    Ok(allowed)
+    let mut find =
+        conn.prepare_cached("SELECT body FROM nonces WHERE owner = ?1 AND nonce = ?2")?;
+    let known: Option<[u8; 32]> =
+        find.query_row(params![nonce.owner, nonce.nonce], |row| row.get(0))?;
+    Ok(known.is_some() && known == nonce.body)
 }
 
 /// A key came again with another body.
