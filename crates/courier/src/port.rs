@@ -159,6 +159,9 @@ pub struct Claim {
     pub shares: [usize; 3],
     /// Openids that have a call under way; their messages are put off by [`BUSY_RECIPIENT_PAUSE`].
     pub busy: Vec<String>,
+    /// The account's lane is closed, and this is its probe: rather than a message that was never called, one in doubt is
+    /// taken, due or not, while its window is open. Else an outage would put another message in doubt with every probe.
+    pub probe: bool,
 }
 
 impl Claim {

@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use super::fixture::{NODE, NOW, at, claim, content};
 use super::{Adapter, Stores};
-use crate::delivery::Lease;
+use crate::delivery::{Lease, Outcome};
 use crate::message::{Content, Message, MessageId, Priority, Status};
 use crate::port::{BUSY_RECIPIENT_PAUSE, Claim, NodeEpoch};
 use crate::time::UnixMs;
@@ -154,6 +154,28 @@ pub async fn a_busy_recipient_waits_and_holds_nobody_up<A: Adapter>() {
     assert_eq!(message.delivery.lease_seq, 0);
     let claimed = stores.claim(claim(&by, 1), put_off).await;
     assert_eq!(openids(&claimed.messages), ["busy"]);
+}
+
+pub async fn a_probe_rather_takes_a_message_in_doubt<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    stores.store(content("doubtful"), NOW).await;
+    let doubtful = stores.claim_one(&by, NOW).await;
+    stores.settle(&doubtful, Outcome::InDoubt, NOW).await;
+    stores.store(content("fresh"), NOW).await;
+    let probe = Claim {
+        probe: true,
+        ..claim(&by, 1)
+    };
+    // Its repeat is not due yet; but another message in doubt would be worse.
+    let claimed = stores.claim(probe, at(1)).await;
+    assert_eq!(openids(&claimed.messages), ["doubtful"]);
+    stores
+        .settle(&claimed.messages[0], Outcome::InDoubt, at(2))
+        .await;
+    // Any other claim takes what is due.
+    let claimed = stores.claim(claim(&by, 1), at(3)).await;
+    assert_eq!(openids(&claimed.messages), ["fresh"]);
 }
 
 pub async fn one_claim_takes_one_message_a_recipient<A: Adapter>() {

@@ -188,6 +188,7 @@ pub fn claim(by: &NodeEpoch, limit: usize) -> Claim {
         account: ACCOUNT.into(),
         shares: [limit, 0, 0],
         busy: Vec::new(),
+        probe: false,
     }
 }
 

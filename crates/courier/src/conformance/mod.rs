@@ -92,6 +92,7 @@ macro_rules! queue_conformance {
                 what_waits_longest_goes_first
                 shares_go_by_priority_and_the_rest_to_any
                 a_busy_recipient_waits_and_holds_nobody_up
+                a_probe_rather_takes_a_message_in_doubt
                 one_claim_takes_one_message_a_recipient
                 nothing_is_claimed_twice
                 a_claim_on_an_epoch_that_is_not_in_force_gets_nothing

@@ -146,6 +146,12 @@ impl Delivery {
         })
     }
 
+    /// Whether it is in doubt and WeChat would still drop a repeat.
+    #[must_use]
+    pub fn may_be_repeated(&self, kind: Kind, now: UnixMs) -> bool {
+        kind.repeatable() && self.doubt.is_some() && !self.window_closed(kind, now)
+    }
+
     /// Whether a call of this message may have reached WeChat after `since`, as far as the row tells.
     #[must_use]
     pub fn may_have_called_since(&self, since: UnixMs) -> bool {

@@ -8,7 +8,7 @@ use hongyan_wechat::errcode::Class;
 use super::{Attempt, Delivery, Policy};
 use crate::account::{Flag, FlagSubject};
 use crate::message::{Content, Kind, MessageId, Reason, Status};
-use crate::next::{Next, Roll, Tries, Verdict, next, repeat_after};
+use crate::next::{Next, REPEAT_AFTER, Roll, Tries, Verdict, next, repeat_after};
 use crate::time::UnixMs;
 
 /// WeChat refuses the same content to the same openid within a minute (40241). What went out in this time before a call
@@ -68,6 +68,9 @@ pub struct Settled {
     /// What is to be flagged.
     pub flag: Option<Flag>,
 }
+
+/// The last of the planned repeats is due so long before the window closes, at the latest.
+const LAST_REPEAT: Duration = Duration::from_secs(10);
 
 impl Delivery {
     /// Applies a settlement. `content_is_unique` says that no other message of the same content went to the same openid
@@ -174,7 +177,18 @@ impl Delivery {
     /// The call may have been accepted: repeat it while WeChat would drop the repeat, else nobody can tell.
     fn doubt_or_end(&mut self, kind: Kind, called_at: UnixMs, s: &Settlement, now: UnixMs) {
         self.possibly_accepted(called_at);
-        let at = now.plus(repeat_after(self.repeats, s.roll));
+        // A probe goes ahead of a message's turn, which comes all the same.
+        if called_at < self.due_at {
+            return self.again(kind, self.due_at, None, now);
+        }
+        let mut at = now.plus(repeat_after(self.repeats, s.roll));
+        // Turns that came late in an outage must not push the last one out of the window.
+        let last = self.window_end(kind).map(|end| end.minus(LAST_REPEAT));
+        if let Some(last) = last.filter(|last| now < *last)
+            && usize::from(self.repeats) < REPEAT_AFTER.len()
+        {
+            at = at.min(last);
+        }
         self.repeats = self.repeats.saturating_add(1);
         self.again(kind, at, None, now);
     }

@@ -206,6 +206,7 @@ impl Slots {
                 account: found.account.clone(),
                 shares: shares(limit, found.turn),
                 busy,
+                probe: found.is_closed(),
             };
             found.turn = found.turn.wrapping_add(limit);
             rounds.push(Round { claim, lane, slots });

@@ -57,6 +57,9 @@ impl State {
             }
             lines.iter_mut().any(|line| line.next().is_some())
         };
+        if let Some(id) = self.better_probe(claim, &pick.chosen, now) {
+            pick.chosen = vec![id];
+        }
         for id in pick.put_off {
             self.change(id, now, |_, delivery| {
                 delivery.due_at = now.plus(BUSY_RECIPIENT_PAUSE);
@@ -75,6 +78,20 @@ impl State {
             },
             more,
         }
+    }
+
+    /// For a probe that would take a message which was never called: one in doubt, as long as its window is open.
+    fn better_probe(&self, claim: &Claim, chosen: &[MessageId], now: UnixMs) -> Option<MessageId> {
+        let in_doubt = |id: &MessageId| self.rows[id].message.delivery.doubt.is_some();
+        if !claim.probe || chosen.is_empty() || chosen.iter().any(in_doubt) {
+            return None;
+        }
+        let waiting = self.waiting.iter().map(|(.., id)| &self.rows[id].message);
+        waiting
+            .filter(|message| message.content.account == claim.account)
+            .filter(|message| message.delivery.may_be_repeated(message.content.kind, now))
+            .max_by_key(|message| message.delivery.doubt)
+            .map(|message| message.id)
     }
 
     fn lease(&mut self, id: MessageId, claim: &Claim, now: UnixMs) -> Option<Message> {

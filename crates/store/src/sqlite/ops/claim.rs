@@ -7,6 +7,7 @@ use std::time::Duration;
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::Lease;
 use hongyan_courier::message::{Message, MessageId, Priority};
+use hongyan_courier::next::SAFE_WINDOW;
 use hongyan_courier::port::{BUSY_RECIPIENT_PAUSE, Claim, Claimed};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -76,7 +77,10 @@ impl Op for ClaimOp {
         if !base.is_current(&self.claim.by) {
             return Ok(Claimed::default());
         }
-        let (pick, more) = self.pick(base, account)?;
+        let (mut pick, more) = self.pick(base, account)?;
+        if let Some(message) = self.better_probe(base, account, &pick.chosen)? {
+            pick.chosen = vec![message];
+        }
         for (id, openid) in pick.put_off {
             let later = base.lines.after_the_last(account, openid, self.now);
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
@@ -160,6 +164,33 @@ impl ClaimOp {
             }
         }
         Ok(false)
+    }
+
+    /// For a probe that would take a message which was never called: one in doubt, as long as its window is open.
+    fn better_probe(
+        &self,
+        base: &mut Base,
+        account: i64,
+        chosen: &[Message],
+    ) -> Result<Option<Message>, Fault> {
+        let in_doubt = |message: &Message| message.delivery.doubt.is_some();
+        if !self.claim.probe || chosen.is_empty() || chosen.iter().any(in_doubt) {
+            return Ok(None);
+        }
+        let Base { conn, accounts, .. } = base;
+        let mut youngest = conn.prepare_cached(rows::select!(
+            "INDEXED BY messages_doubt WHERE status = 0 AND doubt_at IS NOT NULL AND doubt_at > ?1 AND account = ?2 \
+             ORDER BY doubt_at DESC"
+        ))?;
+        let mut found = youngest.query(params![self.now.minus(SAFE_WINDOW).0, account])?;
+        while let Some(row) = found.next()? {
+            let message = rows::read(row, |id| accounts.name(conn, id))?;
+            let kind = message.content.kind;
+            if message.delivery.may_be_repeated(kind, self.now) {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
     }
 
     fn lease(&self) -> Lease {
