@@ -1,6 +1,6 @@
 //! Tokens under trouble: revoked with thousands of messages waiting, and rejected for ever.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::caller::{Caller, Load, message_for};
 use crate::check::{nothing_lost_nothing_doubled, wait_for_the_end};
@@ -81,10 +81,10 @@ async fn a_token_rejected_for_ever_is_fetched_three_times_in_a_minute_then_once_
     let other = gateway.sim.calls_of(OTHER_APPID);
     assert_eq!(other.accepted, 80, "the other account goes on");
     gateway.sim.clear_faults();
-    tokio::time::sleep(Duration::from_secs(10 * 60)).await;
-    assert_eq!(
-        gateway.sim.calls_of(APPID).accepted,
-        80,
-        "and so does this one, once it can"
-    );
+    // The next fetch may hand out the token that was rejected before; the one after that is forced.
+    let (cleared, at_most) = (Instant::now(), Duration::from_secs(21 * 60));
+    while gateway.sim.calls_of(APPID).accepted < 80 {
+        assert!(cleared.elapsed() < at_most, "this one goes on, once it can");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
