@@ -8,13 +8,12 @@ use std::time::Duration;
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::message::{Content, Reason, Status};
-use hongyan_wechat::error::NotSentCause;
 
 use crate::rig::clock::{NOW, PausedClock};
 use crate::rig::node::Settings;
 use crate::rig::stage::Stage;
-use crate::rig::upstream::{Sent, not_sent, refused};
-use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, openid, seconds};
+use crate::rig::upstream::{Sent, refused};
+use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, seconds};
 
 const OTHER: &str = "school";
 const SLOTS: usize = 10;
@@ -61,42 +60,6 @@ async fn a_spent_quota_stops_its_account_until_midnight_in_beijing() {
     );
     stage.until_at(midnight.plus(seconds(5))).await;
     stage.assert_all(ACCOUNT, Status::Sent, 2 * MESSAGES).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_answer_to_an_earlier_call_does_not_open_a_stopped_account() {
-    for answer in [Ok(None), Err(45011)] {
-        let midnight = NOW.next_beijing_midnight();
-        let clock = PausedClock::start_at(midnight.minus(seconds(1_800)));
-        let settings = Settings::new(SLOTS, &[ACCOUNT], NO_RETRIES);
-        let stage = Stage::open_with(clock, settings, |wechat| {
-            let slow = |content: &Content| content.touser == openid(0);
-            let takes = move |content: &Content| seconds(if slow(content) { 5 } else { 2 });
-            wechat.takes(takes).on_send(move |sent| {
-                let spent = sent.at < midnight && !slow(&sent.content);
-                if spent {
-                    return Err(refused(45009));
-                }
-                if sent.at < midnight {
-                    return answer.map_err(refused);
-                }
-                Ok(None)
-            })
-        });
-        let stage = stage.await;
-        stage.hand_over(calls(ACCOUNT, 0..SLOTS)).await;
-        stage.until_at(midnight.minus(seconds(1_799))).await;
-        stage.hand_over(calls(ACCOUNT, SLOTS..MESSAGES)).await;
-        stage.until_at(midnight).await;
-        let calls = stage.wechat.sends(ACCOUNT);
-        eprintln!("{:?}", calls.iter().map(|s| (s.at, s.content.touser.clone(), s.until)).collect::<Vec<_>>());
-        let slow = calls.iter().find(|sent| sent.content.touser == openid(0));
-        let stopped = calls.iter().map(|sent| sent.until).min().unwrap();
-        assert!(slow.unwrap().until > stopped);
-        assert!(calls.len() <= SLOTS, "{} calls", calls.len());
-        stage.all_over().await;
-        stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,66 +115,4 @@ async fn a_message_that_waits_for_its_hour_waits_alone() {
     let (last, others) = sends.split_last().unwrap();
     assert!(last.at >= due && last.at < due.plus(seconds(1)));
     assert!(others.iter().all(|sent| sent.at < NOW.plus(seconds(10))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_begun_before_a_stop_does_not_end_it() {
-    let midnight = NOW.next_beijing_midnight();
-    let clock = PausedClock::start_at(midnight.minus(seconds(1_800)));
-    let settings = Settings::new(SLOTS, &[ACCOUNT], NO_RETRIES);
-    // The last one that the quota had room for is answered last.
-    let last = openid(0);
-    let slow = last.clone();
-    let stage = Stage::open_with(clock, settings, |wechat| {
-        wechat
-            .takes(move |content| seconds(if content.touser == slow { 5 } else { 1 }))
-            .on_send(move |sent| {
-                let taken = sent.content.touser == last || sent.at >= midnight;
-                if taken { Ok(None) } else { Err(refused(45009)) }
-            })
-    });
-    let stage = stage.await;
-    stage.hand_over(calls(ACCOUNT, 0..MESSAGES)).await;
-    stage.until_at(midnight).await;
-    let calls = stage.wechat.sends(ACCOUNT).len();
-    assert!(calls <= SLOTS, "{calls} calls although the quota is spent");
-    stage.until_at(midnight.plus(seconds(20))).await;
-    stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_cannot_be_written_fails_and_holds_nobody_up() {
-    let unwritable = |n: usize| n % 10 != 9;
-    let bad: Vec<String> = (0..MESSAGES)
-        .filter(|n| unwritable(*n))
-        .map(openid)
-        .collect();
-    let count = bad.len();
-    let settings = Settings::new(1, &[ACCOUNT], NO_RETRIES);
-    let stage = Stage::open(settings, |wechat| {
-        wechat.on_send(move |sent| match bad.contains(&sent.content.touser) {
-            true => Err(not_sent(NotSentCause::Request)),
-            false => Ok(None),
-        })
-    });
-    let stage = stage.await;
-    stage.hand_over(calls(ACCOUNT, 0..MESSAGES)).await;
-    stage.all_over().await;
-    let messages = stage.messages(ACCOUNT).await;
-    let failed = messages
-        .iter()
-        .filter(|of| of.delivery.status == Status::Failed);
-    assert!(
-        failed
-            .clone()
-            .all(|of| of.delivery.reason == Some(Reason::InvalidRequest))
-    );
-    assert_eq!(
-        (failed.count(), stage.wechat.count()),
-        (count, MESSAGES),
-        "each was tried once"
-    );
-    let sends = stage.wechat.sends(ACCOUNT);
-    let pauses = sends.windows(2).map(|two| two[1].at.since(two[0].until));
-    assert!(pauses.max().unwrap() < seconds(1), "its lane stayed open");
 }
