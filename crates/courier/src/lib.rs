@@ -4,7 +4,6 @@
 
 pub mod accept;
 pub mod account;
-pub mod backlog;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;

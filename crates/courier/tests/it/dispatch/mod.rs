@@ -8,4 +8,3 @@ mod outage;
 mod slots;
 mod stop;
 mod store;
-mod unsent;
