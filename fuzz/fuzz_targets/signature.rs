@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let door = &*AUTHENTICATOR;
-    assert!(door.read(&parts, body, NOW).is_err() && door.write(&parts, body, NOW).is_err());
+    assert!(door.read(&parts, body, NOW).is_err() && door.write(&parts, body, NOW, NOW).is_err());
 
     let signer = Signer::new("orders", &SecretString::from(SECRET));
     let Ok(headers) = signer.headers(&parts.method, &parts.uri, body, NOW) else {
@@ -46,7 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
         let name: HeaderName = name.parse().expect("a name");
         signed.headers.insert(name, HeaderValue::from_str(value).expect("text"));
     }
-    let (caller, nonce) = door.write(&signed, body, NOW).expect("a signed write");
+    let (caller, nonce) = door.write(&signed, body, NOW, NOW).expect("a signed write");
     assert_eq!((&*caller.client, &nonce.nonce), ("orders", &headers[2].1));
     door.read(&signed, body, NOW).expect("a signed read");
     assert_eq!(door.read(&signed, body, NOW), Err(AuthError::Replayed));
@@ -90,7 +90,7 @@ fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
 /// With one thing changed about it the signature is another request's.
 fn changed(mut signed: Parts, body: &[u8]) {
     let refused = |parts: &Parts, body: &[u8]| {
-        assert_eq!(AUTHENTICATOR.write(parts, body, NOW).err(), Some(AuthError::Refused));
+        assert_eq!(AUTHENTICATOR.write(parts, body, NOW, NOW).err(), Some(AuthError::Refused));
     };
     refused(&signed, &[body, b" "].concat());
     let method = std::mem::replace(&mut signed.method, Method::from_bytes(b"CHANGED").expect("a method"));
@@ -103,5 +103,5 @@ fn changed(mut signed: Parts, body: &[u8]) {
         refused(&signed, body);
     }
     signed.headers.remove("x-nonce");
-    assert_eq!(AUTHENTICATOR.write(&signed, body, NOW).err(), Some(AuthError::Missing("X-Nonce")));
+    assert_eq!(AUTHENTICATOR.write(&signed, body, NOW, NOW).err(), Some(AuthError::Missing("X-Nonce")));
 }
