@@ -228,7 +228,9 @@ fn api_bases(given: Vec<String>) -> Vec<String> {
 }
 
 fn check_api_base(base: &str, profile: Profile) -> Result<(), String> {
-    let shape = || format!("{base:?} is not scheme://host[:port], such as {WECHAT_API}");
+    // What stands before an `@` may be a password.
+    let shown = base.rsplit_once('@').map_or(base, |(_, host)| host);
+    let shape = || format!("{shown:?} is not scheme://host[:port], such as {WECHAT_API}");
     let uri: http::Uri = base.parse().map_err(|_| shape())?;
     // A user name before the host would be a password in the configuration, and would never be sent.
     let plain_authority = uri
@@ -262,4 +264,19 @@ fn is_wechat(host: &str) -> bool {
 fn is_appid(text: &str) -> bool {
     text.strip_prefix("wx")
         .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_base_address_is_not_repeated() {
+        let said = check_api_base("https://user:hunter2@api.weixin.qq.com", Profile::Dev);
+        let said = said.unwrap_err();
+        assert!(
+            said.contains("api.weixin.qq.com") && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
 }
