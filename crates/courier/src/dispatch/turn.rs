@@ -156,21 +156,13 @@ impl Dispatch {
     ) -> (Outcome, Option<Health>) {
         match answer {
             Ok(msgid) => (Outcome::Accepted { msgid: *msgid }, Some(Health::Fine)),
-            // Not WeChat's doing, so it says nothing of the lane.
-            Err(CallError::NotSent(error)) if error.cause != NotSentCause::Connect => {
+            Err(CallError::NotSent(error)) => {
                 let until = now.plus(UNREACHABLE_PAUSE);
                 let reason = Reason::UpstreamUnavailable;
-                (Outcome::NotCalled { until, reason }, None)
-            }
-            Err(CallError::NotSent(_)) => {
-                let until = now.plus(UNREACHABLE_PAUSE);
-                (
-                    Outcome::NotCalled {
-                        until,
-                        reason: Reason::UpstreamUnavailable,
-                    },
-                    Some(Health::Failing),
-                )
+                // Any other cause is our own, and says nothing of the lane.
+                let unreachable = error.cause == NotSentCause::Connect;
+                let health = unreachable.then_some(Health::Failing);
+                (Outcome::NotCalled { until, reason }, health)
             }
             Err(CallError::InDoubt(_)) => (Outcome::InDoubt, Some(Health::Failing)),
             Err(CallError::Refused(error)) => {
