@@ -87,6 +87,8 @@ pub async fn check(
     entrance.in_window(account, &query)?;
     let echo = signature::echo(&account.secrets.tokens, &query)
         .map_err(|error| entrance.refused(account, &error))?;
+    let callbacks = &entrance.callbacks;
+    callbacks.spend_without_event(account, &query, b"").await?;
     Ok((
         [(CONTENT_TYPE, "text/plain; charset=utf-8")],
         echo.to_owned(),
@@ -118,7 +120,9 @@ pub async fn push(
     let opened = match open(account.mode, &account.secrets, &query, &body) {
         Ok(opened) => opened,
         Err(error) => {
-            callbacks.spend_unreadable(account, &query, &body).await?;
+            callbacks
+                .spend_without_event(account, &query, &body)
+                .await?;
             return Err(entrance.refused(account, &error));
         }
     };
@@ -196,8 +200,8 @@ impl Callbacks {
         }
     }
 
-    /// A plain address whose body cannot be read must not serve for another body either.
-    async fn spend_unreadable(
+    /// A plain address that brought no event, because its body cannot be read or it was a check, must not bring one later.
+    async fn spend_without_event(
         &self,
         account: &CallbackAccount,
         query: &CallbackQuery,

@@ -156,6 +156,23 @@ async fn the_address_of_another_event_does_not_serve_for_a_receipt() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_check_does_not_serve_for_a_receipt() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
+    let (id, msgid) = sent(&gateway).await;
+    let query = plain_query(&seconds(0), "n1");
+    let path = format!("/wechat/callback/{ACCOUNT}?{query}&echostr=42");
+    for what in ["WeChat checks", "WeChat itself repeats"] {
+        let check = Call::new(Method::GET, &path, "").unsigned();
+        assert_eq!(gateway.call(check).await.text(), "42", "{what}");
+    }
+    push(&gateway, &query, &event(&openid(1), &msgid, "success"))
+        .await
+        .problem(403, "forbidden");
+    gateway.until(&id, "sent").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn the_address_of_a_body_that_cannot_be_read_does_not_serve_for_a_receipt() {
     let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
     let (id, msgid) = sent(&gateway).await;
