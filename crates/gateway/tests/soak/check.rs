@@ -1,6 +1,6 @@
 //! Compares what the gateway says of every message with what the simulator knows that users saw.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -71,6 +71,25 @@ pub(crate) async fn nothing_lost_nothing_doubled(
 ) -> Tally {
     let mut caller = Caller::new(gateway.port);
     let messages = all(&mut caller).await;
+    let distinct: HashSet<&String> = taken.iter().collect();
+    assert_eq!(
+        distinct.len(),
+        taken.len(),
+        "each call has a message of its own"
+    );
+    assert_eq!(
+        messages.len(),
+        taken.len(),
+        "a repeated call makes no second message"
+    );
+    // Every message has an openid of its own, so this counts what users saw, under whatever id.
+    let twice: Vec<_> = gateway
+        .sim
+        .seen_counts()
+        .into_iter()
+        .filter(|(_, seen)| *seen > 1)
+        .collect();
+    assert!(twice.is_empty(), "seen more than once: {twice:?}");
     let mut tally = Tally::new();
     for id in taken {
         let message = messages
