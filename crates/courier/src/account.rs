@@ -55,6 +55,9 @@ pub struct Standing {
     pub stop: Option<Stop>,
     /// Set while WeChat rejects its tokens.
     pub trouble: Option<Trouble>,
+    /// How far the fetches that rejections caused have used up their ration, in trouble or between two.
+    #[serde(default)]
+    pub refetched_until: UnixMs,
     /// Forced refreshes of the last day (WeChat allows 20, 30 s apart); oldest first.
     pub forced: Vec<UnixMs>,
 }

@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod account;
+pub mod backlog;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;

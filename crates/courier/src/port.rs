@@ -157,7 +157,7 @@ pub struct Claim {
     pub account: AccountName,
     /// At most so many of each priority first, in the order of [`Priority::ALL`]; what is left goes to any.
     pub shares: [usize; 3],
-    /// Openids that have a call under way; their messages are put off by [`BUSY_RECIPIENT_PAUSE`].
+    /// Openids that have a call under way; their messages are put off, one [behind the other](crate::backlog).
     pub busy: Vec<String>,
     /// The account's lane is closed, and this is its probe: rather than a message that was never called, one in doubt is
     /// taken, due or not, while its window is open. Else an outage would put another message in doubt with every probe.
@@ -172,7 +172,7 @@ impl Claim {
     }
 }
 
-/// How long a message waits whose recipient has a call under way.
+/// How long the first message waits whose recipient has a call under way; each further one so long again.
 pub const BUSY_RECIPIENT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How old a lease must be before a heartbeat frees it for not being in flight: its claim's answer may be on its way.

@@ -1,15 +1,15 @@
 //! Promises of `claim`: what is leased, to whom, and in which order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::fixture::{NODE, NOW, at, claim, content};
+use super::fixture::{NODE, NOW, at, call, claim, content, new};
 use super::{Adapter, Stores};
 use crate::delivery::{Lease, Outcome};
 use crate::message::{Content, Message, MessageId, Priority, Status};
-use crate::port::{BUSY_RECIPIENT_PAUSE, Claim, NodeEpoch};
+use crate::port::{BUSY_RECIPIENT_PAUSE, Claim, Filter, NodeEpoch};
 use crate::time::UnixMs;
 
 fn openids(messages: &[Message]) -> Vec<&str> {
@@ -189,6 +189,67 @@ pub async fn one_claim_takes_one_message_a_recipient<A: Adapter>() {
     let mut taken = openids(&claimed.messages);
     taken.sort_unstable();
     assert_eq!(taken, ["o1", "o2"]);
+}
+
+/// Claims as a dispatcher does while one call to `o1` hangs. Answers how many claims there were, and how many times any
+/// message was put off.
+async fn claims_beside_a_call(stores: &Stores, by: &NodeEpoch, until: UnixMs) -> (usize, usize) {
+    let due_at = async || {
+        let all = stores.ledger.page(Filter::default(), 1_000).await.unwrap();
+        let due = all.into_iter().map(|of| (of.id, of.delivery.due_at));
+        due.collect::<HashMap<_, _>>()
+    };
+    let (mut now, mut claims, mut put_off) = (at(1), 0, 0);
+    let mut before = due_at().await;
+    while now < until {
+        let beside = Claim {
+            busy: vec!["o1".into()],
+            ..claim(by, 10)
+        };
+        let claimed = stores.claim(beside, now).await;
+        assert!(claimed.messages.is_empty());
+        claims += 1;
+        let after = due_at().await;
+        put_off += after.iter().filter(|(id, due)| before[id] != **due).count();
+        before = after;
+        if !claimed.more {
+            now = claimed.next_due.unwrap().max(now);
+        }
+    }
+    (claims, put_off)
+}
+
+pub async fn a_recipients_backlog_is_not_written_anew_with_every_claim<A: Adapter>() {
+    const BACKLOG: usize = 500;
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    let backlog = (0..BACKLOG).map(|_| new(content("o1"), NOW));
+    stores.take(call(backlog.collect()), NOW).await;
+    let (claims, put_off) = claims_beside_a_call(&stores, &by, at(11)).await;
+    // The line as it is found, then whoever's place comes up, every tenth of a second.
+    assert!(claims <= 10 + 100, "{claims} claims in ten seconds");
+    assert!(put_off <= BACKLOG + 100, "{put_off} of {BACKLOG} put off");
+    // The call is over: whoever is next goes.
+    let next = stores.claim(claim(&by, 10), at(12)).await;
+    assert_eq!(openids(&next.messages), ["o1"]);
+}
+
+pub async fn a_recipients_backlog_hides_nobody<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    let backlog = (0..500).map(|_| new(content("o1"), NOW));
+    stores.take(call(backlog.collect()), NOW).await;
+    let behind = NOW.plus(Duration::from_millis(1));
+    stores.store(content("behind"), behind).await;
+    let mut found = Vec::new();
+    for _ in 0..10 {
+        let claimed = stores.claim(claim(&by, 10), at(1)).await;
+        found.extend(openids(&claimed.messages).into_iter().map(str::to_owned));
+        if !claimed.more {
+            break;
+        }
+    }
+    assert!(found.contains(&"behind".to_owned()), "{found:?}");
 }
 
 pub async fn nothing_is_claimed_twice<A: Adapter>() {

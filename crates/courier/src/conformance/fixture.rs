@@ -138,8 +138,9 @@ pub fn settlement(message: &Message, outcome: Outcome, called_at: UnixMs) -> Set
     let (errcode, msgid) = match &outcome {
         Outcome::Accepted { msgid } => (Some(0), *msgid),
         Outcome::Answered { errcode, .. } => (Some(*errcode), None),
-        Outcome::InDoubt | Outcome::NotCalled { .. } => (None, None),
+        Outcome::InDoubt | Outcome::NotCalled { .. } | Outcome::Unwritable => (None, None),
     };
+    let called = !matches!(outcome, Outcome::NotCalled { .. } | Outcome::Unwritable);
     let attempt = Attempt {
         at: called_at,
         errcode,
@@ -153,7 +154,7 @@ pub fn settlement(message: &Message, outcome: Outcome, called_at: UnixMs) -> Set
         id: message.id,
         generation: message.delivery.generation,
         lease_seq: message.delivery.lease_seq,
-        attempt: (!matches!(outcome, Outcome::NotCalled { .. })).then_some(attempt),
+        attempt: called.then_some(attempt),
         outcome,
         policy: POLICY,
         roll: Roll(0.5),

@@ -94,6 +94,8 @@ macro_rules! queue_conformance {
                 a_busy_recipient_waits_and_holds_nobody_up
                 a_probe_rather_takes_a_message_in_doubt
                 one_claim_takes_one_message_a_recipient
+                a_recipients_backlog_is_not_written_anew_with_every_claim
+                a_recipients_backlog_hides_nobody
                 nothing_is_claimed_twice
                 a_claim_on_an_epoch_that_is_not_in_force_gets_nothing
             }
@@ -103,6 +105,7 @@ macro_rules! queue_conformance {
                 a_refusal_ends_and_raises_its_flag
                 what_is_transient_is_tried_again_until_its_retries_are_spent
                 what_was_not_called_waits_without_a_retry
+                what_cannot_be_written_ends_unless_it_is_in_doubt
                 a_call_in_doubt_is_repeated_inside_its_window_alone
                 a_call_that_cannot_be_repeated_ends_unconfirmed
                 a_former_holders_acceptance_settles

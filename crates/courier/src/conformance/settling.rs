@@ -112,6 +112,24 @@ pub async fn what_was_not_called_waits_without_a_retry<A: Adapter>() {
     assert_eq!(claimed.next_due, Some(at(30)));
 }
 
+pub async fn what_cannot_be_written_ends_unless_it_is_in_doubt<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let (by, message) = stores.leased(content("o1"), NOW).await;
+    let moved = stores.settle(&message, Outcome::Unwritable, NOW).await;
+    let end = (moved.status, moved.reason);
+    assert_eq!(end, (Status::Failed, Some(Reason::InvalidRequest)));
+
+    stores.store(content("o2"), NOW).await;
+    let message = stores.claim_one(&by, NOW).await;
+    let moved = stores.settle(&message, Outcome::InDoubt, NOW).await;
+    let message = stores.claim_one(&by, moved.due_at).await;
+    let moved = stores
+        .settle(&message, Outcome::Unwritable, moved.due_at)
+        .await;
+    let end = (moved.status, moved.reason);
+    assert_eq!(end, (Status::Unconfirmed, Some(Reason::OutcomeUnknown)));
+}
+
 pub async fn a_call_in_doubt_is_repeated_inside_its_window_alone<A: Adapter>() {
     let stores = A::fresh().await.stores();
     let (by, mut message) = stores.leased(content("o1"), NOW).await;

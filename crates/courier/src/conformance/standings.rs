@@ -27,6 +27,7 @@ pub async fn a_standing_survives_a_restart<A: Adapter>() {
             fetches: vec![at(1), at(2)],
             rejected: "0d83b8a1".into(),
         }),
+        refetched_until: at(62),
         forced: vec![at(3)],
     };
     let (clinic, school) = (AccountName::from("clinic"), AccountName::from("school"));

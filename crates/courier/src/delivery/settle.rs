@@ -39,6 +39,8 @@ pub enum Outcome {
         /// Shown while it waits.
         reason: Reason,
     },
+    /// No byte went out, nor ever will: the message cannot be written as a request.
+    Unwritable,
 }
 
 /// What a node reports of one leased message.
@@ -111,7 +113,10 @@ impl Delivery {
             Outcome::NotCalled { until, reason } if holds => {
                 self.again(content.kind, *until, Some(*reason), now);
             }
-            Outcome::InDoubt | Outcome::NotCalled { .. } => {}
+            Outcome::Unwritable if holds => {
+                self.finish(Status::Failed, Some(Reason::InvalidRequest));
+            }
+            Outcome::InDoubt | Outcome::NotCalled { .. } | Outcome::Unwritable => {}
         }
         settled
     }

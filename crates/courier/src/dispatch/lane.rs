@@ -71,8 +71,15 @@ impl Lane {
         match self.closed {
             Some((probe_at, _)) => usize::from(self.in_flight == 0 && now >= probe_at),
             None if now < self.paused_until => 0,
-            None => self.cap.saturating_sub(self.in_flight),
+            None => self.room().saturating_sub(self.in_flight),
         }
+    }
+
+    /// How many calls may be under way. A failing one is not replaced, so that no more messages come into doubt until the
+    /// lane closes than were under way when it began.
+    fn room(&self) -> usize {
+        let failures = usize::try_from(self.failures).unwrap_or(usize::MAX);
+        self.cap.saturating_sub(failures).max(1)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -105,7 +112,7 @@ impl Lane {
         let open = match self.closed {
             Some(_) if self.in_flight > 0 => return NEVER,
             Some((probe_at, _)) => probe_at,
-            None if self.in_flight >= self.cap => return NEVER,
+            None if self.in_flight >= self.room() => return NEVER,
             None => self.paused_until,
         };
         let known = match self.backlog {
@@ -154,6 +161,9 @@ impl Lane {
                 self.paused_until = self.paused_until.max(until);
             }
             Health::Stopped(until) => {
+                // Of calls begun before, none may shorten the stop.
+                let known = self.closed.filter(|_| self.stopped && !probe);
+                let until = known.map_or(until, |(at, _)| at.max(until));
                 self.closed = Some((until, PROBE_PAUSE.0));
                 self.stopped = true;
             }
@@ -223,10 +233,30 @@ mod tests {
             !lane.record(Health::Fine, false, now),
             "it was begun before"
         );
-        assert_eq!(lane.capacity(now), 0);
+        assert!(!lane.record(Health::Paused(now.next_minute()), false, now));
+        assert_eq!(lane.capacity(now.next_minute()), 0);
         assert_eq!(lane.capacity(midnight), 1);
+        let soon = now.plus(Duration::from_secs(60));
+        assert!(!lane.record(Health::Stopped(soon), false, now));
+        assert_eq!(lane.capacity(soon), 0, "nor is the stop made shorter");
         assert!(lane.record(Health::Fine, true, midnight));
         assert_eq!(lane.capacity(midnight), 10);
+    }
+
+    #[test]
+    fn a_call_that_failed_is_not_replaced_until_one_goes_well() {
+        let (mut lane, now) = (lane(), UnixMs(1_000_000));
+        lane.in_flight = 10;
+        for failed in 1..=4 {
+            lane.record(Health::Failing, false, now);
+            lane.in_flight -= 1;
+            assert_eq!(lane.capacity(now), 0, "{failed} failed");
+        }
+        lane.record(Health::Fine, false, now);
+        assert_eq!(lane.capacity(now), 4);
+        let mut narrow = Lane::new("school".into(), 1);
+        narrow.record(Health::Failing, false, now);
+        assert_eq!(narrow.capacity(now), 1, "a lane is never shut by less");
     }
 
     #[test]

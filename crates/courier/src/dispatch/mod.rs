@@ -156,9 +156,8 @@ impl Dispatch {
 
     fn start(self: &Arc<Self>, round: Round, claimed: Claimed) {
         let now = self.parts.clock.now();
-        self.parts
-            .slots
-            .looked(round.lane, claimed.more, claimed.next_due, now);
+        let (more, next_due) = (claimed.more, claimed.next_due);
+        self.parts.slots.looked(round.lane, more, next_due, now);
         let mut unfilled = Vec::new();
         let mut slots = round.slots.into_iter();
         for message in claimed.messages {
@@ -178,13 +177,9 @@ impl Dispatch {
             }
         }
         if !unfilled.is_empty() {
-            let queue = Arc::clone(&self.parts.queue);
+            let dispatch = Arc::clone(self);
             self.turns.spawn_on(
-                async move {
-                    if let Err(error) = queue.release(unfilled, now).await {
-                        tracing::warn!(%error, "cannot release; the next heartbeat will");
-                    }
-                },
+                async move { dispatch.give_back(unfilled).await },
                 &self.runtime,
             );
         }

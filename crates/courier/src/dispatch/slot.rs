@@ -281,6 +281,10 @@ impl Slots {
         self.table().epoch.as_ref().map(|by| by.epoch)
     }
 
+    pub(super) fn is_draining(&self) -> bool {
+        self.table().draining
+    }
+
     /// Takes nothing more.
     pub fn drain(&self) {
         self.table().draining = true;

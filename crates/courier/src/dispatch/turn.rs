@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::lane::Health;
 use super::slot::{LaneTurn, Slot};
-use super::{Dispatch, STORE_PAUSE};
+use super::{Dispatch, Parts, STORE_PAUSE};
 use crate::delivery::{Attempt, LeaseRef, Look, Outcome, Settlement};
 use crate::message::{Message, Reason, Status};
 use crate::next::{Roll, SAFE_WINDOW};
@@ -29,11 +29,11 @@ impl Dispatch {
             id: message.id,
             lease_seq: message.delivery.lease_seq,
         };
-        match self.look(lease).await {
+        match self.look(lease, &message).await {
             Some(Look::Go) if self.in_time(&message) => {}
             Some(Look::Ended(status)) => return self.observe_end(&message, status),
-            // Dropped: if the lease is still ours, the next heartbeat frees it.
-            Some(Look::Go | Look::LeaseGone) | None => return,
+            Some(Look::LeaseGone) => return,
+            Some(Look::Go) | None => return self.give_back(vec![lease]).await,
         }
         let (settlement, health) = self.call(&message).await;
         if let Some(health) = health {
@@ -50,13 +50,29 @@ impl Dispatch {
         drop(slot);
     }
 
-    async fn look(&self, lease: LeaseRef) -> Option<Look> {
-        match self.parts.queue.look(lease, self.parts.clock.now()).await {
-            Ok(look) => Some(look),
-            Err(error) => {
-                tracing::warn!(%error, message = %lease.id, "cannot look before the call");
-                None
+    /// Asks until there is an answer; nothing if the message had better be given back.
+    async fn look(&self, lease: LeaseRef, message: &Message) -> Option<Look> {
+        loop {
+            match self.parts.queue.look(lease, self.parts.clock.now()).await {
+                Ok(look) => return Some(look),
+                Err(error) => {
+                    tracing::warn!(%error, message = %lease.id, "cannot look before the call yet");
+                }
             }
+            if self.parts.slots.is_draining() || !self.in_time(message) {
+                return None;
+            }
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+    }
+
+    /// Gives back leases whose calls were not made, until it is durable: after a restart a lease that is left over counts
+    /// as a call.
+    pub(super) async fn give_back(&self, leases: Vec<LeaseRef>) {
+        let Parts { queue, clock, .. } = &self.parts;
+        while let Err(error) = queue.release(leases.clone(), clock.now()).await {
+            tracing::warn!(%error, "cannot release yet");
+            tokio::time::sleep(STORE_PAUSE).await;
         }
     }
 
@@ -107,13 +123,14 @@ impl Dispatch {
         });
         let (outcome, health) = self.read(&answer, now);
         match &answer {
-            Ok(_) => self.parts.keeper.accepted(&content.account),
+            Ok(_) => self.parts.keeper.accepted(&content.account, &token),
             Err(CallError::Refused(error)) if error.class() == Class::Token => {
                 self.parts.keeper.rejected(&content.account, &token);
             }
             Err(_) => {}
         }
-        let attempt = (!matches!(outcome, Outcome::NotCalled { .. })).then(|| Attempt {
+        let called = !matches!(outcome, Outcome::NotCalled { .. } | Outcome::Unwritable);
+        let attempt = called.then(|| Attempt {
             at,
             errcode,
             errmsg: match &answer {
@@ -157,12 +174,16 @@ impl Dispatch {
         match answer {
             Ok(msgid) => (Outcome::Accepted { msgid: *msgid }, Some(Health::Fine)),
             Err(CallError::NotSent(error)) => {
-                let until = now.plus(UNREACHABLE_PAUSE);
-                let reason = Reason::UpstreamUnavailable;
-                // Any other cause is our own, and says nothing of the lane.
-                let unreachable = error.cause == NotSentCause::Connect;
-                let health = unreachable.then_some(Health::Failing);
-                (Outcome::NotCalled { until, reason }, health)
+                let not_called = Outcome::NotCalled {
+                    until: now.plus(UNREACHABLE_PAUSE),
+                    reason: Reason::UpstreamUnavailable,
+                };
+                match error.cause {
+                    NotSentCause::Connect => (not_called, Some(Health::Failing)),
+                    // The rest is not WeChat's doing, so it says nothing of the lane.
+                    NotSentCause::NotAllowed => (not_called, None),
+                    NotSentCause::Request => (Outcome::Unwritable, None),
+                }
             }
             Err(CallError::InDoubt(_)) => (Outcome::InDoubt, Some(Health::Failing)),
             Err(CallError::Refused(error)) => {

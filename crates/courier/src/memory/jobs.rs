@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 
 use super::state::{Node, State};
+use crate::backlog::LOOK_PAST;
 use crate::delivery::{CONTENT_MINUTE, Lease, LeaseRef, Look, Settlement};
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
-use crate::port::{BUSY_RECIPIENT_PAUSE, Claim, Claimed, LEASE_GRACE, Moved};
+use crate::port::{Claim, Claimed, LEASE_GRACE, Moved};
 use crate::time::UnixMs;
 
 const FIRST_ID: MessageId = MessageId::from_bytes([0; 16]);
@@ -17,20 +18,24 @@ const LAST_ID: MessageId = MessageId::from_bytes([255; 16]);
 struct Pick {
     busy: HashSet<String>,
     chosen: Vec<MessageId>,
-    put_off: Vec<MessageId>,
+    put_off: Vec<(MessageId, String)>,
 }
 
 impl Pick {
-    /// Takes at most `count` more from a line.
+    /// Takes at most `count` more from a line, and looks at not many more than that.
     fn fill<'a>(&mut self, line: &mut impl Iterator<Item = &'a Message>, count: usize) {
         let end = self.chosen.len() + count;
-        while self.chosen.len() < end
-            && let Some(message) = line.next()
-        {
-            if self.busy.insert(message.content.touser.clone()) {
-                self.chosen.push(message.id);
+        for _ in 0..count + LOOK_PAST {
+            if self.chosen.len() == end {
+                return;
+            }
+            let Some(message) = line.next() else { return };
+            let openid = message.content.touser.clone();
+            if self.busy.contains(&openid) {
+                self.put_off.push((message.id, openid));
             } else {
-                self.put_off.push(message.id);
+                self.busy.insert(openid);
+                self.chosen.push(message.id);
             }
         }
     }
@@ -60,10 +65,10 @@ impl State {
         if let Some(id) = self.better_probe(claim, &pick.chosen, now) {
             pick.chosen = vec![id];
         }
-        for id in pick.put_off {
-            self.change(id, now, |_, delivery| {
-                delivery.due_at = now.plus(BUSY_RECIPIENT_PAUSE);
-            });
+        for (id, openid) in pick.put_off {
+            let recipient = (claim.account.clone(), openid);
+            let later = self.lines.after_the_last(recipient, now);
+            self.change(id, now, |_, delivery| delivery.due_at = later);
         }
         let messages = pick
             .chosen

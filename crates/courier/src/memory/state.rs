@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::keys::{Keys, Nonces};
 use crate::account::{AccountFlag, Flag, Standing};
+use crate::backlog::Lines;
 use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::{Moved, NewReceipt};
@@ -27,6 +28,8 @@ pub(super) struct State {
     pub(super) keys: Keys,
     pub(super) nodes: HashMap<String, Node>,
     pub(super) last_epoch: i64,
+    /// Of recipients that had a call under way.
+    pub(super) lines: Lines<(AccountName, String)>,
     standings: HashMap<AccountName, Standing>,
     /// Oldest first.
     flags: Vec<AccountFlag>,

@@ -1,4 +1,5 @@
-//! How often a token may be fetched while WeChat rejects them: three times in the first minute, then once in ten.
+//! How often a token may be fetched while WeChat rejects them: three times in the first minute, then once in ten. Where
+//! calls are accepted in between, because somebody outside fetches too: three times at once, then once in a minute.
 //! Pure, and persisted with the account's standing, so that a restart does not start over.
 
 use std::time::Duration;
@@ -14,6 +15,10 @@ const FIRST_MINUTE: [Duration; 3] = [
 ];
 /// The pause between fetches after that.
 const LATER: Duration = Duration::from_secs(600);
+/// Each fetch because of a rejection uses up so much of the ration; so many may go at once. Together with renewals that
+/// is less than the 2,000 a day which WeChat allows on the plain endpoint.
+const REFETCH_APART: Duration = Duration::from_secs(60);
+const REFETCHES_AT_ONCE: u32 = 3;
 /// Forced refreshes that WeChat allows in a day, and the pause it wants between two.
 const FORCED_A_DAY: usize = 20;
 const FORCED_APART: Duration = Duration::from_secs(30);
@@ -56,6 +61,17 @@ impl Trouble {
             self.fetches.remove(0);
         }
     }
+}
+
+/// When the next fetch because of a rejection may go, however often the trouble ended in between.
+#[must_use]
+pub(super) fn refetch_at(used_until: UnixMs) -> UnixMs {
+    used_until.minus(REFETCH_APART * (REFETCHES_AT_ONCE - 1))
+}
+
+/// Uses up the ration of one such fetch.
+pub(super) fn refetched(used_until: &mut UnixMs, now: UnixMs) {
+    *used_until = (*used_until).max(now).plus(REFETCH_APART);
 }
 
 /// Whether WeChat would take another forced refresh now.
@@ -108,6 +124,25 @@ mod tests {
                 .all(|two| two[1].since(two[0]) >= LATER)
         );
         assert_eq!(fetches.len(), 3 + 5);
+    }
+
+    #[test]
+    fn a_fight_over_the_token_costs_three_fetches_at_once_and_then_one_in_a_minute() {
+        let start = UnixMs(1_000_000_000);
+        let (mut used, mut now, mut fetches) = (UnixMs(0), start, Vec::new());
+        while now < start.plus(DAY) {
+            if now >= refetch_at(used) {
+                refetched(&mut used, now);
+                fetches.push(now);
+            }
+            now = now.plus(Duration::from_secs(1));
+        }
+        assert_eq!(fetches[2], start.plus(Duration::from_secs(2)));
+        assert!(fetches.len() < 1_500, "{} in a day", fetches.len());
+        assert!(
+            refetch_at(used) <= now.plus(REFETCH_APART),
+            "nobody starves"
+        );
     }
 
     #[test]

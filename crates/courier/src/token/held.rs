@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::budget::may_force;
+use super::budget::{may_force, refetch_at};
 use super::refresh::Wishes;
 use crate::account::{Standing, Trouble};
 use crate::message::Reason;
@@ -126,7 +126,8 @@ impl Held {
         // A stopped account is probed at its own pace: what the endpoint refuses hands out no token to be rationed.
         let rationed = (self.rejected || self.token.is_none()) && self.standing.stop.is_none();
         if rationed && let Some(trouble) = &self.standing.trouble {
-            at = at.max(trouble.next_fetch());
+            let ration = refetch_at(self.standing.refetched_until);
+            at = at.max(trouble.next_fetch()).max(ration);
         }
         at
     }
@@ -150,6 +151,14 @@ impl Held {
             }
         }
         true
+    }
+
+    /// A call was accepted with `token`. Answers whether that ended trouble: an older token's acceptance says nothing of
+    /// the one that is in use.
+    pub(super) fn accept(&mut self, fingerprint: &str) -> bool {
+        let current = self.token.as_ref().filter(|_| !self.rejected);
+        let ends = current.is_some_and(|token| token.secret.fingerprint() == fingerprint);
+        ends && self.standing.trouble.take().is_some()
     }
 
     /// A token came. Answers whether it can be used: a rejected one cannot.

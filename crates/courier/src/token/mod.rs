@@ -139,14 +139,14 @@ impl Keeper {
         }
     }
 
-    /// A call was accepted: whatever trouble there was is over.
-    pub fn accepted(&self, account: &AccountName) {
-        let Some(found) = self.accounts.get(account) else {
-            return;
-        };
-        let over = found.held().standing.trouble.take().is_some();
-        if over {
-            found.nudge.notify_one();
+    /// A call was accepted with this token: if it is the current one, whatever trouble there was is over.
+    pub fn accepted(&self, account: &AccountName, token: &AccessToken) {
+        if let Some(found) = self.accounts.get(account) {
+            let mut held = found.held();
+            // In the usual case there is none, and the fingerprint need not be known.
+            if held.standing.trouble.is_some() && held.accept(&token.fingerprint()) {
+                found.nudge.notify_one();
+            }
         }
     }
 
@@ -252,6 +252,7 @@ impl Keeper {
             }
             if let Some(trouble) = &mut standing.trouble {
                 trouble.fetched(now);
+                budget::refetched(&mut standing.refetched_until, now);
             }
         };
         let mut spent = found.held().standing.clone();

@@ -13,7 +13,7 @@ use crate::rig::clock::{NOW, PausedClock};
 use crate::rig::node::Settings;
 use crate::rig::stage::Stage;
 use crate::rig::upstream::{Sent, refused};
-use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, seconds};
+use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, openid, seconds};
 
 const OTHER: &str = "school";
 const SLOTS: usize = 10;
@@ -60,6 +60,41 @@ async fn a_spent_quota_stops_its_account_until_midnight_in_beijing() {
     );
     stage.until_at(midnight.plus(seconds(5))).await;
     stage.assert_all(ACCOUNT, Status::Sent, 2 * MESSAGES).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_to_an_earlier_call_does_not_open_a_stopped_account() {
+    for answer in [Ok(None), Err(45011)] {
+        let midnight = NOW.next_beijing_midnight();
+        let clock = PausedClock::start_at(midnight.minus(seconds(1_800)));
+        let settings = Settings::new(SLOTS, &[ACCOUNT], NO_RETRIES);
+        let stage = Stage::open_with(clock, settings, |wechat| {
+            let slow = |content: &Content| content.touser == openid(0);
+            let takes = move |content: &Content| seconds(if slow(content) { 5 } else { 2 });
+            wechat.takes(takes).on_send(move |sent| {
+                let spent = sent.at < midnight && !slow(&sent.content);
+                if spent {
+                    return Err(refused(45009));
+                }
+                if sent.at < midnight {
+                    return answer.map_err(refused);
+                }
+                Ok(None)
+            })
+        });
+        let stage = stage.await;
+        stage.hand_over(calls(ACCOUNT, 0..SLOTS)).await;
+        stage.until_at(midnight.minus(seconds(1_799))).await;
+        stage.hand_over(calls(ACCOUNT, SLOTS..MESSAGES)).await;
+        stage.until_at(midnight).await;
+        let calls = stage.wechat.sends(ACCOUNT);
+        let slow = calls.iter().find(|sent| sent.content.touser == openid(0));
+        let stopped = calls.iter().map(|sent| sent.until).min().unwrap();
+        assert!(slow.unwrap().until > stopped);
+        assert!(calls.len() <= SLOTS, "{} calls", calls.len());
+        stage.all_over().await;
+        stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,3 +8,4 @@ mod outage;
 mod slots;
 mod stop;
 mod store;
+mod unsent;

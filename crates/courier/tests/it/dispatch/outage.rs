@@ -1,6 +1,7 @@
 //! An outage of WeChat costs time, not messages: five failures in a row close the account's lane, and one probe at a time
 //! looks whether it is over. Other accounts go on.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use hongyan_wechat::error::{CallError, NotSentCause};
 use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
 use crate::rig::stage::Stage;
-use crate::rig::upstream::{Sent, in_doubt, most_at_once, not_sent, refused};
+use crate::rig::upstream::{LATENCY, Sent, in_doubt, most_at_once, not_sent, refused};
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
 
 const OTHER: &str = "school";
@@ -132,4 +133,46 @@ async fn an_outage_beyond_the_window_leaves_no_more_unconfirmed_than_were_called
     let windows = usize::try_from(lasts.as_secs() / SAFE_WINDOW.as_secs()).unwrap() + 1;
     assert!(unconfirmed <= SLOTS + windows, "{tally:?}");
     assert_eq!(tally[&Status::Sent] + unconfirmed, MESSAGES, "{tally:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_messages_come_into_doubt_than_there_are_slots() {
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    // Calls that take different times fail one by one, with others waiting for their slots.
+    let stage = Stage::open(settings, |wechat| {
+        wechat
+            .takes(|content| LATENCY * (1 + u32::from(content.touser.as_bytes()[27] % 8)))
+            .on_send(|_| Err(in_doubt()))
+    });
+    let stage = stage.await;
+    stage.hand_over(calls(ACCOUNT, 0..MESSAGES)).await;
+    stage.until_at(NOW.plus(SAFE_WINDOW - seconds(10))).await;
+    let sends = stage.wechat.sends(ACCOUNT);
+    let called: HashSet<&str> = sends.iter().map(|sent| &*sent.wire_id).collect();
+    assert!(called.len() <= SLOTS, "{} in doubt", called.len());
+    assert!(sends.len() > SLOTS, "and probes went out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_away_for_ten_minutes_leaves_in_doubt_what_was_under_way() {
+    const QUEUED: usize = 20_000;
+    let (away, back) = (NOW.plus(seconds(2)), NOW.plus(seconds(602)));
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| {
+        wechat.on_send(move |sent| match sent.at {
+            at if at >= back || sent.until < away => Ok(None),
+            at if at < away => Err(in_doubt()),
+            _ => Err(not_sent(NotSentCause::Connect)),
+        })
+    });
+    let stage = stage.await;
+    stage.hand_over(calls(ACCOUNT, 0..QUEUED)).await;
+    stage.until_at(back.plus(LONGEST_PAUSE + seconds(5))).await;
+    let tally = stage.tally(ACCOUNT).await;
+    let unconfirmed = tally.get(&Status::Unconfirmed).copied().unwrap_or(0);
+    assert!((1..=SLOTS).contains(&unconfirmed), "{tally:?}");
+    let accepted = tally[&Status::Sent];
+    let open = tally[&Status::Queued] + tally.get(&Status::Sending).copied().unwrap_or(0);
+    assert_eq!(accepted + open + unconfirmed, QUEUED, "{tally:?}");
+    assert!(accepted > 500, "and the rest goes out: {tally:?}");
 }

@@ -3,6 +3,7 @@
 
 use hongyan_courier::Clock;
 use hongyan_courier::message::Status;
+use hongyan_courier::port::{Filter, Ledger};
 
 use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
@@ -53,4 +54,50 @@ async fn a_claim_that_is_under_way_at_the_stop_leaves_no_lease_behind() {
     assert!(!stage.tally(ACCOUNT).await.contains_key(&Status::Sending));
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
+}
+
+/// A node whose store went away between its claim and its look.
+async fn cut_off_before_the_look() -> Stage {
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat).await;
+    stage.store.claims_take(seconds(1));
+    stage.hand_over(calls(ACCOUNT, 0..SLOTS)).await;
+    until(async || stage.tally(ACCOUNT).await.contains_key(&Status::Sending)).await;
+    stage.store.go_away();
+    tokio::time::sleep(seconds(2)).await;
+    stage.store.claims_take(seconds(0));
+    assert_eq!(stage.wechat.count(), 0);
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_failed_is_made_again_before_the_stop() {
+    let stage = cut_off_before_the_look().await;
+    stage.store.come_back();
+    let stage = stage.restart().await;
+    let messages = stage.messages(ACCOUNT).await;
+    let called_by_nobody = messages.iter().filter(|message| {
+        message.delivery.status == Status::Sending || message.delivery.doubtful()
+    });
+    assert_eq!(called_by_nobody.count(), 0);
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, SLOTS).await;
+    assert_eq!(stage.wechat.count(), SLOTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_looked_at_is_given_back_when_the_store_returns_during_the_stop() {
+    let stage = cut_off_before_the_look().await;
+    let store = stage.store.clone();
+    let returns = async {
+        tokio::time::sleep(seconds(3)).await;
+        store.come_back();
+    };
+    tokio::join!(stage.node.stop(), returns);
+    let left = stage.store.inner.page(Filter::default(), usize::MAX).await;
+    for message in left.unwrap() {
+        let delivery = message.delivery;
+        assert_eq!((delivery.status, delivery.doubt), (Status::Queued, None));
+    }
+    assert_eq!(stage.wechat.count(), 0);
 }

@@ -64,3 +64,27 @@ async fn leases_whose_claim_was_answered_late_are_sent_all_the_same() {
     stage.assert_all(ACCOUNT, Status::Sent, 50).await;
     assert!(all_different(&stage.wechat.sends(ACCOUNT)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn leases_whose_look_found_no_store_go_as_soon_as_it_is_back() {
+    let settings = Settings::new(5, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat).await;
+    stage.store.claims_take(seconds(1));
+    stage.hand_over(calls(ACCOUNT, 0..5)).await;
+    until(async || stage.tally(ACCOUNT).await.contains_key(&Status::Sending)).await;
+    stage.store.go_away();
+    stage.until_at(NOW.plus(seconds(60))).await;
+    assert_eq!(
+        (stage.wechat.count(), stage.node.slots.in_flight().len()),
+        (0, 5)
+    );
+    stage.store.come_back();
+    stage.until_at(NOW.plus(seconds(61))).await;
+    stage.assert_all(ACCOUNT, Status::Sent, 5).await;
+    let messages = stage.messages(ACCOUNT).await;
+    assert!(
+        messages
+            .iter()
+            .all(|message| message.delivery.lease_seq == 1)
+    );
+}

@@ -1,14 +1,14 @@
 //! Leases due messages of one account: each priority's share first, then whoever is next.
 //! Messages whose recipient has a call under way are put off for a moment instead.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
 use hongyan_courier::UnixMs;
+use hongyan_courier::backlog::{self, LOOK_PAST};
 use hongyan_courier::delivery::Lease;
 use hongyan_courier::message::{Message, MessageId, Priority};
 use hongyan_courier::next::SAFE_WINDOW;
-use hongyan_courier::port::{BUSY_RECIPIENT_PAUSE, Claim, Claimed};
+use hongyan_courier::port::{Claim, Claimed};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Op;
@@ -17,14 +17,8 @@ use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::rows;
 
-/// However long a recipient's line is, its messages are put off no further than this.
-const PUT_OFF_MAX: Duration = Duration::from_secs(60);
-/// How many recipients' lines are remembered.
-const LINES_MAX: usize = 4_096;
-
-/// How many more rows of a line are looked at than are wanted, in case their recipients are busy. What lies behind them
-/// is found by the next claim, because those in front are put off.
-const LOOK_PAST: usize = 128;
+/// By account and openid.
+pub(in crate::sqlite) type Lines = backlog::Lines<(i64, String)>;
 
 pub(in crate::sqlite) struct ClaimOp {
     pub(in crate::sqlite) claim: Claim,
@@ -38,24 +32,6 @@ struct Pick {
     seen: HashSet<MessageId>,
     chosen: Vec<Message>,
     put_off: Vec<(MessageId, String)>,
-}
-
-/// Until when messages of a recipient were put off. One behind the other, or a long line would be written anew with
-/// every claim, at the cost of all accounts.
-#[derive(Default)]
-pub(in crate::sqlite) struct Lines(HashMap<(i64, String), UnixMs>);
-
-impl Lines {
-    /// When the next of a recipient's messages may be looked at again.
-    fn after_the_last(&mut self, account: i64, openid: String, now: UnixMs) -> UnixMs {
-        if self.0.len() >= LINES_MAX {
-            self.0.retain(|_, end| *end > now);
-        }
-        let last = self.0.entry((account, openid)).or_insert(now);
-        *last = (*last).max(now).plus(BUSY_RECIPIENT_PAUSE);
-        *last = (*last).min(now.plus(PUT_OFF_MAX));
-        *last
-    }
 }
 
 impl Op for ClaimOp {
@@ -82,7 +58,7 @@ impl Op for ClaimOp {
             pick.chosen = vec![message];
         }
         for (id, openid) in pick.put_off {
-            let later = base.lines.after_the_last(account, openid, self.now);
+            let later = base.lines.after_the_last((account, openid), self.now);
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
         }
         let mut messages = Vec::with_capacity(pick.chosen.len());
