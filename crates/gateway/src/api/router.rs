@@ -173,8 +173,8 @@ fn finished(router: Router) -> Router {
     router
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(request_context))
+        // As one layer: every layer of its own is a box around each route.
+        .layer((from_fn(request_context), CatchPanicLayer::custom(panicked)))
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

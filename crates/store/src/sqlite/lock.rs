@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Held as long as the database is in use.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
     database: PathBuf,
 }
 
@@ -44,13 +44,19 @@ impl Lock {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "{}", std::process::id())?;
-        let _file = file;
-        Ok(Self { _file, database })
+        Ok(Self { file, database })
     }
 
     /// The file that is locked, which is the one to open: a link may lead elsewhere by then.
     pub(super) fn database(&self) -> &Path {
         &self.database
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that was forked and has yet to become its program holds the file open too.
+        let _ = self.file.unlock();
     }
 }
 

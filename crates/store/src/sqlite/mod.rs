@@ -2,6 +2,7 @@
 //! own. Everything that decides about a message is in `courier::delivery`.
 
 mod accounts;
+mod answers;
 mod base;
 mod board;
 mod checkpoint;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::StoreError;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -59,12 +61,14 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     watch: Arc<dyn Watch>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    telling: Mutex<Option<tokio::task::JoinHandle<()>>>,
     /// Whoever has the store ends it. If the writer is gone otherwise, it broke.
     ending: AtomicBool,
 }
 
 impl SqliteStore {
     /// Opens a database, or makes it; migrates it, and takes back what a former process was sending. Blocks.
+    /// Answers are told in the runtime that it is called from.
     pub fn open(path: &Path, now: UnixMs) -> Result<Arc<Self>, OpenError> {
         Self::open_watched(path, now, Arc::new(()))
     }
@@ -83,11 +87,13 @@ impl SqliteStore {
         let (calls, called) = mpsc::channel(CALLS_WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
         let board = Arc::new(Board::default());
+        let (answers, telling) = answers::start(&Handle::current());
         let writer = Writer {
             base,
             calls: called,
             waiting: Arc::clone(&waiting),
             board: Arc::clone(&board),
+            answers,
             checkpoints,
             watch: Arc::clone(&watch),
             stale: false,
@@ -112,6 +118,7 @@ impl SqliteStore {
             readers: Readers::new(file, READ_PATIENCE),
             watch,
             thread: Mutex::new(Some(thread)),
+            telling: Mutex::new(Some(telling)),
             ending: AtomicBool::new(false),
         }))
     }
@@ -138,6 +145,12 @@ impl SqliteStore {
         let thread = self.thread().take();
         if let Some(thread) = thread {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        let telling = self.telling.lock();
+        let telling = telling.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(telling) = telling {
+            // Everybody is told what became of it before the store counts as closed.
+            let _ = telling.await;
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hongyan_courier::port::StoreError;
 use tokio::sync::mpsc;
 
+use super::answers::{Answers, Batch};
 use super::base::Base;
 use super::board::Board;
 use super::checkpoint::Checkpoints;
@@ -40,6 +41,7 @@ pub(super) struct Writer {
     /// Rows that wait in `calls`.
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) board: Arc<Board>,
+    pub(super) answers: Answers,
     pub(super) checkpoints: Checkpoints,
     pub(super) watch: Arc<dyn Watch>,
     /// Memory may disagree with the database, because reading it anew failed.
@@ -56,7 +58,10 @@ impl Writer {
                 break;
             }
             last = jobs.len();
-            self.batch(jobs);
+            if !self.batch(jobs) {
+                // The runtime of whoever asked is gone, or its telling broke: what is written would reach nobody.
+                break;
+            }
             self.checkpoints.after_commit(&self.base.conn);
         }
         self.checkpoints.finish(&self.base.conn);
@@ -101,28 +106,19 @@ impl Writer {
         }
     }
 
-    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    /// Answers whether somebody tells the callers.
+    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) -> bool {
         let began = Instant::now();
         let result = self.transact(&mut jobs);
         self.watch.commit(jobs.len(), began.elapsed());
-        match result {
-            Ok(refused) => {
-                self.base.publish(&self.board);
-                for (job, refused) in jobs.into_iter().zip(refused) {
-                    match refused {
-                        None => job.committed(),
-                        Some(error) => job.failed(error),
-                    }
-                }
-            }
+        match &result {
+            Ok(_) => self.base.publish(&self.board),
             Err(fault) => {
                 tracing::error!(error = %fault, operations = jobs.len(), "cannot write");
-                let error = StoreError::from(fault);
-                for job in jobs {
-                    job.failed(error.clone());
-                }
             }
         }
+        let result = result.map_err(StoreError::from);
+        self.answers.send(Batch { jobs, result }).is_ok()
     }
 
     /// Runs a batch as one transaction. If an operation fails by its own fault, the batch is run once more with a
@@ -251,6 +247,7 @@ mod tests {
             calls: called,
             waiting: Arc::default(),
             board: Arc::default(),
+            answers: mpsc::unbounded_channel().0,
             checkpoints: Checkpoints::start(path).unwrap(),
             watch: Arc::new(()),
             stale: false,

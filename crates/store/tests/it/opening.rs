@@ -36,8 +36,8 @@ async fn a_database_in_use_is_refused_by_the_name_of_its_user() {
     drop(place.open_now());
 }
 
-#[test]
-fn a_newer_schema_is_refused() {
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
     let place = Place::new();
     let newer = SCHEMA_VERSION + 1;
     drop(place.open_now());
@@ -72,15 +72,15 @@ fn a_database_of_another_program_is_refused_and_left_alone() {
     }
 }
 
-#[test]
-fn an_empty_file_becomes_a_database() {
+#[tokio::test]
+async fn an_empty_file_becomes_a_database() {
     let place = Place::new();
     std::fs::write(place.path(), "").unwrap();
     drop(place.open_now());
 }
 
-#[test]
-fn links_lead_to_one_lock() {
+#[tokio::test]
+async fn links_lead_to_one_lock() {
     let place = Place::new();
     let folder = place.path().with_extension("d");
     let elsewhere = place.path().with_extension("link-d");

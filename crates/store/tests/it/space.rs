@@ -183,9 +183,9 @@ mod inside {
         }
     }
 
-    #[test]
+    #[tokio::test]
     #[ignore = "a part of the test above"]
-    fn a_read_only_disk() {
+    async fn a_read_only_disk() {
         if !told_to_go() {
             return;
         }
