@@ -16,8 +16,14 @@ mod run;
 mod sign;
 mod simulator;
 mod table;
+mod tally;
+mod verdict;
 
 use clap::{Parser, Subcommand};
+
+/// The gateway's allocator, so that the floors are not held down by another one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The bench's own exit: a message to a person.
 type Result<T> = anyhow::Result<T>;

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use axum::serve::ListenerExt as _;
 use hongyan_wechat::template::TemplateMessage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -76,6 +77,10 @@ pub(crate) async fn serve(args: Args) -> Result<()> {
         .with_state(relay);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("listening {}", listener.local_addr()?);
+    let listener = listener.tap_io(|stream| {
+        // As the gateway does; an option that cannot be set changes nothing but the measurement.
+        let _ = stream.set_nodelay(true);
+    });
     Ok(axum::serve(listener, app).await?)
 }
 

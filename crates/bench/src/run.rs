@@ -11,10 +11,12 @@ use crate::load::{Seen, Target, submit};
 use crate::sign::Credential;
 use crate::simulator::{APPID, CALLBACK_TOKEN, SECRET};
 use crate::table::{Measured, Table};
+use crate::tally::lost_and_doubled;
+use crate::verdict::verdicts;
 use crate::{Result, floor, plot};
 
-/// Messages that go first, so that connections and caches are warm.
-const WARM_UP: u64 = 512;
+/// Messages that go first, so that connections and caches are warm; whole batches of either size.
+const WARM_UP: u64 = 600;
 const CLIENT_SECRET: &str = "bench-client-secret-0123456789abcdef";
 
 #[derive(clap::Args)]
@@ -80,10 +82,12 @@ fn rows(args: &Args) -> Vec<Row> {
         between,
         latency_ms,
         batch,
+        // Whole batches, so that every row sends what it says.
         messages: match latency_ms {
             0 => args.messages,
             _ => (args.concurrency * 50).max(args.concurrency * 10_000 / latency_ms),
-        },
+        }
+        .next_multiple_of(batch),
     };
     let mut rows = Vec::new();
     for latency in [0, 50, 200] {
@@ -101,6 +105,9 @@ fn rows(args: &Args) -> Vec<Row> {
             latency,
             100,
         ));
+        if args.other_url.is_some() {
+            rows.push(row("other, single", Between::Other, latency, 1));
+        }
     }
     rows.push(row(
         "hongyan, single, receipts",
@@ -108,9 +115,6 @@ fn rows(args: &Args) -> Vec<Row> {
         0,
         1,
     ));
-    if args.other_url.is_some() {
-        rows.push(row("other, single", Between::Other, 0, 1));
-    }
     rows.retain(|row| {
         args.only
             .as_ref()
@@ -129,11 +133,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 .with_context(|| row.name.clone())?;
             table.add(&row.name, measured);
         }
-    }
-    if args.only.is_none() {
-        eprintln!("backlog");
-        table.add("hongyan, 100,000 queued", backlog(&args, 100_000).await?);
-        table.add("hongyan, 10,000 queued", backlog(&args, 10_000).await?);
+        if args.only.is_none() {
+            eprintln!("round {round}: backlog");
+            table.add("hongyan, 100,000 queued", backlog(&args, 100_000).await?);
+            table.add("hongyan, 10,000 queued", backlog(&args, 10_000).await?);
+        }
     }
     println!("{}", table.markdown());
     println!("{}", verdicts(&table, args.concurrency));
@@ -144,62 +148,6 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         plot::draw(&table, ", 0 ms", path)?;
     }
     Ok(())
-}
-
-/// The ratios that the project promises, from this run; a dash where a row was left out.
-fn verdicts(table: &Table, concurrency: u64) -> String {
-    let medians = |row: &str| table.medians(row);
-    let sent = |row: &str| medians(row).map(|m| m.sent_per_s);
-    let cpu = |row: &str| medians(row)?.cpu;
-    let relay = sent("relay floor, 0 ms");
-    let mut text = String::from("| promise | wanted | this run |\n|---|---|---|\n");
-    let mut line = |what: &str, wanted: &str, value: Option<String>| {
-        let value = value.unwrap_or_else(|| "–".to_owned());
-        text.push_str(&format!("| {what} | {wanted} | {value} |\n"));
-    };
-    let percent =
-        |part: Option<f64>, whole: Option<f64>| Some(format!("{:.0} %", 100.0 * part? / whole?));
-    line(
-        "one message a call, of the relay floor",
-        "≥ 50 %",
-        percent(sent("hongyan, single, 0 ms"), relay),
-    );
-    line(
-        "batches of 100, of the relay floor",
-        "≥ 75 %",
-        percent(sent("hongyan, batches of 100, 0 ms"), relay),
-    );
-    for latency in [50_u32, 200] {
-        #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
-        let allowed = concurrency as f64 * 1000.0 / f64::from(latency);
-        line(
-            &format!("at {latency} ms, of concurrency / latency"),
-            "≥ 90 %",
-            percent(
-                sent(&format!("hongyan, single, {latency} ms")),
-                Some(allowed),
-            ),
-        );
-    }
-    let single = medians("hongyan, single, 0 ms");
-    line(
-        "accept p99 at 64 callers",
-        "< 15 ms",
-        single.and_then(|m| Some(format!("{:.1} ms", m.p99_ms?))),
-    );
-    let times = cpu("hongyan, single, 0 ms").zip(cpu("relay floor, 0 ms"));
-    line(
-        "the gateway's CPU, of the relay floor's",
-        "≤ 3 ×",
-        times.map(|(own, floor)| format!("{:.1} ×", own / floor)),
-    );
-    let queued = medians("hongyan, 100,000 queued");
-    line(
-        "memory with 100,000 queued",
-        "< 100 MB",
-        queued.and_then(|m| Some(format!("{:.0} MB", m.peak_mib? * 1.048_576))),
-    );
-    text
 }
 
 async fn measure(args: &Args, row: &Row) -> Result<Measured> {
@@ -450,32 +398,6 @@ async fn backlog(args: &Args, messages: u64) -> Result<Measured> {
     };
     gateway.stop().await?;
     Ok(measured)
-}
-
-async fn lost_and_doubled(upstream: &str, all: u64) -> Result<(u64, u64)> {
-    let uri: http::Uri = format!("{upstream}/__sim/summary").parse()?;
-    let address = uri.authority().context("no host")?.to_string();
-    let stream = tokio::net::TcpStream::connect(&address).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(connection);
-    let request = hyper::Request::get("/__sim/summary")
-        .header("host", address)
-        .body(http_body_util::Empty::<bytes::Bytes>::new())?;
-    let body = http_body_util::BodyExt::collect(sender.send_request(request).await?.into_body())
-        .await?
-        .to_bytes();
-    let summary: serde_json::Value = serde_json::from_slice(&body)?;
-    let count = |key: &str| {
-        summary[key]
-            .as_u64()
-            .with_context(|| format!("the summary has no {key}"))
-    };
-    Ok((
-        all.saturating_sub(count("client_msg_ids_shown")?),
-        count("doubled")?,
-    ))
 }
 
 fn free_port() -> Result<u16> {
