@@ -103,7 +103,7 @@ impl Dispatch {
         let call = SendCall {
             content: Arc::clone(content),
             wire_id: message.id.on_the_wire(delivery.generation),
-            token: token.clone(),
+            token: token.secret.clone(),
             repeat,
         };
         let (at, began) = (clock.now(), Instant::now());
