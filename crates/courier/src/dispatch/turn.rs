@@ -14,7 +14,7 @@ use super::{Dispatch, Parts, STORE_PAUSE};
 use crate::delivery::{Attempt, LeaseRef, Look, Outcome, Settlement};
 use crate::message::{Message, Reason, Status};
 use crate::next::{Roll, SAFE_WINDOW};
-use crate::observer::Event;
+use crate::observer::{Event, Source};
 use crate::port::{Gate, Moved, SendCall};
 use crate::time::UnixMs;
 
@@ -259,6 +259,7 @@ impl Dispatch {
         };
         self.parts.observer.observe(&Event::Standing {
             account: message.content.account.clone(),
+            source: Source::Lane,
             stopped,
         });
     }

@@ -8,7 +8,7 @@ use super::refresh::RefreshError;
 use super::{Account, IDLE, Keeper, budget, refusal};
 use crate::account::Standing;
 use crate::message::AccountName;
-use crate::observer::Event;
+use crate::observer::{Event, Source};
 use crate::port::{Fence, Token, TokenMode};
 use crate::time::UnixMs;
 
@@ -150,6 +150,7 @@ impl Keeper {
             self.persist(account, standing).await;
             self.parts.observer.observe(&Event::Standing {
                 account: account.clone(),
+                source: Source::Token,
                 stopped: None,
             });
         }
@@ -199,6 +200,7 @@ impl Keeper {
             let stopped = Some(stop.detail.clone());
             self.parts.observer.observe(&Event::Standing {
                 account: account.clone(),
+                source: Source::Token,
                 stopped,
             });
             self.persist(account, standing).await;

@@ -74,6 +74,8 @@ pub struct View {
     pub token: Option<Token>,
     /// Whether messages are sent with it.
     pub usable: bool,
+    /// Whether the last fetch brought none.
+    pub failing: bool,
     /// How the account stands.
     pub standing: Standing,
 }
@@ -148,6 +150,7 @@ impl Keeper {
         Some(View {
             token: held.token.clone(),
             usable,
+            failing: held.failing.is_some(),
             standing: held.standing.clone(),
         })
     }

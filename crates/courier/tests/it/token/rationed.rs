@@ -50,6 +50,8 @@ async fn an_hour_of_rejections(
     stage.assert_all(OTHER, Status::Sent, MESSAGES).await;
     stage.until_at(well).await;
     stage.assert_all(ACCOUNT, Status::Queued, MESSAGES).await;
+    let trouble = stage.standing(ACCOUNT).await.trouble;
+    assert!(trouble.unwrap().is_serious(), "something must be wrong");
     stage
 }
 
@@ -170,7 +172,9 @@ async fn a_fetch_that_a_restart_would_forget_is_not_made() {
     let stage = Stage::open(settings, rejecting).await;
     stage.hand_over(calls(ACCOUNT, 0..1)).await;
     // Trouble has begun, and the next fetch would go in a moment.
-    until(async || stage.wechat.count() == 1).await;
+    until(async || stage.standing(ACCOUNT).await.trouble.is_some()).await;
+    let trouble = stage.standing(ACCOUNT).await.trouble;
+    assert!(!trouble.unwrap().is_serious(), "it may be over already");
     stage.store.go_away();
     stage.until_at(NOW.plus(seconds(60))).await;
     assert_eq!(stage.wechat.fetches(ACCOUNT).len(), 1);
