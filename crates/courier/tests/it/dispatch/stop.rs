@@ -1,6 +1,8 @@
 //! A node stops in two steps: it takes nothing more, and finishes what is under way. What it did not send is free for
 //! others at once, and nobody's message is repeated.
 
+use std::collections::BTreeMap;
+
 use hongyan_courier::Clock;
 use hongyan_courier::message::Status;
 use hongyan_courier::port::{Filter, Ledger};
@@ -54,6 +56,21 @@ async fn a_claim_that_is_under_way_at_the_stop_leaves_no_lease_behind() {
     assert!(!stage.tally(ACCOUNT).await.contains_key(&Status::Sending));
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_being_stored_at_the_stop_is_sent_before_it_ends() {
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat).await;
+    // The token is fetched, and the first look has found nothing older: it is stored leased.
+    stage.until_at(NOW.plus(seconds(2))).await;
+    stage.store.accepts_take(seconds(3));
+    let stopped = async {
+        stage.node.stop().await;
+        stage.tally(ACCOUNT).await
+    };
+    let (_, at_the_end) = tokio::join!(stage.hand_over(calls(ACCOUNT, 0..1)), stopped);
+    assert_eq!(at_the_end, BTreeMap::from([(Status::Sent, 1)]));
 }
 
 /// A node whose store went away between its claim and its look.
