@@ -181,9 +181,9 @@ impl Dispatch {
             }
         }
         if !unfilled.is_empty() {
-            let dispatch = Arc::clone(self);
+            let (dispatch, account) = (Arc::clone(self), round.claim.account);
             self.turns.spawn_on(
-                async move { dispatch.give_back(unfilled).await },
+                async move { dispatch.give_back(&account, unfilled).await },
                 &self.runtime,
             );
         }
