@@ -82,7 +82,7 @@ impl Keeper {
         };
         let answer = self.parts.upstream.fetch_token(account, mode).await;
         let now = self.parts.clock.now();
-        match answer {
+        let (said, done) = match answer {
             Ok(granted) => {
                 let token = Token {
                     secret: granted.secret,
@@ -90,14 +90,17 @@ impl Keeper {
                     fetched_at: now,
                 };
                 self.take(account, found, token, fence).await;
-                wishes.answer(&Ok(()));
-                Ok(())
+                (Ok(()), Ok(()))
             }
             Err(error) => {
-                wishes.answer(&Err(RefreshError::Failed(error.to_string())));
-                Err(self.failed(account, found, &error, now).await)
+                let pause = self.failed(account, found, &error, now).await;
+                (Err(RefreshError::Failed(error.to_string())), Err(pause))
             }
-        }
+        };
+        wishes.answer(&said);
+        let meanwhile = found.held().wishes.served_meanwhile();
+        meanwhile.answer(&said);
+        done
     }
 
     /// Another node may have fetched one meanwhile. One that was rejected is not taken from there: it is tried again only
@@ -138,6 +141,7 @@ impl Keeper {
         let (was_stopped, standing) = {
             let mut held = found.held();
             let was_stopped = held.standing.stop.is_some();
+            held.asked_at = Some(token.fetched_at);
             held.take(token.clone());
             (was_stopped, held.standing.clone())
         };
@@ -179,6 +183,7 @@ impl Keeper {
         };
         let standing = {
             let mut held = found.held();
+            held.asked_at = Some(now);
             match stop {
                 Some(mut stop) => {
                     stop.since = held

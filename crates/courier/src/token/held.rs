@@ -15,7 +15,7 @@ const RENEW: Duration = Duration::from_secs(5 * 60);
 const RENEW_SPREAD: Duration = Duration::from_secs(60);
 /// A token is not used for a call that might reach WeChat after its end.
 const MARGIN: Duration = Duration::from_secs(10);
-/// However soon a token ends, it is not fetched more often than this.
+/// However soon a token ends, and however often operators ask, it is not fetched more often than this.
 const LEAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// One account's token.
@@ -26,6 +26,8 @@ pub(super) struct Held {
     pub(super) standing: Standing,
     /// Set after a fetch that failed for a passing reason: how often in a row, and when to try again.
     pub(super) failing: Option<(u16, UnixMs)>,
+    /// When the endpoint answered last, whatever it said.
+    pub(super) asked_at: Option<UnixMs>,
     /// Where in the renewal minute this node renews, between 0 and 1.
     pub(super) spread: f64,
     /// Operators ask for a new one, and wait.
@@ -55,6 +57,7 @@ impl Held {
             rejected: false,
             standing,
             failing: None,
+            asked_at: None,
             spread,
             wishes: Wishes::default(),
         }
@@ -130,6 +133,18 @@ impl Held {
         at
     }
 
+    /// Whether the token in use is what the endpoint answered last.
+    pub(super) fn is_the_last(&self, now: UnixMs) -> bool {
+        let fetched_at = self.usable(now).ok().map(|token| token.fetched_at);
+        fetched_at.is_some() && fetched_at == self.asked_at
+    }
+
+    /// When the endpoint may be asked again for nothing but a wish; none if it may be now.
+    pub(super) fn ask_again_at(&self, now: UnixMs) -> Option<UnixMs> {
+        let at = self.asked_at?.plus(LEAST_PAUSE);
+        (now < at).then_some(at)
+    }
+
     fn needs_another(&self) -> bool {
         self.rejected || self.token.is_none()
     }
@@ -163,7 +178,7 @@ impl Held {
     }
 
     /// A token came. It is tried even if it was rejected before: WeChat may take it by now, and if not, the next fetch is
-    /// forced. Fetches are rationed, so a try costs a slot's call each and comes once in ten minutes.
+    /// forced. Fetches are rationed, so a try comes once in ten minutes, and costs no more calls than there are slots.
     pub(super) fn take(&mut self, token: Token) {
         self.failing = None;
         self.standing.stop = None;
