@@ -37,7 +37,7 @@ pub struct Stop {
     pub probe_at: UnixMs,
 }
 
-/// A token fetched because of a rejection was itself rejected: fetches are rationed until a call is accepted.
+/// WeChat rejects the account's tokens: fetches are rationed until a call is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// When the first rejection came.
@@ -46,6 +46,12 @@ pub struct Trouble {
     pub fetches: Vec<UnixMs>,
     /// Fingerprint of the token that was rejected last.
     pub rejected: String,
+    /// How many rejections there were: one for each token, however many calls met it, and one more if it came again.
+    #[serde(default)]
+    pub rejections: u32,
+    /// The token that was rejected last had been rejected before: asking for it once more is no use.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// What is stored of an account's standing.

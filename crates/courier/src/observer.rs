@@ -60,9 +60,20 @@ pub enum Event {
     Standing {
         /// Which.
         account: AccountName,
+        /// Who found out. One may say that it goes on while the other still finds it standing.
+        source: Source,
         /// What an operator should read; none if it goes on.
         stopped: Option<String>,
     },
+}
+
+/// Who found that an account stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The token keeper, by what the token endpoint said.
+    Token,
+    /// The dispatcher, by what became of calls.
+    Lane,
 }
 
 /// Somebody who watches.

@@ -400,7 +400,7 @@ pub trait Standings: Send + Sync {
 // ── tokens ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// An access_token with what is known of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The token.
     pub secret: AccessToken,

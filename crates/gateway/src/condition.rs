@@ -4,28 +4,35 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hongyan_courier::account::Trouble;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::observer::{Event, Observer};
+use hongyan_courier::observer::{Event, Observer, Source};
 use hongyan_courier::token::{Keeper, View};
 
-/// What the dispatcher and the keeper said last of accounts that stand still.
+/// What the dispatcher said last of accounts whose messages WeChat does not take. What the keeper says is in its view:
+/// that a token came must not erase it.
 #[derive(Debug, Default)]
 pub struct Reports {
-    stopped: Mutex<BTreeMap<AccountName, String>>,
+    closed: Mutex<BTreeMap<AccountName, String>>,
 }
 
 impl Reports {
-    fn stopped(&self) -> MutexGuard<'_, BTreeMap<AccountName, String>> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    fn closed(&self) -> MutexGuard<'_, BTreeMap<AccountName, String>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Reports {
     fn observe(&self, event: &Event) {
-        if let Event::Standing { account, stopped } = event {
+        if let Event::Standing {
+            account,
+            source: Source::Lane,
+            stopped,
+        } = event
+        {
             match stopped {
-                Some(detail) => self.stopped().insert(account.clone(), detail.clone()),
-                None => self.stopped().remove(account),
+                Some(detail) => self.closed().insert(account.clone(), detail.clone()),
+                None => self.closed().remove(account),
             };
         }
     }
@@ -66,7 +73,7 @@ pub struct Conditions {
 impl Conditions {
     pub fn of(&self, account: &AccountName) -> (Condition, Option<View>) {
         let view = self.keeper.view(account);
-        let reported = self.reports.stopped().get(account).cloned();
+        let reported = self.reports.closed().get(account).cloned();
         (condition(view.as_ref(), reported), view)
     }
 }
@@ -85,7 +92,8 @@ fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
             detail: Some(stop.detail.clone()),
         };
     }
-    if view.standing.trouble.is_some() {
+    let trouble = view.standing.trouble.as_ref();
+    if trouble.is_some_and(Trouble::is_serious) {
         return degraded(
             "WeChat rejects the account's tokens although they are fresh: something outside may be refreshing them",
         );
@@ -93,7 +101,9 @@ fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
     if let Some(detail) = reported {
         return degraded(&detail);
     }
-    if !view.usable {
+    // One rejection is nothing to act on: the next token is on its way.
+    let is_replaced = trouble.is_some() && view.token.is_some() && !view.failing;
+    if !view.usable && !is_replaced {
         return degraded("there is no usable token yet");
     }
     Condition {
@@ -101,3 +111,6 @@ fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
         detail: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,13 +193,17 @@ pub async fn one_claim_takes_one_message_a_recipient<A: Adapter>() {
 
 /// Claims as a dispatcher does while one call to `o1` hangs. Answers how many claims there were, and how many times any
 /// message was put off.
-async fn claims_beside_a_call(stores: &Stores, by: &NodeEpoch, until: UnixMs) -> (usize, usize) {
+async fn claims_beside_a_call(
+    stores: &Stores,
+    by: &NodeEpoch,
+    (from, until): (UnixMs, UnixMs),
+) -> (usize, usize) {
     let due_at = async || {
         let all = stores.ledger.page(Filter::default(), 1_000).await.unwrap();
         let due = all.into_iter().map(|of| (of.id, of.delivery.due_at));
         due.collect::<HashMap<_, _>>()
     };
-    let (mut now, mut claims, mut put_off) = (at(1), 0, 0);
+    let (mut now, mut claims, mut put_off) = (from, 0, 0);
     let mut before = due_at().await;
     while now < until {
         let beside = Claim {
@@ -225,13 +229,34 @@ pub async fn a_recipients_backlog_is_not_written_anew_with_every_claim<A: Adapte
     let by = stores.join(NODE, NOW).await;
     let backlog = (0..BACKLOG).map(|_| new(content("o1"), NOW));
     stores.take(call(backlog.collect()), NOW).await;
-    let (claims, put_off) = claims_beside_a_call(&stores, &by, at(11)).await;
+    let (claims, put_off) = claims_beside_a_call(&stores, &by, (at(1), at(11))).await;
     // The line as it is found, then whoever's place comes up, every tenth of a second.
     assert!(claims <= 10 + 100, "{claims} claims in ten seconds");
     assert!(put_off <= BACKLOG + 100, "{put_off} of {BACKLOG} put off");
     // The call is over: whoever is next goes.
     let next = stores.claim(claim(&by, 10), at(12)).await;
     assert_eq!(openids(&next.messages), ["o1"]);
+}
+
+pub async fn an_urgent_message_waits_behind_no_backlog_of_its_recipient<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    let of = |priority| Content {
+        priority,
+        ..content("o1")
+    };
+    let backlog = (0..500).map(|_| new(of(Priority::Bulk), NOW));
+    stores.take(call(backlog.collect()), NOW).await;
+    // The whole backlog is put off by now, far and wide.
+    claims_beside_a_call(&stores, &by, (at(1), at(2))).await;
+    let urgent = stores.store(of(Priority::High), at(2)).await;
+    claims_beside_a_call(&stores, &by, (at(2), at(3))).await;
+    let due_at = stores.message(urgent).await.delivery.due_at;
+    assert!(due_at <= at(3).plus(BUSY_RECIPIENT_PAUSE), "{due_at:?}");
+    // The call is over: the urgent one goes as soon as it is looked at.
+    let next = stores.claim(claim(&by, 10), due_at).await;
+    let next: Vec<MessageId> = next.messages.iter().map(|of| of.id).collect();
+    assert_eq!(next, [urgent]);
 }
 
 pub async fn a_recipients_backlog_hides_nobody<A: Adapter>() {

@@ -95,6 +95,7 @@ macro_rules! queue_conformance {
                 a_probe_rather_takes_a_message_in_doubt
                 one_claim_takes_one_message_a_recipient
                 a_recipients_backlog_is_not_written_anew_with_every_claim
+                an_urgent_message_waits_behind_no_backlog_of_its_recipient
                 a_recipients_backlog_hides_nobody
                 nothing_is_claimed_twice
                 a_claim_on_an_epoch_that_is_not_in_force_gets_nothing

@@ -26,6 +26,8 @@ pub async fn a_standing_survives_a_restart<A: Adapter>() {
             since: NOW,
             fetches: vec![at(1), at(2)],
             rejected: "0d83b8a1".into(),
+            rejections: 2,
+            again: true,
         }),
         refetched_until: at(62),
         forced: vec![at(3)],

@@ -13,6 +13,7 @@ use futures::future::join_all;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub use lane::FAILURES_TO_CLOSE;
 pub use slot::Slots;
@@ -81,11 +82,14 @@ impl Dispatch {
         now: UnixMs,
     ) -> Option<Permit> {
         self.parts.keeper.current(account).ok()?;
+        // Before the slot is taken, so that whoever stops the slots and then waits for the turns waits for this one too.
+        let turn = self.turns.token();
         let (slot, by) = self.parts.slots.take_for_new(account, openid, now)?;
         Some(Permit {
             slot,
             by,
             dispatch: Arc::clone(self),
+            _turn: turn,
         })
     }
 
@@ -177,9 +181,9 @@ impl Dispatch {
             }
         }
         if !unfilled.is_empty() {
-            let dispatch = Arc::clone(self);
+            let (dispatch, account) = (Arc::clone(self), round.claim.account);
             self.turns.spawn_on(
-                async move { dispatch.give_back(unfilled).await },
+                async move { dispatch.give_back(&account, unfilled).await },
                 &self.runtime,
             );
         }
@@ -236,6 +240,8 @@ pub struct Permit {
     slot: Slot,
     by: NodeEpoch,
     dispatch: Arc<Dispatch>,
+    /// A stop waits for the message that is being stored, else its turn would begin when nobody waits any more.
+    _turn: TaskTrackerToken,
 }
 
 impl std::fmt::Debug for Permit {

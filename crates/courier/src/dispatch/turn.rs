@@ -12,9 +12,9 @@ use super::lane::Health;
 use super::slot::{LaneTurn, Slot};
 use super::{Dispatch, Parts, STORE_PAUSE};
 use crate::delivery::{Attempt, LeaseRef, Look, Outcome, Settlement};
-use crate::message::{Message, Reason, Status};
+use crate::message::{AccountName, Message, Reason, Status};
 use crate::next::{Roll, SAFE_WINDOW};
-use crate::observer::Event;
+use crate::observer::{Event, Source};
 use crate::port::{Gate, Moved, SendCall};
 use crate::time::UnixMs;
 
@@ -33,7 +33,9 @@ impl Dispatch {
             Some(Look::Go) if self.in_time(&message) => {}
             Some(Look::Ended(status)) => return self.observe_end(&message, status),
             Some(Look::LeaseGone) => return,
-            Some(Look::Go) | None => return self.give_back(vec![lease]).await,
+            Some(Look::Go) | None => {
+                return self.give_back(&message.content.account, vec![lease]).await;
+            }
         }
         let (settlement, health) = self.call(&message).await;
         if let Some(health) = health {
@@ -66,14 +68,21 @@ impl Dispatch {
         }
     }
 
-    /// Gives back leases whose calls were not made, until it is durable: after a restart a lease that is left over counts
-    /// as a call.
-    pub(super) async fn give_back(&self, leases: Vec<LeaseRef>) {
-        let Parts { queue, clock, .. } = &self.parts;
+    /// Gives back leases of an account whose calls were not made, until it is durable: after a restart a lease that is left
+    /// over counts as a call.
+    pub(super) async fn give_back(&self, account: &AccountName, leases: Vec<LeaseRef>) {
+        let Parts {
+            queue,
+            clock,
+            slots,
+            ..
+        } = &self.parts;
         while let Err(error) = queue.release(leases.clone(), clock.now()).await {
             tracing::warn!(%error, "cannot release yet");
             tokio::time::sleep(STORE_PAUSE).await;
         }
+        let now = clock.now();
+        slots.waiting(account, now, now);
     }
 
     /// Whether a first call may still go out. The look's answer may have been long on its way: meanwhile another node may
@@ -103,7 +112,7 @@ impl Dispatch {
         let call = SendCall {
             content: Arc::clone(content),
             wire_id: message.id.on_the_wire(delivery.generation),
-            token: token.clone(),
+            token: token.secret.clone(),
             repeat,
         };
         let (at, began) = (clock.now(), Instant::now());
@@ -259,6 +268,7 @@ impl Dispatch {
         };
         self.parts.observer.observe(&Event::Standing {
             account: message.content.account.clone(),
+            source: Source::Lane,
             stopped,
         });
     }

@@ -18,7 +18,7 @@ const LAST_ID: MessageId = MessageId::from_bytes([255; 16]);
 struct Pick {
     busy: HashSet<String>,
     chosen: Vec<MessageId>,
-    put_off: Vec<(MessageId, String)>,
+    put_off: Vec<(MessageId, String, Priority)>,
 }
 
 impl Pick {
@@ -32,7 +32,8 @@ impl Pick {
             let Some(message) = line.next() else { return };
             let openid = message.content.touser.clone();
             if self.busy.contains(&openid) {
-                self.put_off.push((message.id, openid));
+                let priority = message.content.priority;
+                self.put_off.push((message.id, openid, priority));
             } else {
                 self.busy.insert(openid);
                 self.chosen.push(message.id);
@@ -65,9 +66,9 @@ impl State {
         if let Some(id) = self.better_probe(claim, &pick.chosen, now) {
             pick.chosen = vec![id];
         }
-        for (id, openid) in pick.put_off {
+        for (id, openid, priority) in pick.put_off {
             let recipient = (claim.account.clone(), openid);
-            let later = self.lines.after_the_last(recipient, now);
+            let later = self.lines.after_the_last(recipient, priority, now);
             self.change(id, now, |_, delivery| delivery.due_at = later);
         }
         let messages = pick

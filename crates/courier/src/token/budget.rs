@@ -33,7 +33,16 @@ impl Trouble {
             since: now,
             fetches: if recent { vec![fetched_at] } else { Vec::new() },
             rejected,
+            rejections: 1,
+            again: false,
         }
+    }
+
+    /// The next token was rejected too, or the same one as it was handed out again.
+    pub(super) fn go_on(&mut self, rejected: String) {
+        self.again = self.rejected == rejected;
+        self.rejected = rejected;
+        self.rejections = self.rejections.saturating_add(1);
     }
 
     /// When the next fetch may go.
@@ -51,7 +60,7 @@ impl Trouble {
     /// Whether a token that was fetched because of a rejection was itself rejected.
     #[must_use]
     pub fn is_serious(&self) -> bool {
-        self.fetches.len() > 1
+        self.rejections > 1
     }
 
     pub(super) fn fetched(&mut self, now: UnixMs) {

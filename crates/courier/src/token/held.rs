@@ -15,7 +15,7 @@ const RENEW: Duration = Duration::from_secs(5 * 60);
 const RENEW_SPREAD: Duration = Duration::from_secs(60);
 /// A token is not used for a call that might reach WeChat after its end.
 const MARGIN: Duration = Duration::from_secs(10);
-/// However soon a token ends, it is not fetched more often than this.
+/// However soon a token ends, and however often operators ask, it is not fetched more often than this.
 const LEAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// One account's token.
@@ -26,10 +26,10 @@ pub(super) struct Held {
     pub(super) standing: Standing,
     /// Set after a fetch that failed for a passing reason: how often in a row, and when to try again.
     pub(super) failing: Option<(u16, UnixMs)>,
+    /// When the endpoint answered last, whatever it said.
+    pub(super) asked_at: Option<UnixMs>,
     /// Where in the renewal minute this node renews, between 0 and 1.
     pub(super) spread: f64,
-    /// Set when the endpoint handed out the very token that was rejected: asking again is no use.
-    pub(super) same_again: bool,
     /// Operators ask for a new one, and wait.
     pub(super) wishes: Wishes,
 }
@@ -57,8 +57,8 @@ impl Held {
             rejected: false,
             standing,
             failing: None,
+            asked_at: None,
             spread,
-            same_again: false,
             wishes: Wishes::default(),
         }
     }
@@ -98,8 +98,9 @@ impl Held {
         if now < at {
             return Step::Wait(at);
         }
-        let force = self.rejected
-            && self.same_again
+        let again = self.standing.trouble.as_ref().is_some_and(|of| of.again);
+        let force = again
+            && self.needs_another()
             && usual == TokenMode::Stable
             && may_force(&self.standing.forced, now);
         Step::Fetch(if force { TokenMode::Forced } else { usual })
@@ -124,7 +125,7 @@ impl Held {
             at = at.max(stop.probe_at);
         }
         // A stopped account is probed at its own pace: what the endpoint refuses hands out no token to be rationed.
-        let rationed = (self.rejected || self.token.is_none()) && self.standing.stop.is_none();
+        let rationed = self.needs_another() && self.standing.stop.is_none();
         if rationed && let Some(trouble) = &self.standing.trouble {
             let ration = refetch_at(self.standing.refetched_until);
             at = at.max(trouble.next_fetch()).max(ration);
@@ -132,22 +133,39 @@ impl Held {
         at
     }
 
+    /// Whether the token in use is what the endpoint answered last.
+    pub(super) fn is_the_last(&self, now: UnixMs) -> bool {
+        let fetched_at = self.usable(now).ok().map(|token| token.fetched_at);
+        fetched_at.is_some() && fetched_at == self.asked_at
+    }
+
+    /// When the endpoint may be asked again for nothing but a wish; none if it may be now.
+    pub(super) fn ask_again_at(&self, now: UnixMs) -> Option<UnixMs> {
+        let at = self.asked_at?.plus(LEAST_PAUSE);
+        (now < at).then_some(at)
+    }
+
+    fn needs_another(&self) -> bool {
+        self.rejected || self.token.is_none()
+    }
+
+    /// Whether this is the token in use, as it was fetched last: the endpoint may hand the same one out twice, and what
+    /// came of calls with it before says nothing of it now.
+    fn is_in_use(&self, token: &Token) -> bool {
+        !self.rejected && self.token.as_ref() == Some(token)
+    }
+
     /// A call was rejected with `token`. Answers whether that is news.
-    pub(super) fn reject(&mut self, fingerprint: &str, now: UnixMs) -> bool {
-        let Some(token) = &self.token else {
-            return false;
-        };
-        if self.rejected || token.secret.fingerprint() != fingerprint {
+    pub(super) fn reject(&mut self, token: &Token, now: UnixMs) -> bool {
+        if !self.is_in_use(token) {
             return false;
         }
         self.rejected = true;
-        self.same_again = false;
-        let fetched_at = token.fetched_at;
+        let rejected = token.secret.fingerprint();
         match &mut self.standing.trouble {
-            Some(trouble) => fingerprint.clone_into(&mut trouble.rejected),
+            Some(trouble) => trouble.go_on(rejected),
             None => {
-                self.standing.trouble =
-                    Some(Trouble::begin(fingerprint.to_owned(), fetched_at, now))
+                self.standing.trouble = Some(Trouble::begin(rejected, token.fetched_at, now));
             }
         }
         true
@@ -155,24 +173,16 @@ impl Held {
 
     /// A call was accepted with `token`. Answers whether that ended trouble: an older token's acceptance says nothing of
     /// the one that is in use.
-    pub(super) fn accept(&mut self, fingerprint: &str) -> bool {
-        let current = self.token.as_ref().filter(|_| !self.rejected);
-        let ends = current.is_some_and(|token| token.secret.fingerprint() == fingerprint);
-        ends && self.standing.trouble.take().is_some()
+    pub(super) fn accept(&mut self, token: &Token) -> bool {
+        self.is_in_use(token) && self.standing.trouble.take().is_some()
     }
 
-    /// A token came. Answers whether it can be used: a rejected one cannot.
-    pub(super) fn take(&mut self, token: Token) -> bool {
+    /// A token came. It is tried even if it was rejected before: WeChat may take it by now, and if not, the next fetch is
+    /// forced. Fetches are rationed, so a try comes once in ten minutes, and costs no more calls than there are slots.
+    pub(super) fn take(&mut self, token: Token) {
         self.failing = None;
         self.standing.stop = None;
-        let known_bad = self
-            .standing
-            .trouble
-            .as_ref()
-            .is_some_and(|t| t.rejected == token.secret.fingerprint());
-        self.same_again = known_bad;
-        self.rejected = known_bad;
+        self.rejected = false;
         self.token = Some(token);
-        !known_bad
     }
 }

@@ -2,18 +2,16 @@
 //! rejections make one fetch; what is rejected is refreshed only if it still is the current one.
 
 mod budget;
+mod fetch;
 mod held;
 mod memory;
 mod refresh;
+mod refusal;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hongyan_wechat::AccessToken;
-use hongyan_wechat::answer::offending_ip;
-use hongyan_wechat::errcode::{Class, ConfigurationFault};
-use hongyan_wechat::error::{ApiError, CallError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -23,16 +21,12 @@ pub use memory::MemoryTokenCache;
 pub use refresh::RefreshError;
 use refresh::Wishes;
 
-use crate::account::{Standing, Stop, StopCause};
+use crate::account::Standing;
 use crate::message::AccountName;
-use crate::observer::{Event, Observer};
-use crate::port::{Fence, Standings, Token, TokenCache, TokenMode, Upstream};
-use crate::time::{Clock, UnixMs};
+use crate::observer::Observer;
+use crate::port::{Standings, Token, TokenCache, TokenMode, Upstream};
+use crate::time::Clock;
 
-/// How long one node may be at fetching before another may try.
-const LOCK: Duration = Duration::from_secs(30);
-/// The pause while another node fetches.
-const LOCKED_PAUSE: Duration = Duration::from_millis(200);
 /// The longest sleep of a keeper that has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -80,6 +74,8 @@ pub struct View {
     pub token: Option<Token>,
     /// Whether messages are sent with it.
     pub usable: bool,
+    /// Whether the last fetch brought none.
+    pub failing: bool,
     /// How the account stands.
     pub standing: Standing,
 }
@@ -116,7 +112,7 @@ impl Keeper {
     }
 
     /// The token to send with now.
-    pub fn current(&self, account: &AccountName) -> Result<AccessToken, NoToken> {
+    pub fn current(&self, account: &AccountName) -> Result<Token, NoToken> {
         let now = self.parts.clock.now();
         let Some(found) = self.accounts.get(account) else {
             return Err(NoToken {
@@ -124,29 +120,25 @@ impl Keeper {
                 reason: crate::message::Reason::AccountUnusable,
             });
         };
-        found.held().usable(now).map(|token| token.secret.clone())
+        found.held().usable(now).cloned()
     }
 
     /// A call was rejected with this token: it is refreshed, if it still is the current one.
-    pub fn rejected(&self, account: &AccountName, token: &AccessToken) {
+    pub fn rejected(&self, account: &AccountName, token: &Token) {
         if let Some(found) = self.accounts.get(account)
-            && found
-                .held()
-                .reject(&token.fingerprint(), self.parts.clock.now())
+            && found.held().reject(token, self.parts.clock.now())
         {
-            tracing::warn!(%account, token = token.fingerprint(), "WeChat rejected the token: somebody outside may be refreshing it");
+            tracing::warn!(%account, token = token.secret.fingerprint(), "WeChat rejected the token: somebody outside may be refreshing it");
             found.nudge.notify_one();
         }
     }
 
     /// A call was accepted with this token: if it is the current one, whatever trouble there was is over.
-    pub fn accepted(&self, account: &AccountName, token: &AccessToken) {
-        if let Some(found) = self.accounts.get(account) {
-            let mut held = found.held();
-            // In the usual case there is none, and the fingerprint need not be known.
-            if held.standing.trouble.is_some() && held.accept(&token.fingerprint()) {
-                found.nudge.notify_one();
-            }
+    pub fn accepted(&self, account: &AccountName, token: &Token) {
+        if let Some(found) = self.accounts.get(account)
+            && found.held().accept(token)
+        {
+            found.nudge.notify_one();
         }
     }
 
@@ -158,6 +150,7 @@ impl Keeper {
         Some(View {
             token: held.token.clone(),
             usable,
+            failing: held.failing.is_some(),
             standing: held.standing.clone(),
         })
     }
@@ -182,18 +175,16 @@ impl Keeper {
                     found.held().wishes = Wishes::default();
                     return;
                 }
-                () = found.nudge.notified() => self.persist_if_well(&account, found).await,
+                () = found.nudge.notified() => self.remember(&account, found).await,
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// Trouble that is over must not be found again after a restart.
-    async fn persist_if_well(&self, account: &AccountName, found: &Account) {
+    /// Trouble that began or ended meanwhile must be known after a restart.
+    async fn remember(&self, account: &AccountName, found: &Account) {
         let standing = found.held().standing.clone();
-        if standing.trouble.is_none() {
-            self.persist(account, standing).await;
-        }
+        self.persist(account, standing).await;
     }
 
     async fn persist(&self, account: &AccountName, standing: Standing) -> bool {
@@ -204,245 +195,4 @@ impl Keeper {
             )
             .is_ok()
     }
-
-    /// One fetch, or the pause before it may be tried again.
-    async fn fetch(
-        &self,
-        account: &AccountName,
-        found: &Account,
-        mode: TokenMode,
-    ) -> Result<(), Duration> {
-        let fence = match self
-            .parts
-            .cache
-            .lock(account, LOCK, self.parts.clock.now())
-            .await
-        {
-            Ok(Some(fence)) => Some(fence),
-            Ok(None) => return Err(LOCKED_PAUSE),
-            Err(error) => {
-                // The stable endpoint hands every node the same token, so each may ask for itself.
-                tracing::warn!(%error, %account, "fetching without the shared cache");
-                None
-            }
-        };
-        let fetched = self.fetch_locked(account, found, mode, fence).await;
-        if let Some(fence) = fence
-            && let Err(error) = self.parts.cache.unlock(account, fence).await
-        {
-            tracing::warn!(%error, %account, "cannot release the token lock; it runs out by itself");
-        }
-        fetched
-    }
-
-    async fn fetch_locked(
-        &self,
-        account: &AccountName,
-        found: &Account,
-        mode: TokenMode,
-        fence: Option<Fence>,
-    ) -> Result<(), Duration> {
-        if self.adopt_shared(account, found).await {
-            return Ok(());
-        }
-        let now = self.parts.clock.now();
-        let count = |standing: &mut Standing| {
-            if mode == TokenMode::Forced {
-                budget::forced_now(&mut standing.forced, now);
-            }
-            if let Some(trouble) = &mut standing.trouble {
-                trouble.fetched(now);
-                budget::refetched(&mut standing.refetched_until, now);
-            }
-        };
-        let mut spent = found.held().standing.clone();
-        count(&mut spent);
-        // A fetch that a restart would forget is not made; and one that is not made does not count.
-        let counts = spent.trouble.is_some() || mode == TokenMode::Forced;
-        if counts && !self.persist(account, spent).await {
-            return Err(Duration::from_secs(1));
-        }
-        let wishes = {
-            let mut held = found.held();
-            count(&mut held.standing);
-            held.wishes.served_by(mode)
-        };
-        let answer = self.parts.upstream.fetch_token(account, mode).await;
-        let now = self.parts.clock.now();
-        match answer {
-            Ok(granted) => {
-                let token = Token {
-                    secret: granted.secret,
-                    expires_at: now.plus(granted.expires_in),
-                    fetched_at: now,
-                };
-                self.take(account, found, token, fence).await;
-                wishes.answer(&Ok(()));
-                Ok(())
-            }
-            Err(error) => {
-                wishes.answer(&Err(RefreshError::Failed(error.to_string())));
-                Err(self.failed(account, found, &error, now).await)
-            }
-        }
-    }
-
-    /// Another node may have fetched one meanwhile.
-    async fn adopt_shared(&self, account: &AccountName, found: &Account) -> bool {
-        let Ok(Some(shared)) = self.parts.cache.get(account).await else {
-            return false;
-        };
-        let mut held = found.held();
-        let wanted = held.wishes.mode().is_some();
-        let known = held
-            .token
-            .as_ref()
-            .is_some_and(|own| own.secret == shared.secret);
-        let bad = held
-            .standing
-            .trouble
-            .as_ref()
-            .is_some_and(|t| t.rejected == shared.secret.fingerprint());
-        let fresh = self.parts.clock.now().plus(LOCK) < shared.expires_at;
-        if wanted || known || bad || !fresh {
-            return false;
-        }
-        held.take(shared);
-        drop(held);
-        (self.parts.ready)();
-        true
-    }
-
-    async fn take(
-        &self,
-        account: &AccountName,
-        found: &Account,
-        token: Token,
-        fence: Option<Fence>,
-    ) {
-        let expires_at = token.expires_at;
-        let (usable, was_stopped, standing) = {
-            let mut held = found.held();
-            let was_stopped = held.standing.stop.is_some();
-            (held.take(token.clone()), was_stopped, held.standing.clone())
-        };
-        if let Some(fence) = fence
-            && let Err(error) = self.parts.cache.put(account, token, fence).await
-        {
-            tracing::warn!(%error, %account, "cannot share the token");
-        }
-        if was_stopped {
-            self.persist(account, standing).await;
-            self.parts.observer.observe(&Event::Standing {
-                account: account.clone(),
-                stopped: None,
-            });
-        }
-        self.parts.observer.observe(&Event::TokenFetched {
-            account: account.clone(),
-            expires_at: Some(expires_at),
-        });
-        if usable {
-            (self.parts.ready)();
-        }
-    }
-
-    async fn failed(
-        &self,
-        account: &AccountName,
-        found: &Account,
-        error: &CallError,
-        now: UnixMs,
-    ) -> Duration {
-        tracing::warn!(%account, %error, "cannot fetch a token");
-        self.parts.observer.observe(&Event::TokenFetched {
-            account: account.clone(),
-            expires_at: None,
-        });
-        let stop = match error {
-            CallError::Refused(refusal) => stop(refusal, found.habit.probe, now),
-            CallError::NotSent(_) | CallError::InDoubt(_) => None,
-        };
-        let standing = {
-            let mut held = found.held();
-            match stop {
-                Some(mut stop) => {
-                    stop.since = held
-                        .standing
-                        .stop
-                        .as_ref()
-                        .map_or(now, |before| before.since);
-                    held.standing.stop = Some(stop);
-                }
-                None => {
-                    let times = held.failing.map_or(0, |(times, _)| times) + 1;
-                    let pause = Duration::from_secs(1 << times.min(6)).min(IDLE);
-                    held.failing = Some((times, now.plus(pause)));
-                }
-            }
-            held.standing.clone()
-        };
-        if let Some(stop) = &standing.stop {
-            let stopped = Some(stop.detail.clone());
-            self.parts.observer.observe(&Event::Standing {
-                account: account.clone(),
-                stopped,
-            });
-            self.persist(account, standing).await;
-        }
-        Duration::from_millis(1)
-    }
-}
-
-/// Whether a refusal of the token endpoint stops the account, and what an operator should read.
-fn stop(error: &ApiError, probe: Duration, now: UnixMs) -> Option<Stop> {
-    let said = format!("WeChat says {}: {}", error.code, error.errmsg);
-    let (cause, detail, pause) = match error.class() {
-        Class::Configuration(ConfigurationFault::Secret) => (
-            StopCause::Credentials,
-            format!("the AppSecret is wrong or frozen: set the right one ({said})"),
-            probe,
-        ),
-        Class::Configuration(ConfigurationFault::AppId) => (
-            StopCause::Credentials,
-            format!("the appid is wrong ({said})"),
-            probe,
-        ),
-        Class::Configuration(
-            fault @ (ConfigurationFault::Address
-            | ConfigurationFault::RefusedForAnHour
-            | ConfigurationFault::RefusedForADay),
-        ) => {
-            let ip = offending_ip(&error.errmsg)
-                .map_or_else(|| "this machine's address".into(), |ip| ip.to_string());
-            let pause = match fault {
-                ConfigurationFault::RefusedForAnHour => Duration::from_secs(3_600),
-                ConfigurationFault::RefusedForADay => Duration::from_secs(86_400),
-                _ => probe,
-            };
-            (
-                StopCause::Address,
-                format!(
-                    "add {ip} to the account's IP whitelist, on WeChat's platform under basic configuration ({said})"
-                ),
-                pause,
-            )
-        }
-        Class::Configuration(ConfigurationFault::Request) => {
-            (StopCause::TokenEndpoint, said, probe)
-        }
-        Class::Account(_) => (StopCause::Blocked, said, probe),
-        Class::Quota => (
-            StopCause::Quota,
-            format!("the day's token quota is spent ({said})"),
-            probe.max(Duration::from_secs(600)),
-        ),
-        _ => return None,
-    };
-    Some(Stop {
-        cause,
-        detail,
-        since: now,
-        probe_at: now.plus(pause),
-    })
 }

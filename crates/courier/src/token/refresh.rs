@@ -1,5 +1,5 @@
-//! New tokens on an operator's wish. A wish is served by a fetch that begins after it came, and a forced wish by a forced
-//! fetch alone: whoever fears a leak is not to be told of a fetch that leaves the old token alive.
+//! New tokens on an operator's wish. A forced wish is served by a forced fetch alone that begins after it came: whoever
+//! fears a leak is not to be told of a fetch that leaves the old token alive. A plain one is served by any.
 
 use tokio::sync::oneshot;
 
@@ -15,6 +15,12 @@ pub enum RefreshError {
     #[error("WeChat allows a forced refresh every 30 seconds and 20 a day; try again later")]
     TooOften {
         /// When it would.
+        again_at: UnixMs,
+    },
+    /// The endpoint was asked a moment ago, and gave nothing that could be answered with.
+    #[error("a token was asked for less than 10 seconds ago in vain; try again later")]
+    TooSoon {
+        /// When it may be asked again.
         again_at: UnixMs,
     },
     /// The fetch failed, in its own words.
@@ -51,6 +57,12 @@ impl Wishes {
         Self(self.0.extract_if(.., serves).collect())
     }
 
+    /// Takes those that a fetch which ends now serves although they came while it was under way. Were each of them to have
+    /// one of its own, two callers in turn could keep the endpoint busy.
+    pub(super) fn served_meanwhile(&mut self) -> Self {
+        self.served_by(TokenMode::Stable)
+    }
+
     pub(super) fn answer(self, result: &Result<(), RefreshError>) {
         for wish in self.0 {
             // Nobody waits any more: fine.
@@ -60,7 +72,8 @@ impl Wishes {
 }
 
 impl Keeper {
-    /// Fetches a new token on an operator's wish, and answers how it went.
+    /// Fetches a new token on an operator's wish, and answers how it went. A plain wish within ten seconds of a fetch is
+    /// content with what that brought.
     pub async fn refresh(&self, account: &AccountName, force: bool) -> Result<(), RefreshError> {
         let found = self
             .accounts
@@ -78,6 +91,14 @@ impl Keeper {
                 && let Some(again_at) = budget::force_again_at(&held.standing.forced, now)
             {
                 return Err(RefreshError::TooOften { again_at });
+            }
+            if mode != TokenMode::Forced
+                && let Some(again_at) = held.ask_again_at(now)
+            {
+                return match held.is_the_last(now) && !force {
+                    true => Ok(()),
+                    false => Err(RefreshError::TooSoon { again_at }),
+                };
             }
             held.wishes.0.push(Wish { mode, answer });
         }

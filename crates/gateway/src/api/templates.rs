@@ -74,7 +74,7 @@ impl Templates {
         let token = self.keeper.current(account).map_err(|_| {
             Problem::unavailable("the account has no usable token at present", UPSTREAM_PAUSE)
         })?;
-        (self.ask)(account.clone(), token.clone())
+        (self.ask)(account.clone(), token.secret.clone())
             .await
             .map_err(|error| {
                 if let CallError::Refused(refusal) = &error

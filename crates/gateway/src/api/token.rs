@@ -24,8 +24,8 @@ use crate::api::query::Query;
 use crate::auth::scope::Scope;
 use crate::condition::Conditions;
 
-/// A fetch is a call or two to WeChat; whoever waits longer is told to look again.
-const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
+/// A fetch is a call or two to WeChat; whoever waits longer is told to look again. No other call takes so long.
+pub const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the token calls are made of.
@@ -106,7 +106,7 @@ impl Tokens {
     fn refused(&self, error: &RefreshError) -> Problem {
         let said = error.to_string();
         match error {
-            RefreshError::TooOften { again_at } => {
+            RefreshError::TooOften { again_at } | RefreshError::TooSoon { again_at } => {
                 Problem::rate_limited(said, again_at.since(self.clock.now()))
             }
             RefreshError::Failed(_) | RefreshError::Stopping => {
@@ -153,7 +153,7 @@ pub async fn show(
     tokens.view(account, reveal).map(Json)
 }
 
-/// Fetches the account's token anew.
+/// Fetches the account's token anew. Not forced, and within 10 s of a fetch, it answers the token that this one brought.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/token/refresh", tag = "accounts",
     params(("name" = String, Path, description = "The account's name")),
@@ -161,7 +161,7 @@ pub async fn show(
     responses(
         (status = 200, body = TokenView),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "`rate_limited`: forced within 30 s of the last time, or more than 20 times a day", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`: forced within 30 s of the last time or more than 20 times a day, or within 10 s of a fetch in vain", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "WeChat gave no token; it says why", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -13,12 +13,13 @@ use hyper_rustls::HttpsConnectorBuilder;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::api::token::REFRESH_TIMEOUT;
 use crate::auth::signer::Signer;
 use crate::cli::gateway::GatewayArgs;
 use crate::clock::SystemClock;
 
-/// Longer than the longest `?wait=`.
-const CALL_TIMEOUT: Duration = Duration::from_secs(45);
+/// Longer than the gateway takes for any call, so that what it says is heard.
+const CALL_TIMEOUT: Duration = REFRESH_TIMEOUT.saturating_add(Duration::from_secs(15));
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug)]

@@ -37,7 +37,7 @@ struct ShowArgs {
     gateway: GatewayArgs,
 }
 
-/// Fetch an account's token anew.
+/// Fetch an account's token anew; one that was fetched within the last 10 seconds is shown as it is.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hongyan token refresh clinic")]
 struct RefreshArgs {

@@ -68,7 +68,7 @@ impl Gateway {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n[delivery]\nconcurrency = {}\n\
              [upstream]\nprobe_interval = \"1s\"\n{}{receipts}{}\
-             [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\"]\n",
+             [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\", \"accounts\"]\n",
             wish.concurrency,
             account("main", APPID),
             account("other", OTHER_APPID),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use hongyan_courier::message::Status;
+use hongyan_courier::message::{Content, Status};
 use hongyan_courier::next::SAFE_WINDOW;
 use hongyan_wechat::error::{CallError, NotSentCause};
 
@@ -135,14 +135,16 @@ async fn an_outage_beyond_the_window_leaves_no_more_unconfirmed_than_were_called
     assert_eq!(tally[&Status::Sent] + unconfirmed, MESSAGES, "{tally:?}");
 }
 
+/// So that calls fail one by one, with other messages waiting for their slots.
+fn not_together(content: &Content) -> Duration {
+    LATENCY * (1 + u32::from(content.touser.as_bytes()[27] % 8))
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_more_messages_come_into_doubt_than_there_are_slots() {
     let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
-    // Calls that take different times fail one by one, with others waiting for their slots.
     let stage = Stage::open(settings, |wechat| {
-        wechat
-            .takes(|content| LATENCY * (1 + u32::from(content.touser.as_bytes()[27] % 8)))
-            .on_send(|_| Err(in_doubt()))
+        wechat.takes(not_together).on_send(|_| Err(in_doubt()))
     });
     let stage = stage.await;
     stage.hand_over(calls(ACCOUNT, 0..MESSAGES)).await;
@@ -155,15 +157,19 @@ async fn no_more_messages_come_into_doubt_than_there_are_slots() {
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_is_away_for_ten_minutes_leaves_in_doubt_what_was_under_way() {
-    const QUEUED: usize = 20_000;
+    const QUEUED: usize = 4_000;
     let (away, back) = (NOW.plus(seconds(2)), NOW.plus(seconds(602)));
+    // Until then calls are still written to connections that stood before, and nothing comes back.
+    let noticed = away.plus(seconds(1));
     let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
     let stage = Stage::open(settings, |wechat| {
-        wechat.on_send(move |sent| match sent.at {
-            at if at >= back || sent.until < away => Ok(None),
-            at if at < away => Err(in_doubt()),
-            _ => Err(not_sent(NotSentCause::Connect)),
-        })
+        wechat
+            .takes(not_together)
+            .on_send(move |sent| match sent.at {
+                at if at >= back || sent.until < away => Ok(None),
+                at if at < noticed => Err(in_doubt()),
+                _ => Err(not_sent(NotSentCause::Connect)),
+            })
     });
     let stage = stage.await;
     stage.hand_over(calls(ACCOUNT, 0..QUEUED)).await;

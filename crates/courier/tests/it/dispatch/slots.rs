@@ -1,11 +1,12 @@
 //! Slots bound what is under way: in the node, in an account, and for a recipient.
 //! They are used to the full, and a message that meets a free one needs no claim.
 
-use hongyan_courier::message::Status;
+use hongyan_courier::message::{Content, Status};
 
+use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
 use crate::rig::stage::Stage;
-use crate::rig::upstream::{Sent, all_different, most_at_once};
+use crate::rig::upstream::{LATENCY, Sent, all_different, most_at_once};
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, openid, seconds};
 
 const OTHER: &str = "school";
@@ -64,4 +65,32 @@ async fn one_recipient_has_one_call_at_a_time_and_holds_up_nobody() {
     // A hundred seconds of calls for the one; the others share nine slots meanwhile.
     let took = others.last().unwrap().until.since(others[0].at);
     assert!(took <= seconds(13), "the others took {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_given_back_goes_as_soon_as_its_recipient_is_free() {
+    let settings = Settings::new(2, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(|_| LATENCY * 4)).await;
+    let due = NOW.plus(seconds(5));
+    let later = Content {
+        send_at: Some(due),
+        ..content(ACCOUNT, 0)
+    };
+    stage.hand_over(call([later])).await;
+    // One call is under way when the claim is made, and over before the claim is answered: the slot that it leaves goes
+    // to another message for the same recipient.
+    stage.until_at(due.minus(LATENCY * 2)).await;
+    stage.store.claims_take(LATENCY * 4);
+    stage.hand_over(calls(ACCOUNT, 1..2)).await;
+    stage.until_at(due.plus(LATENCY * 3)).await;
+    stage.hand_over(calls(ACCOUNT, 0..1)).await;
+    stage.until_at(due.plus(LATENCY * 5)).await;
+    stage.store.claims_take(seconds(0));
+    stage.all_over().await;
+    let sends = stage.wechat.sends(ACCOUNT);
+    let pause = sends[2].at.since(sends[1].until);
+    assert!(pause < LATENCY * 8, "{pause:?} for nothing");
+    let given_back = stage.messages(ACCOUNT).await;
+    let leases = given_back.iter().map(|of| of.delivery.lease_seq);
+    assert_eq!(leases.max(), Some(2), "it was leased, and given back");
 }

@@ -138,7 +138,7 @@ impl Node {
     }
 
     /// Stops in two steps, and answers when everything is finished.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

@@ -1,4 +1,4 @@
-//! The store in memory behind a line that fails on command: away altogether, or slow to answer a claim.
+//! The store in memory behind a line that fails on command: away altogether, slow to answer a claim, or to hear a call.
 //! What was done stays done; it is the way there that breaks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,7 @@ pub(crate) struct Unsteady {
     pub(crate) inner: Arc<MemoryStore>,
     away: AtomicBool,
     claims_take: Mutex<Duration>,
+    accepts_take: Mutex<Duration>,
 }
 
 impl Unsteady {
@@ -38,6 +39,11 @@ impl Unsteady {
         *self.claims_take.lock().unwrap() = how_long;
     }
 
+    /// What is to be stored is on its way to it for so long.
+    pub(crate) fn accepts_take(&self, how_long: Duration) {
+        *self.accepts_take.lock().unwrap() = how_long;
+    }
+
     fn reach(&self) -> Result<&MemoryStore, StoreError> {
         if self.away.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("as told".into()));
@@ -46,18 +52,23 @@ impl Unsteady {
     }
 }
 
+async fn on_its_way(how_long: &Mutex<Duration>) {
+    let how_long = *how_long.lock().unwrap();
+    if !how_long.is_zero() {
+        tokio::time::sleep(how_long).await;
+    }
+}
+
 #[async_trait]
 impl Queue for Unsteady {
     async fn accept(&self, call: Accept, now: UnixMs) -> Result<Accepted, AcceptError> {
+        on_its_way(&self.accepts_take).await;
         self.reach()?.accept(call, now).await
     }
 
     async fn claim(&self, claim: Claim, now: UnixMs) -> Result<Claimed, StoreError> {
         let claimed = self.reach()?.claim(claim, now).await;
-        let on_its_way = *self.claims_take.lock().unwrap();
-        if !on_its_way.is_zero() {
-            tokio::time::sleep(on_its_way).await;
-        }
+        on_its_way(&self.claims_take).await;
         claimed
     }
 

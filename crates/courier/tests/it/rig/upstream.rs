@@ -180,6 +180,16 @@ pub(crate) fn numbered() -> impl Fn(&Fetched) -> Result<Granted, CallError> {
     }
 }
 
+/// The same token until a fetch is forced, as the stable endpoint does: t1, then t2 and so on.
+pub(crate) fn stable() -> impl Fn(&Fetched) -> Result<Granted, CallError> {
+    let forced = AtomicUsize::new(0);
+    move |fetched| {
+        let more = usize::from(fetched.mode == TokenMode::Forced);
+        let nth = forced.fetch_add(more, Ordering::Relaxed) + more + 1;
+        Ok(token(&format!("t{nth}")))
+    }
+}
+
 /// No byte went out.
 pub(crate) fn not_sent(cause: NotSentCause) -> CallError {
     CallError::NotSent(NotSent {

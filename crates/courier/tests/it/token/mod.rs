@@ -5,5 +5,6 @@ mod fought;
 mod rationed;
 mod renewed;
 mod revoked;
+mod shared;
 mod stopped;
 mod wished;

@@ -11,7 +11,7 @@ use hongyan_wechat::error::CallError;
 use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
 use crate::rig::stage::{Stage, until};
-use crate::rig::upstream::{Fetched, Scripted, numbered, refused, token};
+use crate::rig::upstream::{Fetched, Scripted, numbered, refused, stable};
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
 
 const OTHER: &str = "school";
@@ -50,6 +50,8 @@ async fn an_hour_of_rejections(
     stage.assert_all(OTHER, Status::Sent, MESSAGES).await;
     stage.until_at(well).await;
     stage.assert_all(ACCOUNT, Status::Queued, MESSAGES).await;
+    let trouble = stage.standing(ACCOUNT).await.trouble;
+    assert!(trouble.unwrap().is_serious(), "something must be wrong");
     stage
 }
 
@@ -92,22 +94,55 @@ async fn rejected_tokens_are_fetched_three_times_in_a_minute_then_once_in_ten() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_rejected_token_again_is_rationed_alike_and_not_sent_with() {
-    let same = |fetched: &Fetched| {
-        let well = fetched.at >= NOW.plus(TROUBLE);
-        Ok(token(if well { "t2" } else { "t1" }))
-    };
-    let stage = an_hour_of_rejections(same, &[]).await;
+async fn the_same_rejected_token_again_is_rationed_alike_and_tried_by_few_calls() {
+    let stage = an_hour_of_rejections(stable(), &[]).await;
     let fetches = stage.wechat.fetches(ACCOUNT);
     assert_rationed(&fetches);
-    let calls = stage.wechat.sends(ACCOUNT).len();
-    assert!(
-        calls <= SLOTS,
-        "{calls} calls with one token that is known to be bad"
-    );
-    let forced = fetches.iter().filter(|of| of.mode == TokenMode::Forced);
-    assert_ne!(forced.count(), 0, "asking for the same one again is no use");
+    let sends = stage.wechat.sends(ACCOUNT);
+    for (nth, fetch) in fetches.iter().enumerate() {
+        let next = fetches.get(nth + 1).map_or(NOW.plus(TROUBLE), |of| of.at);
+        let tries = sends.iter().filter(|of| fetch.at <= of.at && of.at < next);
+        let tries = tries.count();
+        assert!((1..=SLOTS).contains(&tries), "{tries} after the {nth}th");
+    }
+    // A token that was tried in vain twice is not asked for a third time.
+    let modes: Vec<TokenMode> = fetches[1..].iter().map(|of| of.mode).collect();
+    let in_turn = [TokenMode::Stable, TokenMode::Forced].repeat(4);
+    assert_eq!(modes, in_turn[..modes.len()]);
     assert_recovers(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_goes_on_within_ten_minutes_of_the_last_rejection() {
+    // Before and after the first forced fetch, and again.
+    for minutes in [5, 15, 25] {
+        let well = NOW.plus(seconds(60 * minutes));
+        let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+        let stage = Stage::open(settings, |wechat| {
+            wechat
+                .on_fetch(stable())
+                .on_send(move |sent| match sent.at < well {
+                    true => Err(refused(40001)),
+                    false => Ok(None),
+                })
+        });
+        let stage = stage.await;
+        stage.hand_over(calls(ACCOUNT, 0..MESSAGES)).await;
+        stage.until_at(well).await;
+        stage.assert_all(ACCOUNT, Status::Queued, MESSAGES).await;
+        stage.until_at(well.plus(seconds(602))).await;
+        stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_does_not_forget_that_the_next_fetch_is_to_be_forced() {
+    let stage = an_hour_of_rejections(stable(), &[10]).await;
+    let fetches = stage.wechat.fetches(ACCOUNT);
+    assert_rationed(&fetches);
+    let modes: Vec<TokenMode> = fetches.iter().map(|of| of.mode).collect();
+    let plain = TokenMode::Stable;
+    assert_eq!(modes[..3], [plain, plain, TokenMode::Forced]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,7 +172,9 @@ async fn a_fetch_that_a_restart_would_forget_is_not_made() {
     let stage = Stage::open(settings, rejecting).await;
     stage.hand_over(calls(ACCOUNT, 0..1)).await;
     // Trouble has begun, and the next fetch would go in a moment.
-    until(async || stage.wechat.count() == 1).await;
+    until(async || stage.standing(ACCOUNT).await.trouble.is_some()).await;
+    let trouble = stage.standing(ACCOUNT).await.trouble;
+    assert!(!trouble.unwrap().is_serious(), "it may be over already");
     stage.store.go_away();
     stage.until_at(NOW.plus(seconds(60))).await;
     assert_eq!(stage.wechat.fetches(ACCOUNT).len(), 1);

@@ -88,3 +88,29 @@ async fn a_late_rejection_of_an_old_token_leaves_the_new_one_alone() {
         "the late rejection fetched nothing"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_rejection_says_nothing_of_the_same_token_as_it_came_again() {
+    let slow = openid(0);
+    let settings = Settings::new(2, &[ACCOUNT], WITHOUT_RECEIPTS);
+    // The stable endpoint's only token, which is taken again from the third second on.
+    let stage = Stage::open(settings, |wechat| {
+        wechat
+            .takes(move |content| seconds(if content.touser == slow { 30 } else { 1 }))
+            .on_send(|sent| match sent.at < NOW.plus(seconds(2)) {
+                true => Err(refused(40001)),
+                false => Ok(None),
+            })
+    });
+    let stage = stage.await;
+    stage.hand_over(calls(ACCOUNT, 0..2)).await;
+    stage.until_at(NOW.plus(seconds(10))).await;
+    assert_eq!(stage.tally(ACCOUNT).await[&Status::Sent], 1);
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 2).await;
+    assert_eq!(
+        stage.wechat.fetches(ACCOUNT).len(),
+        2,
+        "the late rejection fetched nothing"
+    );
+}

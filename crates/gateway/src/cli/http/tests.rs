@@ -114,3 +114,10 @@ async fn nobody_there_is_said_plainly() {
         .unwrap_err();
     assert_eq!(error.to_string(), format!("{url} cannot be reached"));
 }
+
+#[test]
+fn what_the_gateway_says_is_waited_for() {
+    let longest_wait = Duration::from_secs(30);
+    let longest = REFRESH_TIMEOUT.max(longest_wait);
+    assert!(CALL_TIMEOUT >= longest + Duration::from_secs(10));
+}

@@ -117,3 +117,26 @@ async fn a_refused_recipient_is_flagged() {
     );
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn a_token_that_comes_again_does_not_hide_a_spent_quota() {
+    let gateway = TestGateway::start().await;
+    let state = async |wanted: &str| {
+        let is_so = |list: &Value| first(list)["state"] == wanted;
+        let list = gateway.until_reply("/v1/accounts", wanted, is_so).await;
+        first(&list)["detail"].to_string()
+    };
+    state("ok").await;
+    gateway.sim.fault("code=45009".parse().unwrap());
+    gateway.send(&message(&openid(1))).await;
+    assert!(state("degraded").await.contains("does not take"));
+    // The token is revoked while the secret is wrong: whoever uses it notices.
+    assert!(gateway.sim.set_secret(APPID, "another-app-secret"));
+    assert!(gateway.sim.revoke_tokens(APPID));
+    let listed = gateway.get("/v1/templates").await;
+    listed.problem(503, "unavailable");
+    assert!(state("stopped").await.contains("AppSecret"));
+    assert!(gateway.sim.set_secret(APPID, &Settings::default().secret));
+    assert!(state("degraded").await.contains("does not take"));
+    gateway.finish().await;
+}

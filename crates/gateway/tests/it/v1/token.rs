@@ -70,10 +70,11 @@ async fn a_token_can_be_refreshed() {
     let before = reveal().await;
     let refreshed = gateway.post(&format!("{TOKEN}/refresh"), &json!({})).await;
     assert_eq!(refreshed.status, 200, "{refreshed:?}");
+    assert_eq!(reveal().await, before);
     assert_eq!(
-        reveal().await,
-        before,
-        "the stable endpoint hands out the same one"
+        gateway.sim.calls().fetches(),
+        1,
+        "the one that was just fetched is as good"
     );
     // WeChat forces at most every 30 s, and the gateway has not forced yet.
     let forced = gateway
@@ -94,13 +95,36 @@ async fn a_token_that_still_serves_says_what_is_wrong_with_its_account() {
     ready(&gateway).await;
     assert_eq!(gateway.get(TOKEN).await.json()["detail"], Value::Null);
     assert!(gateway.sim.set_secret(APPID, "another-app-secret"));
-    let refused = gateway.post(&format!("{TOKEN}/refresh"), &json!({})).await;
+    let refresh = format!("{TOKEN}/refresh");
+    let refused = gateway.post(&refresh, &json!({"force": true})).await;
     refused.problem(503, "unavailable");
     let token = gateway
         .until_reply(TOKEN, "its detail", |token| token["detail"].is_string())
         .await;
     assert!(token["detail"].as_str().unwrap().contains("AppSecret"));
     assert_eq!(token["usable"], true);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn who_asks_again_right_after_a_fetch_in_vain_is_told_when() {
+    let settings = Settings {
+        secret: "wrong".to_owned(),
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
+    let stopped = |list: &Value| list["accounts"][0]["state"] == "stopped";
+    gateway
+        .until_reply("/v1/accounts", "stopped", stopped)
+        .await;
+    let refused = gateway.post(&format!("{TOKEN}/refresh"), &json!({})).await;
+    let wait: u64 = refused.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=10).contains(&wait), "{wait} s");
+    assert!(refused.problem(429, "rate_limited").contains("in vain"));
     gateway.finish().await;
 }
 

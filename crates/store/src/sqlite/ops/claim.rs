@@ -31,7 +31,7 @@ struct Pick {
     busy: HashSet<String>,
     seen: HashSet<MessageId>,
     chosen: Vec<Message>,
-    put_off: Vec<(MessageId, String)>,
+    put_off: Vec<(MessageId, String, Priority)>,
 }
 
 impl Op for ClaimOp {
@@ -57,8 +57,9 @@ impl Op for ClaimOp {
         if let Some(message) = self.better_probe(base, account, &pick.chosen)? {
             pick.chosen = vec![message];
         }
-        for (id, openid) in pick.put_off {
-            let later = base.lines.after_the_last((account, openid), self.now);
+        for (id, openid, priority) in pick.put_off {
+            let recipient = (account, openid);
+            let later = base.lines.after_the_last(recipient, priority, self.now);
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
         }
         let mut messages = Vec::with_capacity(pick.chosen.len());
@@ -133,7 +134,7 @@ impl ClaimOp {
             }
             let openid = message.content.touser.clone();
             if pick.busy.contains(&openid) {
-                pick.put_off.push((message.id, openid));
+                pick.put_off.push((message.id, openid, priority));
             } else {
                 pick.busy.insert(openid);
                 pick.chosen.push(message);
