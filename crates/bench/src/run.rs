@@ -63,9 +63,28 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Between {
     Nothing,
-    Relay,
+    Relay(Allocator),
     Hongyan { receipts: bool },
     Other,
+}
+
+/// What the relay's memory comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allocator {
+    System,
+    /// The gateway's.
+    Mimalloc,
+}
+
+impl Allocator {
+    /// The bench's program that has it.
+    fn program(self) -> Result<PathBuf> {
+        let own = std::env::current_exe()?;
+        Ok(match self {
+            Self::System => own,
+            Self::Mimalloc => own.with_file_name("hongyan-bench-mimalloc"),
+        })
+    }
 }
 
 struct Row {
@@ -92,7 +111,20 @@ fn rows(args: &Args) -> Vec<Row> {
     let mut rows = Vec::new();
     for latency in [0, 50, 200] {
         rows.push(row("send floor", Between::Nothing, latency, 1));
-        rows.push(row("relay floor", Between::Relay, latency, 1));
+        rows.push(row(
+            "relay floor",
+            Between::Relay(Allocator::System),
+            latency,
+            1,
+        ));
+        if latency == 0 {
+            rows.push(row(
+                "relay floor on mimalloc",
+                Between::Relay(Allocator::Mimalloc),
+                latency,
+                1,
+            ));
+        }
         rows.push(row(
             "hongyan, single",
             Between::Hongyan { receipts: false },
@@ -259,8 +291,8 @@ async fn start(
         batch: row.batch,
     };
     match row.between {
-        Between::Relay => {
-            let own = std::env::current_exe()?;
+        Between::Relay(allocator) => {
+            let program = allocator.program()?;
             let relay_args = [
                 "relay",
                 "--upstream",
@@ -268,7 +300,7 @@ async fn start(
                 "--concurrency",
                 &args.concurrency.to_string(),
             ];
-            let mut relay = Program::start(&own, &relay_args, folder)?;
+            let mut relay = Program::start(&program, &relay_args, folder)?;
             let address = relay.line("listening").await?;
             Ok((
                 Some(relay),

@@ -25,6 +25,17 @@ pub(crate) fn verdicts(table: &Table, concurrency: u64) -> String {
         "≥ 75 %",
         percent(sent("hongyan, batches of 100, 0 ms"), relay),
     );
+    let tuned = sent("relay floor on mimalloc, 0 ms");
+    line(
+        "the same, of the relay floor on mimalloc: one message a call",
+        "",
+        percent(sent("hongyan, single, 0 ms"), tuned),
+    );
+    line(
+        "the same, of the relay floor on mimalloc: batches of 100",
+        "",
+        percent(sent("hongyan, batches of 100, 0 ms"), tuned),
+    );
     for latency in [50_u32, 200] {
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         let allowed = concurrency as f64 * 1000.0 / f64::from(latency);

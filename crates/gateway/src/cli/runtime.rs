@@ -2,17 +2,14 @@
 //! It must not know what runs.
 
 use std::future::Future;
-use std::num::NonZero;
 
 use anyhow::Context as _;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs a command's work to its end. The store's writer is a thread of its own and as busy as any, so it is left a core.
+/// Runs a command's work to its end.
 pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = Builder::new_multi_thread()
-        .worker_threads(cores.saturating_sub(1).max(1))
         .enable_all()
         .build()
         .context("the runtime cannot start")?;
