@@ -133,7 +133,7 @@ async fn without_a_retry_left_what_would_wait_fails() {
 }
 
 #[tokio::test]
-#[ignore = "waits for the next minute and for WeChat's pauses"]
+#[ignore = "long: make soak"]
 async fn what_waits_for_half_a_minute_or_more_ends_as_it_should() {
     let rig = check(
         &[

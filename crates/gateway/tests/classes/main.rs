@@ -11,5 +11,6 @@ mod rig;
 mod send;
 mod send_table;
 mod silence;
+mod templates;
 mod token;
 mod token_table;

@@ -91,7 +91,7 @@ impl Rig {
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{QUICK}{more}\
              [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\n\
-             scopes = [\"messages:send\", \"messages:read\", \"accounts\"]\n",
+             scopes = [\"messages:send\", \"messages:read\", \"accounts\", \"templates\"]\n",
             folder.path().join("hongyan.db").display(),
         );
         for name in &names {
@@ -210,6 +210,26 @@ impl Rig {
             .iter()
             .map(named)
             .collect()
+    }
+
+    /// Waits until every account has a token to call with.
+    pub(crate) async fn until_all_have_tokens(&self) {
+        let waiting = async {
+            while self
+                .accounts()
+                .await
+                .values()
+                .any(|it| it["token"]["usable"] != true)
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(
+            waited.is_ok(),
+            "not all have tokens: {:?}",
+            self.accounts().await
+        );
     }
 
     /// Waits until every account fulfils the condition; names those that never do.

@@ -1,6 +1,9 @@
 //! Each code once: where its message stands after one call, what is flagged, and how long it waits.
 //! One account for each code, so that none of them can hide behind another.
 
+use std::time::Duration;
+
+use hongyan_gateway::clock::SystemClock;
 use hongyan_wechat::errcode::KNOWN;
 use hongyan_wechat_sim::Fault;
 use serde_json::Value;
@@ -10,6 +13,8 @@ use crate::send_table::{ROWS, Row, Waits};
 
 /// How long a call and its settlement may take before the pause is reckoned from.
 const SLACK_SECONDS: i64 = 3;
+/// The longest that a due message waits to be looked for, and a little.
+const LOOK_MS: i64 = 1_500;
 
 fn cases() -> impl Iterator<Item = (i64, &'static Row)> {
     ROWS.iter()
@@ -60,7 +65,25 @@ async fn every_code_has_its_consequence() {
     for (code, row) in cases() {
         check_calls(&rig, code, row).await;
     }
+    let still = cases().filter(|(_, row)| row.waits.is_for_account());
+    for (code, _) in still {
+        check_standstill(&rig, code).await;
+    }
     rig.stop().await;
+}
+
+/// The message is due, but its account was stopped: nothing is called until its probe, a minute after the stop.
+async fn check_standstill(rig: &Rig, code: i64) {
+    let shown = rig.shown(&name_of(code)).await;
+    let (due, clock) = (time_ms(&shown["next_attempt_at"]), SystemClock::new());
+    // So long that whoever looks for due messages has looked.
+    while clock.wall().0 < due + LOOK_MS {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let shown = rig.shown(&name_of(code)).await;
+    let attempts = shown["attempts"].as_array().unwrap().len();
+    let sends = rig.calls(&name_of(code)).sends;
+    assert_eq!((attempts, sends), (1, 1), "{code}: {shown}");
 }
 
 /// How often WeChat was called by now, and when it is called next.

@@ -31,6 +31,11 @@ impl Waits {
         matches!(self, Self::Seconds(_, to) if to < 5)
     }
 
+    /// It is due again within seconds, and it is its account that stands still.
+    pub(crate) fn is_for_account(self) -> bool {
+        self == Self::Seconds(5, 5)
+    }
+
     /// It is not called again while a test looks on.
     pub(crate) fn is_long(self) -> bool {
         matches!(self, Self::Seconds(from, _) if from >= 30) || self == Self::BeijingMidnight

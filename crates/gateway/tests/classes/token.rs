@@ -1,8 +1,10 @@
 //! What the token endpoints' refusals do: one account stands, says why, keeps its messages, and goes on by itself.
 //! The process starts and stays up whatever they say.
 
+use hongyan_wechat::errcode::KNOWN;
 use hongyan_wechat_sim::Fault;
 use hongyan_wechat_sim::fault::{Place, What};
+use serde_json::json;
 
 use crate::rig::{Rig, appid, name_of};
 use crate::token_table::{Back, NOT_LISTED, ROWS, Row};
@@ -28,12 +30,36 @@ fn refuse(errcode: i64, account: &str) -> Fault {
         .account(&appid(account))
 }
 
+#[test]
+fn the_table_has_every_known_code_once() {
+    let listed = cases().map(|(code, _)| code);
+    let mut listed: Vec<i64> = listed.filter(|code| *code != 99_999).collect();
+    listed.sort_unstable();
+    let refusals = KNOWN.iter().copied().filter(|code| *code != 0);
+    assert_eq!(listed, refusals.collect::<Vec<_>>());
+}
+
 #[tokio::test]
-async fn every_refusal_of_a_token_stops_one_account_and_no_message_is_lost() {
+async fn every_refusal_of_a_stable_token_stops_one_account_and_no_message_is_lost() {
+    let rig = every_refusal("token_mode = \"stable\"\n").await;
+    let calls = rig.sim.calls();
+    assert_eq!((calls.token, calls.forced), (0, 0));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_plain_token_stops_one_account_and_no_message_is_lost() {
+    let rig = every_refusal("token_mode = \"plain\"\n").await;
+    let calls = rig.sim.calls();
+    assert_eq!((calls.stable_token, calls.forced), (0, 0));
+    rig.stop().await;
+}
+
+async fn every_refusal(token_mode: &str) -> Rig {
     let faults = cases()
         .map(|(code, _)| refuse(code, &name_of(code)))
         .collect();
-    let rig = Rig::start(names(), faults).await;
+    let rig = Rig::with(names(), faults, token_mode).await;
     rig.send_all().await;
     rig.until("asked for a token", |rig, account| {
         rig.calls(account).fetches() > 0
@@ -51,6 +77,7 @@ async fn every_refusal_of_a_token_stops_one_account_and_no_message_is_lost() {
         assert_eq!(account["state"], row.state, "{code}: {account}");
         let detail = account["detail"].as_str().unwrap();
         assert!(detail.contains(row.detail), "{code}: {detail}");
+        assert_eq!(account["flags"], json!([]), "{code}: nothing was sent");
         let shown = rig.shown(&name).await;
         assert_eq!(
             (&shown["status"], rig.calls(&name).sends),
@@ -81,5 +108,5 @@ async fn every_refusal_of_a_token_stops_one_account_and_no_message_is_lost() {
             ),
         }
     }
-    rig.stop().await;
+    rig
 }

@@ -5,6 +5,7 @@
 
 mod callback;
 mod edges;
+mod fuzzed;
 mod harness;
 mod ops;
 mod program;

@@ -150,8 +150,6 @@ pub(crate) fn message_for(account: &str, n: u64) -> String {
 /// Messages being handed over while a test makes trouble.
 pub(crate) struct Load {
     callers: JoinSet<Vec<String>>,
-    /// Of the callers that have no more to hand over.
-    done: Vec<String>,
 }
 
 impl Load {
@@ -161,7 +159,6 @@ impl Load {
         let next = Arc::new(AtomicU64::new(0));
         let mut load = Self {
             callers: JoinSet::new(),
-            done: Vec::new(),
         };
         for _ in 0..callers {
             let next = Arc::clone(&next);
@@ -179,20 +176,13 @@ impl Load {
         load
     }
 
-    /// Whether all was handed over.
-    pub(crate) fn is_over(&mut self) -> bool {
-        while let Some(ids) = self.callers.try_join_next() {
-            self.done.extend(ids.unwrap());
-        }
-        self.callers.is_empty()
-    }
-
     /// The ids of all messages that were answered with 202.
     pub(crate) async fn taken(mut self) -> Vec<String> {
+        let mut taken = Vec::new();
         while let Some(ids) = self.callers.join_next().await {
-            self.done.extend(ids.unwrap());
+            taken.extend(ids.unwrap());
         }
-        self.done
+        taken
     }
 }
 

@@ -13,8 +13,20 @@ pub(crate) type Tally = BTreeMap<String, u64>;
 
 const PAGE: usize = 100;
 
+/// How long what a test brings about may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until it is so.
+pub(crate) async fn until(what: &str, fulfilled: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !fulfilled().await {
+        assert!(began.elapsed() < PATIENCE, "not yet: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// All messages, by id.
-async fn all(caller: &mut Caller) -> HashMap<String, Value> {
+pub(crate) async fn all(caller: &mut Caller) -> HashMap<String, Value> {
     let (mut found, mut cursor) = (HashMap::new(), String::new());
     loop {
         let page = caller
@@ -28,6 +40,12 @@ async fn all(caller: &mut Caller) -> HashMap<String, Value> {
             None => return found,
         }
     }
+}
+
+/// Whether a call of the message was not answered.
+pub(crate) fn was_in_doubt(message: &Value) -> bool {
+    let attempts = message["attempts"].as_array().unwrap();
+    attempts.iter().any(|attempt| attempt["errcode"].is_null())
 }
 
 fn open(status: &str, receipts: bool) -> bool {

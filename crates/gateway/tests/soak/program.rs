@@ -21,8 +21,28 @@ pub(crate) const CLIENT_SECRET: &str = "soak-client-secret-0123456789";
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) concurrency: usize,
-    /// As the configuration writes it; none for an account without receipts.
+    /// As the configuration writes it, as below; none for an account without receipts.
     pub(crate) receipt_timeout: Option<&'static str>,
+    /// None for the default, as below.
+    pub(crate) shutdown_timeout: Option<&'static str>,
+    pub(crate) read_timeout: Option<&'static str>,
+}
+
+impl Wish {
+    /// So many calls at once, no receipts, and otherwise the defaults.
+    pub(crate) fn slots(concurrency: usize) -> Self {
+        Self {
+            concurrency,
+            receipt_timeout: None,
+            shutdown_timeout: None,
+            read_timeout: None,
+        }
+    }
+}
+
+/// The line that sets a key; nothing where the default is wished.
+fn line(key: &str, value: Option<&str>) -> String {
+    value.map_or(String::new(), |value| format!("{key} = \"{value}\"\n"))
 }
 
 pub(crate) struct Gateway {
@@ -66,10 +86,12 @@ impl Gateway {
             )
         };
         let config = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\n[delivery]\nconcurrency = {}\n\
-             [upstream]\nprobe_interval = \"1s\"\n{}{receipts}{}\
+            "[server]\nlisten = \"127.0.0.1:{port}\"\n{}[delivery]\nconcurrency = {}\n\
+             [upstream]\nprobe_interval = \"1s\"\n{}{}{receipts}{}\
              [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\", \"accounts\"]\n",
+            line("shutdown_timeout", wish.shutdown_timeout),
             wish.concurrency,
+            line("read_timeout", wish.read_timeout),
             account("main", APPID),
             account("other", OTHER_APPID),
         );

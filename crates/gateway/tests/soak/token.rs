@@ -5,20 +5,18 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::caller::{Caller, Load, message_for};
-use crate::check::{nothing_lost_nothing_doubled, wait_for_the_end};
+use crate::check::{nothing_lost_nothing_doubled, until, wait_for_the_end};
 use crate::program::{APPID, Gateway, OTHER_APPID, Wish};
 
 async fn revoke_under_load(messages: u64) {
-    let gateway = Gateway::start(Wish {
-        concurrency: 64,
-        receipt_timeout: None,
-    })
-    .await;
+    let gateway = Gateway::start(Wish::slots(64)).await;
     gateway.sim.fault("slow=20ms".parse().unwrap());
     let load = Load::begin(gateway.port, messages, 64);
-    while gateway.sim.calls().accepted < messages / 10 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let some = messages / 10;
+    until("calls are under way", async || {
+        gateway.sim.calls().accepted >= some
+    })
+    .await;
     let before = gateway.sim.calls_of(APPID).fetches();
     assert!(gateway.sim.revoke_tokens(APPID));
     let taken = load.taken().await;
@@ -80,11 +78,7 @@ async fn one_is_degraded_and_its_messages_wait(gateway: &Gateway) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make soak"]
 async fn a_token_rejected_for_ever_is_fetched_three_times_in_a_minute_then_once_in_ten() {
-    let mut gateway = Gateway::start(Wish {
-        concurrency: 64,
-        receipt_timeout: None,
-    })
-    .await;
+    let mut gateway = Gateway::start(Wish::slots(64)).await;
     let fault = format!("token-rejected:account={APPID}");
     gateway.sim.fault(fault.parse().unwrap());
     let fetches = |gateway: &Gateway| gateway.sim.calls_of(APPID).fetches();

@@ -144,3 +144,21 @@ async fn a_caller_that_hangs_up_while_it_waits_for_room_leaves_no_trace() {
     let accept = store.accept(call(vec![new(content("o1"), NOW)]), NOW).await;
     assert!(accept.is_ok(), "{accept:?}");
 }
+
+#[tokio::test]
+async fn a_row_that_nobody_could_have_written_is_named_and_its_neighbours_go_on() {
+    let place = Place::new();
+    let store = place.open_now();
+    let faces = faces(&store);
+    let spoilt = faces.store(content("o1"), NOW).await;
+    let other = faces.store(content("o2"), NOW).await;
+    let conn = Connection::open(place.path()).unwrap();
+    let sql = "UPDATE messages SET reason = 'no word' WHERE id = ?1";
+    assert_eq!(conn.execute(sql, [spoilt.as_bytes()]).unwrap(), 1);
+    let found = store.find(spoilt).await;
+    let named = matches!(&found, Err(StoreError::Corrupt(why)) if why.contains("no word"));
+    assert!(named, "{found:?}");
+    assert!(store.find(other).await.unwrap().is_some());
+    store.ready().await.unwrap();
+    faces.store(content("o3"), NOW).await;
+}

@@ -6,7 +6,7 @@ use hongyan_wechat::error::{CallError, DoubtCause};
 use hongyan_wechat::template::TemplateMessage;
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
-use hongyan_wechat_sim::fault::What;
+use hongyan_wechat_sim::fault::{Endpoint as SimEndpoint, Place, What};
 use hongyan_wechat_sim::{AccountConfig, Fault, Sim, SimConfig, SimHandle};
 
 use crate::server::{data, message};
@@ -117,6 +117,49 @@ async fn every_code_arrives_as_its_class() {
             (refusal.code, refusal.class()),
             (code, classify(Endpoint::TemplateSend, code))
         );
+    }
+}
+
+/// The codes that one helper call alone has are not among those that every call may be answered with.
+const OF_ONE_CALL: [(Endpoint, &[i64]); 2] = [
+    (Endpoint::UserInfo, &[40032]),
+    (Endpoint::QuotaGet, &[76003, 76021, 76022]),
+];
+
+#[tokio::test]
+async fn every_code_of_every_other_call_arrives_as_its_class() {
+    let (sim, client, credential) = simulator().await;
+    let token = client.stable_token(&credential, false).await.unwrap().token;
+    let call = async |endpoint| match endpoint {
+        Endpoint::Token => client.token(&credential).await.err(),
+        Endpoint::StableToken => client.stable_token(&credential, false).await.err(),
+        Endpoint::TemplateList => client.templates(&token).await.err(),
+        Endpoint::UserInfo => client.user_info(&token, "oUser").await.err(),
+        Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
+        Endpoint::TemplateSend => unreachable!("it has a test of its own"),
+    };
+    let places = [
+        (Endpoint::Token, Place::Tokens),
+        (Endpoint::StableToken, Place::Tokens),
+        (Endpoint::TemplateList, Place::One(SimEndpoint::Templates)),
+        (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
+        (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
+    ];
+    for (endpoint, place) in places {
+        let own = OF_ONE_CALL.iter().filter(|(of, _)| *of == endpoint);
+        let codes = own.flat_map(|(_, codes)| *codes).chain(KNOWN).copied();
+        for code in codes.filter(|code| *code != 0) {
+            sim.clear_faults();
+            sim.fault(Fault::code(code).at(place));
+            let Some(CallError::Refused(refusal)) = call(endpoint).await else {
+                panic!("{code} at {endpoint}")
+            };
+            assert_eq!(
+                (refusal.endpoint, refusal.code, refusal.class()),
+                (endpoint, code, classify(endpoint, code))
+            );
+            assert_ne!(refusal.class(), Class::Unknown, "{code} at {endpoint}");
+        }
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) struct Fate {
     cancel: Box<dyn Fn() + Send + Sync>,
     /// Calls count once the story begins.
     armed: AtomicBool,
+    /// How many calls there were at which something could have struck.
     points: AtomicUsize,
     struck: AtomicBool,
     dead: AtomicBool,
@@ -105,9 +106,10 @@ impl Fate {
         self.armed.store(true, Ordering::Relaxed);
     }
 
-    /// How many calls there were at which something could strike.
-    pub(crate) fn points(&self) -> usize {
-        self.points.load(Ordering::Relaxed)
+    /// Whether its calls are counted: from the story's beginning until it is struck.
+    pub(crate) fn counts(&self) -> bool {
+        let over = self.strike.is_none() || self.has_struck() || self.is_dead();
+        self.armed.load(Ordering::Relaxed) && !over
     }
 
     pub(crate) fn has_struck(&self) -> bool {
@@ -136,7 +138,7 @@ impl Fate {
         answer
     }
 
-    /// A call that is a point only if it turns out to have changed something, as most heartbeats and sweeps do not.
+    /// A call that is a point if it turns out to have changed something, which nobody can know before.
     pub(crate) async fn pass_quietly<T, E: Away>(
         &self,
         whereto: Whereto,
@@ -152,7 +154,7 @@ impl Fate {
     }
 
     fn point(&self, counts: bool) -> Option<usize> {
-        let counts = counts && self.armed.load(Ordering::Relaxed) && !self.is_dead();
+        let counts = counts && self.counts();
         counts.then(|| self.points.fetch_add(1, Ordering::Relaxed) + 1)
     }
 

@@ -12,7 +12,7 @@ use hongyan_courier::delivery::{
     CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement,
 };
 use hongyan_courier::memory::MemoryStore;
-use hongyan_courier::message::{AccountName, Message, MessageId};
+use hongyan_courier::message::{AccountName, Message, MessageId, Status};
 use hongyan_courier::port::{
     Accept, AcceptError, Accepted, CacheError, ChangeError, Claim, Claimed, Depth, Fence, Filter,
     Granted, Ledger, Moved, NewReceipt, Nonce, Queue, ReceiptTaken, SendCall, Standings,
@@ -22,6 +22,7 @@ use hongyan_courier::token::MemoryTokenCache;
 use hongyan_wechat::error::{CallError, NotSentCause};
 
 use super::fate::{Away, Fate, Whereto};
+use super::upkeep::{Upkeep, is_swept};
 use super::wechat::{WeChat, message_of};
 use crate::rig::upstream::{Answer, in_doubt, not_sent};
 
@@ -38,6 +39,8 @@ pub(crate) struct NodePorts {
     /// Messages whose call was begun and whose settlement is not durable yet.
     open_calls: Mutex<HashSet<MessageId>>,
     pub(crate) most_open_calls: Mutex<usize>,
+    /// Leases that a heartbeat or a reclaim met.
+    pub(super) met: Mutex<HashSet<(Upkeep, Vec<LeaseRef>)>>,
 }
 
 impl NodePorts {
@@ -54,6 +57,7 @@ impl NodePorts {
             wechat: wechat.clone(),
             open_calls: Mutex::default(),
             most_open_calls: Mutex::default(),
+            met: Mutex::default(),
         })
     }
 
@@ -65,11 +69,13 @@ impl NodePorts {
         *most = open.len().max(*most);
     }
 
-    async fn anything_due(&self, account: &AccountName, now: UnixMs) -> bool {
-        let depths = self.store.depths(now).await.unwrap();
-        depths
-            .iter()
-            .any(|of| of.account == *account && of.past_due > 0)
+    /// The messages, as far as they matter: nobody asks where nothing can strike any more.
+    pub(super) async fn rows(&self) -> Vec<Message> {
+        if self.fate.counts() {
+            self.store.page(Filter::default(), 100).await.unwrap()
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -81,7 +87,8 @@ impl Queue for NodePorts {
     }
 
     async fn claim(&self, claim: Claim, now: UnixMs) -> Result<Claimed, StoreError> {
-        let due = self.anything_due(&claim.account, now).await;
+        let due = |m: &Message| m.delivery.status == Status::Queued && m.delivery.due_at <= now;
+        let due = self.rows().await.iter().any(due);
         let effect = self.store.claim(claim, now);
         self.fate.pass(Whereto::Store, due, effect).await
     }
@@ -111,15 +118,17 @@ impl Queue for NodePorts {
         in_flight: Vec<LeaseRef>,
         now: UnixMs,
     ) -> Result<i64, StoreError> {
+        let leased = self.meets(Upkeep::Beat, |_| true).await;
         let effect = self.store.beat(node, known, in_flight, now);
         let new = |epoch: &i64| known.is_some_and(|known| known != *epoch);
-        self.fate.pass_quietly(Whereto::Store, new, effect).await
+        self.keep_up(leased, new, effect).await
     }
 
     async fn reclaim(&self, silent_since: UnixMs, now: UnixMs) -> Result<usize, StoreError> {
+        let leased = self.meets(Upkeep::Reclaim, |lease| lease.node != self.fate.node);
+        let leased = leased.await;
         let effect = self.store.reclaim(silent_since, now);
-        let some = |count: &usize| *count > 0;
-        self.fate.pass_quietly(Whereto::Store, some, effect).await
+        self.keep_up(leased, |count| *count > 0, effect).await
     }
 }
 
@@ -172,9 +181,10 @@ impl Ledger for NodePorts {
         limit: usize,
         now: UnixMs,
     ) -> Result<Vec<Swept>, StoreError> {
+        let rows = self.rows().await;
+        let moves = rows.iter().any(|message| is_swept(message, what, now));
         let effect = self.store.sweep(what, limit, now);
-        let some = |swept: &Vec<Swept>| !swept.is_empty();
-        self.fate.pass_quietly(Whereto::Store, some, effect).await
+        self.keep_up(moves, |swept| !swept.is_empty(), effect).await
     }
 
     async fn prune(

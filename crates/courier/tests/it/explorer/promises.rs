@@ -1,7 +1,7 @@
 //! What must hold at the end of every run, by the truth of what was called, accepted and seen.
 //! The numbers are those of the model of delivery.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use hongyan_courier::UnixMs;
@@ -67,6 +67,7 @@ pub(crate) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
             truthful(&case),
             doubt(&case),
             later_truth(&case),
+            generations(&case),
             needless(&case, evidence),
         ];
         let status = message.delivery.status;
@@ -180,10 +181,21 @@ fn later_truth(case: &Case<'_>) -> Option<String> {
     forgotten.then(|| "I5: although its acceptance is known".into())
 }
 
+/// G: what is sent anew is new to WeChat, which would swallow it as a repeat of what it has.
+fn generations(case: &Case<'_>) -> Option<String> {
+    let attempts = case.message.delivery.attempts.iter();
+    let taken = attempts.filter(|call| call.errcode == Some(0));
+    let taken: HashSet<u32> = taken.map(|call| call.generation).collect();
+    let known: HashSet<&str> = case.accepted.iter().map(|a| &*a.wire_id).collect();
+    (taken.len() > known.len()).then(|| "G: a generation was swallowed".into())
+}
+
 /// Where nothing went wrong, nothing is left open.
 fn needless(case: &Case<'_>, evidence: &Evidence<'_>) -> Option<String> {
     let plain = !evidence.struck
         && evidence.scenario.script.turns.is_empty()
+        && evidence.scenario.script.others.iter().all(Vec::is_empty)
+        && !evidence.scenario.left_behind
         && !evidence.scenario.retried
         && case.message.delivery.status == Status::Unconfirmed;
     plain.then(|| "Q: although nothing went wrong".into())

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::fate::{Blow, Fate, StoreHealth, Strike};
+use super::former::Former;
 use super::ports::NodePorts;
 use super::promises::{Evidence, broken};
 use super::scenario::Scenario;
@@ -27,8 +28,6 @@ use crate::rig::clock::{NOW, PausedClock};
 use crate::rig::node::{Node, Ports, Settings};
 use crate::rig::{ACCOUNT, content, seconds};
 
-/// Slots of each node: fewer than some stories have messages.
-const SLOTS: usize = 1;
 /// How long a caller or WeChat waits for a node's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What has not ended by then never will.
@@ -55,8 +54,6 @@ pub(crate) fn untampered(ports: &Arc<NodePorts>) -> (Arc<dyn Queue>, Arc<dyn Ups
 
 /// What came of a run.
 pub(crate) struct Report {
-    /// Calls of the first node at which something could strike.
-    pub(crate) points: usize,
     pub(crate) struck: bool,
     pub(crate) broken: Vec<String>,
     pub(crate) messages: Vec<Message>,
@@ -106,7 +103,16 @@ pub(crate) async fn run(
     tokio::time::sleep(seconds(2)).await;
     let tasks = tokio_util::task::TaskTracker::new();
     tasks.spawn(run.clone().deliver_receipts(postbag));
-    tasks.spawn(run.clone().submit());
+    if run.scenario.left_behind {
+        let former = Former {
+            store: &run.store,
+            wechat: &run.wechat,
+            clock: &run.clock,
+        };
+        former.dies_with(run.call(run.clock.now())).await;
+    } else {
+        tasks.spawn(run.clone().submit());
+    }
     run.member(0).ports.fate.arm();
     let forced = run.carry_on(recovery).await;
     run.report(strike, &forced).await
@@ -121,7 +127,7 @@ impl Run {
         let ports = NodePorts::new(fate, &self.store, &self.cache, &self.wechat);
         let settings = Settings {
             node: name.to_owned(),
-            ..Settings::new(SLOTS, &[ACCOUNT], self.scenario.policy())
+            ..Settings::new(self.scenario.slots, &[ACCOUNT], self.scenario.policy())
         };
         let (queue, upstream) = (self.tamper)(&ports);
         let outside = Ports {
@@ -310,9 +316,10 @@ impl Run {
         for member in self.nodes.lock().unwrap().iter() {
             let name = &member.ports.fate.node;
             let open = *member.ports.most_open_calls.lock().unwrap();
-            if open > SLOTS {
+            let slots = self.scenario.slots;
+            if open > slots {
                 broken.push(format!(
-                    "I7: {name} had {open} calls in doubt with {SLOTS} slots"
+                    "I7: {name} had {open} calls in doubt with {slots} slots"
                 ));
             }
         }
@@ -322,7 +329,6 @@ impl Run {
             }
         }
         Report {
-            points: fate.points(),
             struck: fate.has_struck(),
             broken,
             messages,

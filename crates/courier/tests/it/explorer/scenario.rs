@@ -16,6 +16,10 @@ pub(crate) struct Scenario {
     pub(crate) kind: Kind,
     /// The recipients' numbers, one for each message.
     pub(crate) recipients: Vec<usize>,
+    /// Slots of each node.
+    pub(crate) slots: usize,
+    /// Whether the messages are those of a node that died with their calls under way.
+    pub(crate) left_behind: bool,
     pub(crate) script: Script,
     /// Messages expire so long after they were handed over.
     pub(crate) expires_in: Option<Duration>,
@@ -29,6 +33,8 @@ impl Scenario {
             name: name.to_owned(),
             kind: Kind::Template,
             recipients: vec![1],
+            slots: 1,
+            left_behind: false,
             script: Script {
                 turns: turns.to_vec(),
                 ..Script::default()
@@ -63,6 +69,20 @@ impl Scenario {
         self
     }
 
+    /// Two messages, with a slot for each on every node; the one that is called second meets these turns.
+    pub(crate) fn beside(mut self, others: &[Turn]) -> Self {
+        self.recipients = vec![1, 2];
+        self.slots = 2;
+        self.script.others = Some(others.to_vec());
+        self
+    }
+
+    /// The first call of each message is a dead node's.
+    pub(crate) fn left_behind(mut self) -> Self {
+        self.left_behind = true;
+        self
+    }
+
     /// The same story with a kind that cannot be repeated, and that gets no receipts.
     pub(crate) fn as_subscription(&self) -> Self {
         let mut other = self.clone();
@@ -83,10 +103,16 @@ impl Scenario {
 
     /// How long after the end something of it may still be under way.
     pub(crate) fn aftermath(&self) -> Duration {
-        let late = self.script.turns.iter().map(|turn| match turn {
-            Turn::Late(delay) => *delay,
-            _ => Duration::ZERO,
-        });
+        let others = self.script.others.iter().flatten();
+        let late = self
+            .script
+            .turns
+            .iter()
+            .chain(others)
+            .map(|turn| match turn {
+                Turn::Late(delay) => *delay,
+                _ => Duration::ZERO,
+            });
         late.max().unwrap_or_default() + seconds(8)
     }
 }
@@ -155,6 +181,8 @@ pub(crate) fn stories() -> Vec<Scenario> {
         Scenario::new("two for one recipient", &[Turn::AnswerLost]).to(&[1, 1]),
         Scenario::new("two recipients", &[Turn::JudgedBusy]).to(&[1, 2]),
     ];
+    let (both_kinds, at_once) = at_once();
+    let templates = [templates, both_kinds].concat();
     let subscriptions: Vec<_> = templates.iter().map(Scenario::as_subscription).collect();
     let special = vec![
         Scenario::new("a repeat answered 44007", &[Turn::AnswerLost]).repeats_answer(44007),
@@ -189,7 +217,27 @@ pub(crate) fn stories() -> Vec<Scenario> {
             .words(&[blocked(When::After(seconds(90)))])
             .retried(),
     ];
-    [templates, subscriptions, special].concat()
+    [templates, subscriptions, at_once, special].concat()
+}
+
+/// Two calls on one node, and calls of a dead one: those that are told with both kinds, and those that are not.
+fn at_once() -> (Vec<Scenario>, Vec<Scenario>) {
+    let late = Turn::Late(seconds(58));
+    let both_kinds = vec![
+        Scenario::new("two at once, both in doubt", &[Turn::AnswerLost])
+            .beside(&[Turn::JudgedBusy]),
+        Scenario::new("left behind", &[Turn::Judged]).left_behind(),
+    ];
+    let others = vec![
+        Scenario::new("two at once", &[]).beside(&[]),
+        Scenario::new("two at once, the token dies", &[]).beside(&[Turn::TokenDies]),
+        Scenario::new("two at once, one late", &[late]).beside(&[Turn::Busy]),
+        Scenario::new("left behind, refused", &[Turn::Lost, Turn::Refused(43004)]).left_behind(),
+        Scenario::new("three with two slots", &[Turn::JudgedBusy])
+            .beside(&[])
+            .to(&[1, 2, 1]),
+    ];
+    (both_kinds, others)
 }
 
 /// Every two turns after each other, with every habit of receipts.
@@ -214,6 +262,23 @@ pub(crate) fn pairs() -> Vec<Scenario> {
                 }
                 all.push(story);
             }
+        }
+    }
+    all
+}
+
+/// Every turn beside every other on one node, and every turn of a dead node's call before every other.
+pub(crate) fn pairs_at_once() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for first in TURNS {
+        for second in TURNS {
+            let name = format!("{first:?} beside {second:?}");
+            let beside = Scenario::new(&name, &[first]).beside(&[second]);
+            let name = format!("{first:?} left behind, {second:?}");
+            let left = Scenario::new(&name, &[first, second]).left_behind();
+            all.extend([beside.as_subscription(), left.as_subscription()]);
+            all.push(beside.clone().words(&[success(When::Early)]));
+            all.extend([beside, left]);
         }
     }
     all

@@ -75,11 +75,11 @@ fn point_by_point(job: &Job, tamper: Tamper, enough: usize, tally: &Mutex<Tally>
         }
         for broken in report.broken {
             tally.broken.push(format!(
-                "{broken}: {}, {:?} at point {point} of {}, {:?}",
-                job.scenario.name, job.blow, report.points, job.recovery,
+                "{broken}: {}, {:?} at point {point}, {:?}",
+                job.scenario.name, job.blow, job.recovery,
             ));
         }
-        if job.blow.is_none() || report.points < point {
+        if !report.struck {
             return;
         }
     }

@@ -14,6 +14,7 @@ use hongyan_courier::port::{
 use hongyan_wechat::error::CallError;
 
 use super::ports::NodePorts;
+use super::wechat::message_of;
 use crate::rig::upstream::Answer;
 
 /// The rule that is broken.
@@ -29,6 +30,10 @@ pub(crate) enum Rule {
     RestartTakesBack,
     /// What was accepted is settled as in doubt.
     AcceptanceIsKept,
+    /// A repeat is written whenever its turn comes, without asking whether the window is still open.
+    GateMindsTheWindow,
+    /// What is sent anew goes out under the wire id of what was sent before.
+    GenerationsDiffer,
 }
 
 /// A node's ports without one of the rules.
@@ -129,6 +134,12 @@ impl Upstream for Tampered {
         if self.without == Rule::SameWireId {
             let nth = self.calls.fetch_add(1, Ordering::Relaxed);
             call.wire_id = format!("{}-{nth}", call.wire_id);
+        }
+        if self.without == Rule::GateMindsTheWindow {
+            call.repeat = None;
+        }
+        if self.without == Rule::GenerationsDiffer {
+            call.wire_id = message_of(&call.wire_id).on_the_wire(0);
         }
         self.ports.send(call).await
     }

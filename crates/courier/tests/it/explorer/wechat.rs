@@ -74,6 +74,8 @@ pub(crate) struct Word {
 pub(crate) struct Script {
     /// The calls of each message, in turn; what is not said is judged.
     pub(crate) turns: Vec<Turn>,
+    /// The same of all messages but the first that is called, where they differ.
+    pub(crate) others: Option<Vec<Turn>>,
     /// The receipts of each message's acceptances, in turn; none after the last.
     pub(crate) words: Vec<Word>,
     /// What a repeat is answered: 0, 44007 or 40241.
@@ -139,7 +141,8 @@ pub(crate) struct WeChat {
     clock: Arc<PausedClock>,
     world: Mutex<World>,
     script: Script,
-    turns: Mutex<HashMap<MessageId, usize>>,
+    /// Of each message which one it was to be called first, and how often it was called.
+    turns: Mutex<HashMap<MessageId, (usize, usize)>>,
     pub(crate) truth: Mutex<Truth>,
     receipts: mpsc::UnboundedSender<Receipt>,
     on_its_way: TaskTracker,
@@ -177,8 +180,10 @@ impl WeChat {
     /// What becomes of the message's next call.
     fn next_turn(&self, message: MessageId) -> Turn {
         let mut turns = self.turns.lock().unwrap();
-        let nth = turns.entry(message).or_default();
-        let turn = self.script.turns.get(*nth).copied();
+        let rank = turns.len();
+        let (rank, nth) = turns.entry(message).or_insert((rank, 0));
+        let others = self.script.others.as_ref().filter(|_| *rank > 0);
+        let turn = others.unwrap_or(&self.script.turns).get(*nth).copied();
         *nth += 1;
         turn.unwrap_or(Turn::Judged)
     }

@@ -1,0 +1,75 @@
+//! What each of WeChat's answers does when the templates of an account are asked for: the caller is told the code, and
+//! only a rejected token has a consequence. The account, its messages and its flags are left alone.
+
+use hongyan_wechat::errcode::KNOWN;
+use hongyan_wechat_sim::Fault;
+use hongyan_wechat_sim::fault::{Endpoint, Place, What};
+use serde_json::json;
+
+use crate::rig::{Rig, appid, name_of};
+
+/// What makes the account fetch a new token.
+const TOKEN_REJECTED: [i64; 3] = [40001, 40014, 42001];
+
+fn codes() -> impl Iterator<Item = i64> {
+    let refusals = KNOWN.iter().copied().filter(|code| *code != 0);
+    refusals.chain([99_999])
+}
+
+/// The code, once; a token that is rejected has died.
+fn faults(code: i64) -> Vec<Fault> {
+    let strike = |what| {
+        Fault::new(what)
+            .at(Place::One(Endpoint::Templates))
+            .account(&appid(&name_of(code)))
+            .first(1)
+    };
+    let refusal = What::Code {
+        errcode: code,
+        errmsg: None,
+    };
+    let dies = TOKEN_REJECTED
+        .contains(&code)
+        .then(|| strike(What::RevokeTokens));
+    dies.into_iter().chain([strike(refusal)]).collect()
+}
+
+#[tokio::test]
+async fn every_code_is_told_to_whoever_asks_for_templates() {
+    let rig = Rig::start(codes().map(name_of), codes().flat_map(faults).collect()).await;
+    rig.until_all_have_tokens().await;
+    for code in codes() {
+        let path = format!("/v1/templates?account={}", name_of(code));
+        let refused = rig.client.get(&path).await.unwrap_err().to_string();
+        let told = format!("get_all_private_template answered {code}: ");
+        assert!(
+            refused.starts_with("WeChat did not list the templates: ") && refused.contains(&told),
+            "{code}: {refused}"
+        );
+        assert!(refused.contains("[unavailable, "), "{code}: {refused}");
+    }
+    rig.until(
+        "fetched anew where the token was rejected",
+        |rig, account| {
+            let rejected = TOKEN_REJECTED.iter().any(|code| name_of(*code) == account);
+            rig.calls(account).fetches() == 1 + u64::from(rejected)
+        },
+    )
+    .await;
+    rig.until_all_have_tokens().await;
+    let accounts = rig.accounts().await;
+    for code in codes() {
+        let name = name_of(code);
+        assert_eq!(accounts[&name]["flags"], json!([]), "{code}");
+        assert_eq!(rig.calls(&name).templates, 1, "{code}: asked once");
+    }
+    for code in TOKEN_REJECTED {
+        let path = format!("/v1/templates?account={}", name_of(code));
+        let listed = rig.client.get(&path).await.unwrap();
+        assert!(listed["templates"].is_array(), "{code}: {listed}");
+    }
+    rig.send_all().await;
+    rig.until("sent", |rig, account| rig.calls(account).accepted == 1)
+        .await;
+    rig.stop().await;
+}
