@@ -80,7 +80,9 @@ impl Dispatch {
         openid: &str,
         now: UnixMs,
     ) -> Option<Permit> {
-        self.parts.keeper.current(account).ok()?;
+        if !self.parts.keeper.ready(account) {
+            return None;
+        }
         let (slot, by) = self.parts.slots.take_for_new(account, openid, now)?;
         Some(Permit {
             slot,
@@ -120,7 +122,7 @@ impl Dispatch {
             queue,
             ..
         } = &self.parts;
-        let ready = |account: &AccountName| keeper.current(account).is_ok();
+        let ready = |account: &AccountName| keeper.ready(account);
         let rounds = slots.plan(ready, POLL, clock.now());
         if rounds.is_empty() {
             let pause = slots

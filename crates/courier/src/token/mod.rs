@@ -25,7 +25,7 @@ use refresh::Wishes;
 
 use crate::account::{Standing, Stop, StopCause};
 use crate::message::AccountName;
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Sought, Tier};
 use crate::port::{Fence, Standings, Token, TokenCache, TokenMode, Upstream};
 use crate::time::{Clock, UnixMs};
 
@@ -124,7 +124,17 @@ impl Keeper {
                 reason: crate::message::Reason::AccountUnusable,
             });
         };
-        found.held().usable(now).map(|token| token.secret.clone())
+        let usable = found.held().usable(now).map(|token| token.secret.clone());
+        let sought = usable.as_ref().map_or(Sought::Miss, |_| Sought::Hit);
+        self.parts.observer.token_sought(Tier::Local, sought);
+        usable
+    }
+
+    /// Whether there is a token to send with now, for whoever does not need it yet.
+    #[must_use]
+    pub fn ready(&self, account: &AccountName) -> bool {
+        let found = self.accounts.get(account);
+        found.is_some_and(|found| found.held().usable(self.parts.clock.now()).is_ok())
     }
 
     /// A call was rejected with this token: it is refreshed, if it still is the current one.
@@ -289,9 +299,18 @@ impl Keeper {
 
     /// Another node may have fetched one meanwhile.
     async fn adopt_shared(&self, account: &AccountName, found: &Account) -> bool {
-        let Ok(Some(shared)) = self.parts.cache.get(account).await else {
-            return false;
+        let sought = match self.parts.cache.get(account).await {
+            Err(_) => Sought::Error,
+            Ok(shared) => match shared.is_some_and(|token| self.adopt(found, token)) {
+                true => Sought::Hit,
+                false => Sought::Miss,
+            },
         };
+        self.parts.observer.token_sought(Tier::Shared, sought);
+        sought == Sought::Hit
+    }
+
+    fn adopt(&self, found: &Account, shared: Token) -> bool {
         let mut held = found.held();
         let wanted = held.wishes.mode().is_some();
         let known = held

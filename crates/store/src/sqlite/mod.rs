@@ -33,6 +33,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 pub use open::{Migrated, OpenError, migrate};
+pub use read::Connections;
 pub use schema::LATEST as SCHEMA_VERSION;
 pub use watch::Watch;
 
@@ -139,6 +140,12 @@ impl SqliteStore {
         if let Some(thread) = thread {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+    }
+
+    /// How its connections for reading are used at this moment. The one that writes is not among them.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.readers.connections()
     }
 
     /// Has something done, however long the queue is.

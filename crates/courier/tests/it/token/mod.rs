@@ -5,5 +5,6 @@ mod fought;
 mod rationed;
 mod renewed;
 mod revoked;
+mod sought;
 mod stopped;
 mod wished;
