@@ -76,10 +76,33 @@ pub enum Source {
     Lane,
 }
 
+/// Where a token is looked for, before WeChat is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// This process's own copy.
+    Local,
+    /// The one that all nodes share.
+    Shared,
+}
+
+/// What came of looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// A token that can be used.
+    Hit,
+    /// None that can be used.
+    Miss,
+    /// The place could not be asked.
+    Error,
+}
+
 /// Somebody who watches.
 pub trait Observer: Send + Sync {
     /// Takes note; returns at once.
     fn observe(&self, event: &Event);
+
+    /// A token was looked for, as happens at each call: too often to be an event.
+    fn token_sought(&self, _tier: Tier, _sought: Sought) {}
 }
 
 /// Several observers in a row.
@@ -87,6 +110,12 @@ impl Observer for Vec<std::sync::Arc<dyn Observer>> {
     fn observe(&self, event: &Event) {
         for one in self {
             one.observe(event);
+        }
+    }
+
+    fn token_sought(&self, tier: Tier, sought: Sought) {
+        for one in self {
+            one.token_sought(tier, sought);
         }
     }
 }

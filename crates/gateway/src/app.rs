@@ -117,6 +117,10 @@ impl App {
             sweeper,
             gauges: Gauges {
                 ledger: core.store.clone(),
+                connections: {
+                    let store = core.store.clone();
+                    Box::new(move || store.connections())
+                },
                 slots: core.slots,
                 conditions: core.conditions,
                 accounts: accounts.clone(),

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::{AccountName, Reason, Status};
-use hongyan_courier::observer::{Event, Observer};
+use hongyan_courier::observer::{Event, Observer, Sought, Tier};
 use hongyan_courier::port::{Depth, Ledger};
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_store::sqlite::Watch;
+use hongyan_store::sqlite::{Connections, Watch};
 use hongyan_wechat::client::Outcome;
 use hongyan_wechat::errcode::Endpoint;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
@@ -50,6 +50,7 @@ impl<K: Eq + Hash, H: Clone> Family<K, H> {
 pub struct Meter {
     moved: Family<(AccountName, Status, Option<Reason>), Counter>,
     called: Family<(AccountName, Option<i64>), Histogram>,
+    sought: Family<(&'static str, &'static str), Counter>,
 }
 
 impl Default for Meter {
@@ -68,6 +69,9 @@ impl Default for Meter {
                 let labels = [("account", account.to_string()), ("errcode", errcode)];
                 histogram!("hongyan_send_duration_seconds", &labels)
             }),
+            sought: Family::new(
+                |(tier, result)| counter!("hongyan_token_cache_requests_total", "tier" => *tier, "result" => *result),
+            ),
         }
     }
 }
@@ -105,6 +109,19 @@ impl Observer for Meter {
             } => fetched(account, *expires_at),
             Event::Receipt { .. } | Event::Standing { .. } => {}
         }
+    }
+
+    fn token_sought(&self, tier: Tier, sought: Sought) {
+        let tier = match tier {
+            Tier::Local => "local",
+            Tier::Shared => "shared",
+        };
+        let result = match sought {
+            Sought::Hit => "hit",
+            Sought::Miss => "miss",
+            Sought::Error => "error",
+        };
+        self.sought.of((tier, result)).increment(1);
     }
 }
 
@@ -154,6 +171,8 @@ fn fetched(account: &AccountName, expires_at: Option<UnixMs>) {
 /// What is looked at from time to time.
 pub struct Gauges {
     pub ledger: Arc<dyn Ledger>,
+    /// How the store's connections are used.
+    pub connections: Box<dyn Fn() -> Connections + Send + Sync>,
     pub slots: Arc<Slots>,
     pub conditions: Arc<Conditions>,
     pub accounts: Vec<AccountName>,
@@ -163,6 +182,8 @@ pub struct Gauges {
 
 /// How often the gauges are set.
 const EVERY: Duration = UPKEEP_INTERVAL;
+/// A store that says nothing for so long is not well, and must not hold up what else is measured.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Gauges {
     pub async fn run(&self, stop: CancellationToken) {
@@ -178,12 +199,17 @@ impl Gauges {
 
     async fn set(&self) {
         gauge!("hongyan_workers_busy_ratio").set(self.slots.busy_ratio());
+        let Connections { busy, idle } = (self.connections)();
+        for (state, connections) in [("busy", busy), ("idle", idle)] {
+            gauge!("hongyan_store_pool_connections", "state" => state)
+                .set(count(connections as u64));
+        }
         for account in &self.accounts {
             let (condition, _) = self.conditions.of(account);
-            let degraded = condition.state != State::Ok;
-            gauge!("hongyan_degraded", "part" => format!("account:{account}"))
-                .set(f64::from(u8::from(degraded)));
+            degraded(format!("account:{account}"), condition.state != State::Ok);
         }
+        let ready = tokio::time::timeout(STORE_PATIENCE, self.ledger.ready()).await;
+        degraded("store".to_owned(), !matches!(ready, Ok(Ok(()))));
         let now = self.clock.now();
         match self.ledger.depths(now).await {
             Ok(depths) => self.queue(&depths, now),
@@ -214,6 +240,10 @@ impl Gauges {
                 .set(age.as_secs_f64());
         }
     }
+}
+
+fn degraded(part: String, is: bool) {
+    gauge!("hongyan_degraded", "part" => part).set(f64::from(u8::from(is)));
 }
 
 #[expect(

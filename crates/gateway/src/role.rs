@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::config::server::Server;
+use crate::listen::{Patience, serve};
 
 /// What one process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -124,9 +124,9 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     // Two steps: `stop` ends the taking, `last` ends what the draining still needs.
     let (tasks, last) = (TaskTracker::new(), CancellationToken::new());
     let servers = TaskTracker::new();
-    servers.spawn(serve(main, routes, stop.clone()));
+    servers.spawn(serve(main, routes, Patience::default(), stop.clone()));
     if let (Some(listener), Some(routes)) = (ops, ops_routes) {
-        tasks.spawn(serve(listener, routes, last.clone()));
+        tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
     }
     for account in accounts {
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
@@ -172,19 +172,3 @@ async fn within(deadline: Instant, ending: impl Future<Output = ()>, what: &str)
 
 /// What the tasks that only watch need to notice that it is over, and the store to be closed; a part of the whole time.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
-
-async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
-    use axum::serve::ListenerExt;
-    // Small answers must not wait for the other side's acknowledgement.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-        }
-    });
-    let served = axum::serve(listener, routes)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "a listener ended");
-    }
-}

@@ -81,7 +81,9 @@ impl Dispatch {
         openid: &str,
         now: UnixMs,
     ) -> Option<Permit> {
-        self.parts.keeper.current(account).ok()?;
+        if !self.parts.keeper.ready(account) {
+            return None;
+        }
         // Before the slot is taken, so that whoever stops the slots and then waits for the turns waits for this one too.
         let turn = self.turns.token();
         let (slot, by) = self.parts.slots.take_for_new(account, openid, now)?;
@@ -124,7 +126,7 @@ impl Dispatch {
             queue,
             ..
         } = &self.parts;
-        let ready = |account: &AccountName| keeper.current(account).is_ok();
+        let ready = |account: &AccountName| keeper.ready(account);
         let rounds = slots.plan(ready, POLL, clock.now());
         if rounds.is_empty() {
             let pause = slots

@@ -8,7 +8,7 @@ use super::refresh::RefreshError;
 use super::{Account, IDLE, Keeper, budget, refusal};
 use crate::account::Standing;
 use crate::message::AccountName;
-use crate::observer::{Event, Source};
+use crate::observer::{Event, Sought, Source, Tier};
 use crate::port::{Fence, Token, TokenMode};
 use crate::time::UnixMs;
 
@@ -106,9 +106,18 @@ impl Keeper {
     /// Another node may have fetched one meanwhile. One that was rejected is not taken from there: it is tried again only
     /// if the endpoint hands it out again, which is rationed.
     async fn adopt_shared(&self, account: &AccountName, found: &Account) -> bool {
-        let Ok(Some(shared)) = self.parts.cache.get(account).await else {
-            return false;
+        let sought = match self.parts.cache.get(account).await {
+            Err(_) => Sought::Error,
+            Ok(shared) => match shared.is_some_and(|token| self.adopt(found, token)) {
+                true => Sought::Hit,
+                false => Sought::Miss,
+            },
         };
+        self.parts.observer.token_sought(Tier::Shared, sought);
+        sought == Sought::Hit
+    }
+
+    fn adopt(&self, found: &Account, shared: Token) -> bool {
         let mut held = found.held();
         let wanted = held.wishes.mode().is_some();
         let known = held

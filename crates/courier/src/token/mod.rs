@@ -23,7 +23,7 @@ use refresh::Wishes;
 
 use crate::account::Standing;
 use crate::message::AccountName;
-use crate::observer::Observer;
+use crate::observer::{Observer, Sought, Tier};
 use crate::port::{Standings, Token, TokenCache, TokenMode, Upstream};
 use crate::time::Clock;
 
@@ -120,7 +120,17 @@ impl Keeper {
                 reason: crate::message::Reason::AccountUnusable,
             });
         };
-        found.held().usable(now).cloned()
+        let usable = found.held().usable(now).cloned();
+        let sought = usable.as_ref().map_or(Sought::Miss, |_| Sought::Hit);
+        self.parts.observer.token_sought(Tier::Local, sought);
+        usable
+    }
+
+    /// Whether there is a token to send with now, for whoever does not need it yet.
+    #[must_use]
+    pub fn ready(&self, account: &AccountName) -> bool {
+        let found = self.accounts.get(account);
+        found.is_some_and(|found| found.held().usable(self.parts.clock.now()).is_ok())
     }
 
     /// A call was rejected with this token: it is refreshed, if it still is the current one.

@@ -138,3 +138,19 @@ pub async fn read_body(body: axum::body::Body, bytes_max: usize) -> Result<Bytes
         Err(_) => Err(Problem::malformed("the body broke off")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_is_given_up() {
+        let body =
+            axum::body::Body::from_stream(futures::stream::pending::<std::io::Result<Bytes>>());
+        let began = tokio::time::Instant::now();
+        let problem = read_body(body, 1024).await.unwrap_err();
+        assert_eq!((problem.status, problem.code), (400, "malformed"));
+        assert_eq!(problem.detail, "the body did not arrive within 30 s");
+        assert_eq!(began.elapsed().as_secs(), BODY_TIMEOUT.as_secs());
+    }
+}

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a story's own helpers may fail it")]
 
 mod callback;
+mod connection;
 mod edges;
 mod fuzzed;
 mod harness;

@@ -74,6 +74,11 @@ async fn metrics_have_the_names_of_the_contract() {
         "hongyan_past_due_messages",
         "hongyan_workers_busy_ratio",
         "hongyan_degraded{part=\"account:clinic\"}",
+        "hongyan_degraded{part=\"store\"}",
+        "hongyan_store_pool_connections{state=\"busy\"}",
+        "hongyan_store_pool_connections{state=\"idle\"}",
+        "hongyan_token_cache_requests_total{tier=\"local\",result=\"hit\"}",
+        "hongyan_token_cache_requests_total{tier=\"shared\",result=\"miss\"}",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

@@ -35,6 +35,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 pub use open::{Migrated, OpenError, migrate};
+pub use read::Connections;
 pub use schema::LATEST as SCHEMA_VERSION;
 pub use watch::Watch;
 
@@ -152,6 +153,12 @@ impl SqliteStore {
             // Everybody is told what became of it before the store counts as closed.
             let _ = telling.await;
         }
+    }
+
+    /// How its connections for reading are used at this moment. The one that writes is not among them.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.readers.connections()
     }
 
     /// Has something done, however long the queue is.

@@ -6,5 +6,6 @@ mod rationed;
 mod renewed;
 mod revoked;
 mod shared;
+mod sought;
 mod stopped;
 mod wished;

@@ -102,6 +102,19 @@ impl Call {
         request.body(Full::new(sealed.body)).unwrap()
     }
 
+    /// The request as it goes over the wire, its head without the empty line that ends it.
+    pub(crate) fn written(self, host: &str) -> (String, Bytes) {
+        let sealed = self.sealed();
+        let length = sealed.body.len().to_string();
+        let own = [("host", host), ("content-length", &length)];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut head = format!("{} {} HTTP/1.1\r\n", sealed.method, sealed.path);
+        for (name, value) in own.into_iter().chain(sealed.headers) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        (head, sealed.body)
+    }
+
     pub(crate) async fn make(self, host: &str) -> Reply {
         let request = self.request(host);
         let stream = TcpStream::connect(host).await.unwrap();

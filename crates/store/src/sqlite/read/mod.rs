@@ -24,6 +24,15 @@ const READERS: usize = 4;
 /// After so many steps of SQLite's machine it is asked whether a read should go on; some tens of microseconds.
 const STEPS: i32 = 1_000;
 
+/// The connections for reading, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// At a query.
+    pub busy: usize,
+    /// Open, and free for the next query.
+    pub idle: usize,
+}
+
 /// A connection that reads, and what it remembers.
 pub(super) struct Reader {
     pub(super) conn: Connection,
@@ -113,6 +122,13 @@ impl Readers {
     pub(super) fn close(&self) {
         self.free.close();
         self.idle().clear();
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        Connections {
+            busy: READERS.saturating_sub(self.free.available_permits()),
+            idle: self.idle().len(),
+        }
     }
 
     fn take(&self) -> Result<Reader, StoreError> {

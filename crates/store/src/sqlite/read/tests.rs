@@ -121,3 +121,28 @@ async fn closing_ends_what_reads_and_keeps_no_connection() {
     assert!(readers.idle().is_empty(), "a connection came back");
     assert!(readers.read(|_| Ok(())).await.is_err());
 }
+
+#[tokio::test]
+async fn connections_are_counted_as_they_are_used() {
+    let (_dir, readers) = readers(LONG);
+    let counted = |busy, idle| readers.connections() == Connections { busy, idle };
+    assert!(counted(0, 0), "none is opened before it is needed");
+    let (begun, begins) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let asking = Arc::clone(&readers);
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        let query = asking.read(move |_| {
+            begun.send(()).unwrap();
+            let _ = released.recv();
+            Ok(())
+        });
+        query.await.unwrap();
+    });
+    tokio::task::yield_now().await;
+    begins.recv().unwrap();
+    assert!(counted(1, 0));
+    drop(release);
+    running.join_next().await.unwrap().unwrap();
+    until(|| counted(0, 1)).await;
+}
