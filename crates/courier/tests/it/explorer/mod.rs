@@ -102,18 +102,32 @@ fn a_freeze_an_outage_or_a_cancel_at_any_call_breaks_no_promise() {
     check_blows(&stories(), &SHORT_BLOWS);
 }
 
-fn check_doubt_without_end(story: Scenario, blow: Blow) {
-    let tally = search(&jobs(&[story], blow, Recovery::Survivor));
+fn check_doubt_without_end(jobs: &[Job]) {
+    let tally = search(jobs);
     check("doubt without end", &tally);
     let ends: Vec<_> = tally.ends.keys().map(|status| status.as_str()).collect();
     assert_eq!(ends, ["unconfirmed"]);
 }
 
+/// A node that is alone makes every repeat itself, the last one too.
+fn alone_beyond_the_window() -> Vec<Job> {
+    jobs(
+        &[doubt_without_end()],
+        LONGER_THAN_A_LOOK_HOLDS,
+        Recovery::SameName,
+    )
+}
+
 #[test]
 fn beyond_the_window_nothing_is_repeated() {
+    let freeze = Blow::Freeze(Duration::from_secs(45));
     let expires = doubt_without_end().expires_in(Duration::from_secs(90));
-    check_doubt_without_end(expires, Blow::Freeze(Duration::from_secs(45)));
-    check_doubt_without_end(doubt_without_end(), LONGER_THAN_A_LOOK_HOLDS);
+    check_doubt_without_end(&jobs(
+        &[doubt_without_end(), expires],
+        freeze,
+        Recovery::Survivor,
+    ));
+    check_doubt_without_end(&alone_beyond_the_window());
 }
 
 #[test]
@@ -200,14 +214,9 @@ fn a_forgotten_acceptance_is_found_out() {
 
 #[test]
 fn a_repeat_that_does_not_ask_for_the_window_is_found_out() {
-    let jobs = jobs(
-        &[doubt_without_end()],
-        LONGER_THAN_A_LOOK_HOLDS,
-        Recovery::Survivor,
-    );
     finds_out(
         |ports| Tampered::ports(ports, Rule::GateMindsTheWindow),
-        &jobs,
+        &alone_beyond_the_window(),
         "W",
     );
 }
