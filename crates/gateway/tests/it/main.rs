@@ -10,4 +10,5 @@ mod harness;
 mod ops;
 mod program;
 mod receipts;
+mod store;
 mod v1;
