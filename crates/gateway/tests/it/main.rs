@@ -5,6 +5,7 @@
 
 mod callback;
 mod connection;
+mod document;
 mod edges;
 mod harness;
 mod ops;
