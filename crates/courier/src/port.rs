@@ -25,6 +25,9 @@ pub enum StoreError {
     /// Its queue is full: come again in a moment. Nothing was done.
     #[error("the store is overloaded")]
     Overloaded,
+    /// There is no room for it on the disk. Nothing was done.
+    #[error("the disk is full")]
+    Full,
     /// It is away or broken; whether the last call was done is not known.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),

@@ -10,12 +10,18 @@ use crate::auth::error::AuthError;
 
 const OVERLOADED_PAUSE: Duration = Duration::from_secs(1);
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(5);
+/// Somebody has to make room.
+const FULL_PAUSE: Duration = Duration::from_secs(30);
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => {
                 Self::unavailable("the store is busy; try again in a moment", OVERLOADED_PAUSE)
+            }
+            StoreError::Full => {
+                tracing::error!(%error, "a request failed for want of space");
+                Self::unavailable("the gateway's disk is full; nothing was stored", FULL_PAUSE)
             }
             StoreError::Unavailable(_) => {
                 tracing::error!(%error, "a request failed for want of the store");
@@ -49,6 +55,36 @@ impl<R: std::error::Error> From<ChangeError<R>> for Problem {
             ChangeError::NotFound => Self::not_found("there is no such message"),
             ChangeError::Refused(why) => Self::conflict(why.to_string()),
             ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::RETRY_AFTER;
+
+    use super::*;
+
+    #[test]
+    fn what_the_store_could_not_do_is_told_without_its_words() {
+        let words = "disk I/O error at /var/lib/hongyan.db";
+        for (error, status, code, retry_after) in [
+            (StoreError::Overloaded, 503, "unavailable", Some("1")),
+            (StoreError::Full, 503, "unavailable", Some("30")),
+            (
+                StoreError::Unavailable(words.to_owned()),
+                503,
+                "unavailable",
+                Some("5"),
+            ),
+            (StoreError::Corrupt(words.to_owned()), 500, "internal", None),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status, problem.code), (status, code));
+            assert!(!problem.detail.contains("hongyan.db"), "{}", problem.detail);
+            let response = axum::response::IntoResponse::into_response(problem);
+            let header = response.headers().get(RETRY_AFTER);
+            assert_eq!(header.map(|value| value.to_str().unwrap()), retry_after);
         }
     }
 }

@@ -18,6 +18,7 @@ Example:
 
 /// Set up the programs that may call the gateway.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan client new orders --scope messages:send")]
 pub struct ClientArgs {
     #[command(subcommand)]
     command: ClientCommand,

@@ -23,6 +23,7 @@ Example:
 
 /// Look at the configuration as the gateway would read it.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan config check")]
 pub struct ConfigArgs {
     #[command(subcommand)]
     command: ConfigCommand,

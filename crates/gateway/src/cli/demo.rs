@@ -29,6 +29,8 @@ Example:
 /// How long `--once` waits for `delivered`.
 const PATIENCE: Duration = Duration::from_secs(30);
 const USUAL_PORT: u16 = 8080;
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// Show a message's life, with a simulated WeChat and no configuration.
 #[derive(Debug, Args)]
@@ -59,16 +61,17 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCod
                 show.invitation(&demo)?;
                 show.go_on(&mut demo).await?;
             }
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         };
         let result = tokio::select! {
+            biased;
             result = shown => result,
-            () = asked => Ok(()),
+            // It is how a demo that stays up ends; one that was to end by itself has not shown what it should.
+            () = asked => Ok(if args.once { INTERRUPTED.into() } else { ExitCode::SUCCESS }),
         };
         demo.stop().await;
         result
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// The usual port where it is free; nobody needs to find a demo that ends by itself.

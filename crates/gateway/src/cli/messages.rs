@@ -14,6 +14,7 @@ use crate::cli::table::{cell, encoded, pairs, table};
 
 /// Look at messages, cancel them, send them again.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan messages list --status failed")]
 pub struct MessagesArgs {
     #[command(subcommand)]
     command: MessagesCommand,

@@ -29,7 +29,12 @@ use context::{Context, Lang};
 
 /// Hongyan: a gateway for WeChat template messages.
 #[derive(Debug, Parser)]
-#[command(name = "hongyan", version, propagate_version = true)]
+#[command(
+    name = "hongyan",
+    version,
+    propagate_version = true,
+    after_help = "Example:\n  hongyan demo"
+)]
 pub struct Cli {
     /// Write JSON for machines instead of text for people.
     #[arg(long, global = true)]
@@ -112,16 +117,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_tree_is_sound_and_every_leaf_shows_an_example() {
+    fn the_command_tree_is_sound_and_every_command_shows_an_example() {
         fn visit(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
-            if command.get_subcommands().next().is_none() {
-                let after = command
-                    .get_after_help()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                assert!(after.contains("Example"), "`{path} --help` has no example");
-            }
+            let after = command.get_after_help().map(ToString::to_string);
+            let shows = after.is_some_and(|after| after.starts_with("Example:\n  "));
+            assert!(shows, "`{path} --help` has no example");
             command
                 .get_subcommands()
                 .for_each(|child| visit(child, &path));

@@ -13,6 +13,7 @@ use crate::cli::table::{cell, encoded, table};
 
 /// Look at an account's templates.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan templates list --account clinic")]
 pub struct TemplatesArgs {
     #[command(subcommand)]
     command: TemplatesCommand,

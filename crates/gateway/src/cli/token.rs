@@ -14,6 +14,7 @@ use crate::cli::table::{cell, encoded, pairs};
 
 /// Look at an account's token, or fetch a new one.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan token show clinic")]
 pub struct TokenArgs {
     #[command(subcommand)]
     command: TokenCommand,

@@ -51,7 +51,9 @@ where
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
-        .with_ansi(colour);
+        .with_ansi(colour)
+        // It would be told on standard error, and a panic follows where that is what failed: whoever reads the log may end.
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => Box::new(builder.finish()),
         // The list of spans, not the innermost one: the trace id is on the outermost.

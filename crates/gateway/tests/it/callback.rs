@@ -1,5 +1,7 @@
 //! `/wechat/callback/{account}`: each mode, and everything that must not be believed.
 
+mod misshapen;
+
 use hongyan_gateway::clock::SystemClock;
 use hongyan_wechat::callback::envelope::{self, EncodingAesKey};
 use hongyan_wechat::callback::{CallbackToken, Mode, signature};
@@ -32,20 +34,20 @@ fn plain_query(timestamp: &str, nonce: &str) -> String {
 }
 
 fn sealed(openid: &str, msgid: &str) -> (String, String) {
-    let (timestamp, nonce) = (seconds(0), "n1");
     let key: EncodingAesKey = KEY.parse().unwrap();
-    let encrypt = envelope::encrypt(
+    let receipt = event(openid, msgid, "success");
+    signed_around(&envelope::encrypt(
         &key,
         APPID,
-        event(openid, msgid, "success").as_bytes(),
+        receipt.as_bytes(),
         envelope::random(),
-    );
-    let signed = signature::sign_encrypted(
-        &CallbackToken::new(CALLBACK_TOKEN),
-        &timestamp,
-        nonce,
-        &encrypt,
-    );
+    ))
+}
+
+fn signed_around(encrypt: &str) -> (String, String) {
+    let (timestamp, nonce) = (seconds(0), "n1");
+    let token = CallbackToken::new(CALLBACK_TOKEN);
+    let signed = signature::sign_encrypted(&token, &timestamp, nonce, encrypt);
     let query = format!(
         "{}&encrypt_type=aes&msg_signature={signed}",
         plain_query(&timestamp, nonce)

@@ -5,10 +5,12 @@
 
 mod callback;
 mod connection;
+mod document;
 mod edges;
 mod fuzzed;
 mod harness;
 mod ops;
 mod program;
 mod receipts;
+mod store;
 mod v1;

@@ -2,10 +2,12 @@
 
 mod crowd;
 mod demo;
+mod disk;
 mod errors;
 mod operator;
 mod setup;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::harness::{CLIENT, CLIENT_SECRET, Call, Settings, TestGateway};
 
@@ -71,19 +73,40 @@ fn configured(listen: &str) -> (TempDir, Settings) {
 async fn serving(folder: &Path) -> Child {
     let mut command = hongyan(folder, &["serve", "--log-format", "text"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let listening = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("listening") {
-                return;
-            }
-        }
-        panic!("it ended");
-    };
-    tokio::time::timeout(Duration::from_secs(20), listening)
-        .await
-        .unwrap();
+    listening(&mut child).await;
     child
+}
+
+/// Where a gateway says that it listens. Whatever it says afterwards goes nowhere.
+async fn listening(child: &mut Child) -> String {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    address(&line_with("listening", &mut lines).await)
+}
+
+fn address(line: &str) -> String {
+    let mut words = line.split(['=', ' ']);
+    let address = words.find(|word| word.parse::<SocketAddr>().is_ok());
+    address
+        .unwrap_or_else(|| panic!("no address in {line}"))
+        .to_owned()
+}
+
+type Lines = tokio::io::Lines<BufReader<ChildStderr>>;
+
+/// The next line that has a word in it.
+async fn line_with(word: &str, lines: &mut Lines) -> String {
+    let mut said = Vec::new();
+    let reading = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains(word) {
+                return line;
+            }
+            said.push(line);
+        }
+        panic!("it ended after {said:#?}");
+    };
+    let read = tokio::time::timeout(Duration::from_secs(20), reading).await;
+    read.unwrap_or_else(|_| panic!("it never says {word}"))
 }
 
 /// Runs a printed curl line in a shell, or makes the same call by hand where there is no curl. What is answered, and how.
@@ -173,4 +196,19 @@ async fn a_simulator_runs_alone() {
         .await
         .unwrap_err();
     assert!(bad.contains("bad fault"), "{bad}");
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_is_no_reason_to_end() {
+    let (folder, _) = configured("127.0.0.1:0");
+    let mut command = hongyan(folder.path(), &["serve", "--log-format", "text"]);
+    command.env("HONGYAN_LOG", "debug").stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Its standard error is closed from here on, and at this level every call is logged.
+    let address = listening(&mut child).await;
+    for _ in 0..3 {
+        let call = crate::harness::post("/v1/messages", &crate::harness::message("o1"));
+        assert_eq!(call.make(&address).await.status, 202);
+    }
+    assert!(child.try_wait().unwrap().is_none());
 }

@@ -42,7 +42,7 @@ impl From<Fault> for StoreError {
                 }
                 // Only reads are ever interrupted, when they have taken too long.
                 Some(ErrorCode::OperationInterrupted) => Self::Overloaded,
-                Some(ErrorCode::DiskFull) => Self::Unavailable("the disk is full".to_owned()),
+                Some(ErrorCode::DiskFull) => Self::Full,
                 Some(_) => Self::Unavailable(error.to_string()),
             },
         }

@@ -132,7 +132,7 @@ mod inside {
             }
             assert!(stored.len() < 100_000, "the disk never fills");
         };
-        let full = |error: &StoreError| matches!(error, StoreError::Unavailable(why) if why == "the disk is full");
+        let full = |error: &StoreError| matches!(error, StoreError::Full);
         assert!(
             matches!(&refused, AcceptError::Store(error) if full(error)),
             "{refused:?}"

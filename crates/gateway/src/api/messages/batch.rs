@@ -22,6 +22,7 @@ use crate::api::query::Query;
 use crate::telemetry::trace::TraceId;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Batch<'a> {
     #[serde(borrow)]
     messages: Vec<&'a RawValue>,
@@ -185,6 +186,12 @@ fn refused(problem: Problem, trace_id: TraceId) -> BatchResult {
 }
 
 fn read(body: &[u8], batch_max: usize) -> Result<Vec<&RawValue>, Problem> {
+    // A struct would also be read from an array.
+    if !body.is_empty() && body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed(
+            "a batch must be a JSON object: {\"messages\": […]}",
+        ));
+    }
     let batch: Batch<'_> = serde_json::from_slice(body).map_err(|error| {
         Problem::malformed(format!("the body is not {{\"messages\": […]}}: {error}"))
     })?;

@@ -14,6 +14,7 @@ use hongyan_gateway::app::App;
 use hongyan_gateway::config::layers::Sources;
 use hongyan_gateway::config::{self, resolved};
 use hongyan_gateway::role::{self, Roles, Running};
+use hongyan_store::sqlite::SqliteStore;
 use hongyan_wechat_sim::{CallbackTarget, Sim, SimConfig, SimHandle};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -36,7 +37,7 @@ pub(crate) struct TestGateway {
 
 struct Life {
     running: Running,
-    ledger: Arc<dyn Ledger>,
+    store: Arc<SqliteStore>,
     ops: Option<String>,
 }
 
@@ -82,7 +83,7 @@ impl TestGateway {
         let app = App::build(&config, secrets, Roles::All, Vec::new())
             .await
             .unwrap();
-        let ledger: Arc<dyn Ledger> = app.store.clone();
+        let store = app.store.clone();
         let running = role::start(app, &config.server, CancellationToken::new())
             .await
             .unwrap();
@@ -90,7 +91,7 @@ impl TestGateway {
         let ops = running.ops_addr.map(|addr| addr.to_string());
         self.running = Some(Life {
             running,
-            ledger,
+            store,
             ops,
         });
     }
@@ -116,6 +117,12 @@ impl TestGateway {
         life.ops
             .as_deref()
             .expect("operations have a listener of their own")
+    }
+
+    /// What it keeps its messages in, and where.
+    pub(crate) fn store(&self) -> (Arc<SqliteStore>, PathBuf) {
+        let life = self.running.as_ref().expect("the gateway is up");
+        (life.store.clone(), self.folder.path().join("hongyan.db"))
     }
 
     /// Makes a call, signed unless it says otherwise.
@@ -188,7 +195,7 @@ impl TestGateway {
                 ..Filter::default()
             };
             let settling = async {
-                while !life.ledger.page(leased(), 1).await.unwrap().is_empty() {
+                while !life.store.page(leased(), 1).await.unwrap().is_empty() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };

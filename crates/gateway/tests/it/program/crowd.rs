@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::configured;
+use super::{address, configured, line_with};
 use crate::harness::get;
 
 /// Ticks of the CPU that a process has used, in user and kernel mode.
@@ -37,30 +37,14 @@ async fn more_callers_than_files_are_waited_out_without_spinning() {
     let mut child = command.spawn().unwrap();
     let pid = child.id().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut line_with = async |word: &str| {
-        let reading = async {
-            loop {
-                let line = lines.next_line().await.unwrap().expect("it stays up");
-                if line.contains(word) {
-                    return line;
-                }
-            }
-        };
-        let read = tokio::time::timeout(Duration::from_secs(20), reading).await;
-        read.unwrap_or_else(|_| panic!("it never says {word}"))
-    };
-    let listening = line_with("listening").await;
-    let at = listening.find("127.0.0.1:").unwrap();
-    let address: String = listening[at..]
-        .chars()
-        .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':'))
-        .collect();
+    let listening = line_with("listening", &mut lines).await;
+    let address = address(&listening);
 
     let mut crowd = Vec::new();
     for _ in 0..2 * FILES {
         crowd.push(TcpStream::connect(&address).await.unwrap());
     }
-    line_with("no connection can be taken in").await;
+    line_with("no connection can be taken in", &mut lines).await;
     let before = ticks(pid);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let used = ticks(pid) - before;

@@ -55,3 +55,32 @@ async fn the_call_that_the_demo_prints_can_be_made() {
     let ended = tokio::time::timeout(Duration::from_secs(40), child.wait()).await;
     assert!(ended.unwrap().unwrap().success());
 }
+
+#[tokio::test]
+async fn a_demo_that_is_interrupted_before_delivery_does_not_pass_for_one_that_delivered() {
+    use nix::sys::signal::{Signal, kill};
+    let folder = TempDir::new().unwrap();
+    let mut interrupted = false;
+    // It may be done before it can be interrupted, and must then say so.
+    for _ in 0..20 {
+        let mut command = hongyan(folder.path(), &["demo", "--once"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Its first line says that it listens for signals.
+        assert!(lines.next_line().await.unwrap().is_some());
+        kill(pid, Signal::SIGINT).unwrap();
+        let mut delivered = false;
+        while let Some(line) = lines.next_line().await.unwrap() {
+            delivered |= line.contains("delivered");
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(40), child.wait()).await;
+        let code = ended.unwrap().unwrap().code();
+        assert_eq!(code, Some(if delivered { 0 } else { 130 }));
+        interrupted |= !delivered;
+        if interrupted {
+            break;
+        }
+    }
+    assert!(interrupted, "it was never interrupted in time");
+}

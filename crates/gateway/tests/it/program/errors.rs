@@ -1,7 +1,6 @@
 //! What keeps a command from its work is said in one clear line.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -11,7 +10,7 @@ use super::{configured, ended, hongyan, operating, serving};
 use crate::harness::{ACCOUNT, TEMPLATE, TestGateway, openid};
 
 /// The one line that a command ends with; before it there is nothing but log lines, and those of `serve` alone.
-async fn error(command: Command) -> String {
+pub(super) async fn error(command: Command) -> String {
     let serves = command.as_std().get_args().any(|word| word == "serve");
     let output = ended(command).await;
     let text = String::from_utf8(output.stderr).unwrap();
@@ -131,50 +130,6 @@ async fn a_database_of_a_newer_version() {
         let said = error(hongyan(folder.path(), &[command])).await;
         assert!(said.contains("schema version 999"), "{said}");
     }
-}
-
-#[tokio::test]
-async fn a_disk_that_is_full() {
-    // A small file system in memory, of this process alone: for root, or whoever is root in a namespace of its own.
-    const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
-    const FILL: &str = "mount -t tmpfs -o size=64k hongyan-test disk && head -c 49152 /dev/zero >disk/ballast && exec \"$0\" \"$@\"";
-    let (folder, _) = configured("127.0.0.1:0");
-    std::fs::create_dir(folder.path().join("disk")).unwrap();
-    let inside = |way: &[&str], words: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(way).args(["sh", "-c", FILL]).args(words);
-        command.current_dir(folder.path()).stdin(Stdio::null());
-        command
-    };
-    let mut may = None;
-    for way in WAYS {
-        if may.is_none()
-            && inside(way, &["true"])
-                .output()
-                .await
-                .unwrap()
-                .status
-                .success()
-        {
-            may = Some(way);
-        }
-    }
-    let way = may.expect("a small disk can be mounted: see store's tests of space");
-    let program = env!("CARGO_BIN_EXE_hongyan");
-    let said = error(inside(
-        way,
-        &[
-            program,
-            "serve",
-            "--set",
-            "store.url=sqlite://disk/hongyan.db",
-        ],
-    ))
-    .await;
-    assert!(
-        said.contains("is full") && said.contains("free some space"),
-        "{said}"
-    );
 }
 
 #[tokio::test]

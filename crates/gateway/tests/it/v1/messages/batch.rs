@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestGateway, message, openid, post};
+use crate::harness::{Call, TestGateway, message, openid, post};
 
 #[tokio::test]
 async fn each_message_has_its_result_in_the_order_given() {
@@ -55,21 +55,109 @@ async fn a_replayed_batch_is_the_same_messages() {
 #[tokio::test]
 async fn a_batch_has_bounds() {
     let gateway = TestGateway::start().await;
-    let many = json!({"messages": vec![json!({}); 1001]});
-    gateway
-        .post("/v1/messages/batch", &many)
-        .await
-        .problem(413, "too_large");
-    for body in [
-        json!({"messages": []}),
-        json!({}),
-        json!([]),
-        json!({"messages": {}}),
+    let batch = |count: usize| json!({"messages": vec![json!({}); count]});
+    let reply = gateway.post("/v1/messages/batch", &batch(1_001)).await;
+    assert_eq!(
+        reply.problem(413, "too_large"),
+        "a batch has at most 1000 messages, and this one has 1001"
+    );
+    let reply = gateway.post("/v1/messages/batch", &batch(1_000)).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_batch_is_malformed() {
+    let gateway = TestGateway::start().await;
+    let whole = json!({"messages": [message(&openid(1))]}).to_string();
+    let listed = json!([[message(&openid(1))]]).to_string();
+    let twice = whole.replacen('{', "{\"messages\":[],", 1);
+    let more = whole.replacen('{', "{\"account\":\"clinic\",", 1);
+    let followed = format!("{whole} {whole}");
+    let refused = async |body: &[u8]| {
+        let call = Call::new(http::Method::POST, "/v1/messages/batch", body.to_vec());
+        gateway.call(call).await.problem(400, "malformed")
+    };
+    let object = "a batch must be a JSON object: {\"messages\": […]}";
+    for (body, detail) in [
+        (&b""[..], "EOF while parsing a value at line 1 column 0"),
+        (b"{", "EOF while parsing an object at line 1 column 1"),
+        (b"{}", "missing field `messages` at line 1 column 2"),
+        (
+            b"{\"messages\":null}",
+            "invalid type: null, expected a sequence at line 1 column 16",
+        ),
+        (
+            b"{\"messages\":{}}",
+            "invalid type: map, expected a sequence at line 1 column 12",
+        ),
+        (
+            b"{\"messages\":[{]}",
+            "key must be a string at line 1 column 15",
+        ),
+        (
+            b"{\"messages\":[\"\xff\"]}",
+            "invalid unicode code point at line 1 column 15",
+        ),
+        (
+            twice.as_bytes(),
+            "duplicate field `messages` at line 1 column 25",
+        ),
+        (
+            more.as_bytes(),
+            "unknown field `account`, expected `messages` at line 1 column 10",
+        ),
+        (
+            followed.as_bytes(),
+            "trailing characters at line 1 column 155",
+        ),
     ] {
-        gateway
-            .post("/v1/messages/batch", &body)
-            .await
-            .problem(400, "malformed");
+        let said = refused(body).await;
+        let detail = format!("the body is not {{\"messages\": […]}}: {detail}");
+        assert_eq!(said, detail, "{}", String::from_utf8_lossy(body));
+    }
+    for (body, detail) in [
+        (&b"7"[..], object),
+        (b"null", object),
+        (b"[]", object),
+        (listed.as_bytes(), object),
+        (b"nonsense", object),
+        (b"{\"messages\":[]}", "messages is empty"),
+    ] {
+        assert_eq!(
+            refused(body).await,
+            detail,
+            "{}",
+            String::from_utf8_lossy(body)
+        );
+    }
+    let stored = gateway.get("/v1/messages").await.json();
+    assert_eq!(stored["messages"], json!([]));
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_told_in_its_place() {
+    let gateway = TestGateway::start().await;
+    let bad = [json!(7), json!(null), json!("x"), json!([]), json!({})];
+    let reply = gateway
+        .post("/v1/messages/batch", &json!({"messages": bad}))
+        .await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let told: Vec<Value> = reply.json()["results"].as_array().unwrap().clone();
+    let detail = |result: &Value| {
+        let error = &result["error"];
+        (error["code"].clone(), error["detail"].clone())
+    };
+    let no_object = (json!("malformed"), json!("a message must be a JSON object"));
+    let empty = (
+        json!("invalid_message"),
+        json!("3 fields are wrong; see errors"),
+    );
+    let wanted = [&no_object, &no_object, &no_object, &no_object, &empty];
+    assert_eq!(told.len(), wanted.len());
+    for (result, wanted) in told.iter().zip(wanted) {
+        assert_eq!(detail(result), *wanted);
     }
     gateway.finish().await;
 }

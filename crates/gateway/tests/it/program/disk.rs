@@ -1,0 +1,188 @@
+//! A disk that is full: when the gateway starts, and while it serves.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use hongyan_wechat_sim::{AccountConfig, Sim, SimConfig, SimHandle};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use super::errors::error;
+use super::{configured, listening};
+use crate::harness::{APPID, Call, Reply, Settings, TEMPLATE, get, openid, post};
+
+/// How a process gets mounts of its own: as root, or as any user where the system lets users have namespaces.
+const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+
+/// A command that sees a small file system in memory at `disk` below the folder, with `ballast` in it.
+async fn on_a_small_disk(folder: &Path, kib: (usize, usize), words: &[&str]) -> Command {
+    let (size, ballast) = kib;
+    let fill = format!(
+        "mount -t tmpfs -o size={size}k hongyan-test disk && head -c {ballast}k /dev/zero >disk/ballast && exec \"$0\" \"$@\""
+    );
+    std::fs::create_dir_all(folder.join("disk")).unwrap();
+    let inside = |way: &[&str], words: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(way).args(["sh", "-c", &fill]).args(words);
+        command.current_dir(folder).stdin(Stdio::null());
+        command.kill_on_drop(true);
+        command
+    };
+    for way in WAYS {
+        if inside(way, &["true"])
+            .output()
+            .await
+            .unwrap()
+            .status
+            .success()
+        {
+            return inside(way, words);
+        }
+    }
+    panic!("no small disk can be mounted: store's tests of space say what to do");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_at_the_start() {
+    let (folder, _) = configured("127.0.0.1:0");
+    let set = "store.url=sqlite://disk/hongyan.db";
+    let serve = [env!("CARGO_BIN_EXE_hongyan"), "serve", "--set", set];
+    let said = error(on_a_small_disk(folder.path(), (64, 48), &serve).await).await;
+    assert!(
+        said.contains("is full") && said.contains("free some space"),
+        "{said}"
+    );
+}
+
+/// A gateway that runs on a small disk, and its WeChat.
+struct Cramped {
+    folder: TempDir,
+    sim: SimHandle,
+    child: Child,
+    address: String,
+}
+
+impl Cramped {
+    async fn start() -> Self {
+        let (folder, settings) = (TempDir::new().unwrap(), Settings::default());
+        let account = AccountConfig::new(APPID, &settings.secret);
+        let sim = Sim::start(SimConfig::new(vec![account])).await.unwrap();
+        let database = Path::new("disk/hongyan.db");
+        let text = settings.toml("127.0.0.1:0", database, &sim.url());
+        std::fs::write(folder.path().join("hongyan.toml"), text).unwrap();
+        let serve = [
+            env!("CARGO_BIN_EXE_hongyan"),
+            "serve",
+            "--log-format",
+            "text",
+        ];
+        let mut command = on_a_small_disk(folder.path(), (3 << 10, 1 << 10), &serve).await;
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let address = listening(&mut child).await;
+        Self {
+            folder,
+            sim,
+            child,
+            address,
+        }
+    }
+
+    async fn call(&self, call: Call) -> Reply {
+        call.make(&self.address).await
+    }
+
+    /// The batch of this number, each of its messages to somebody else.
+    async fn batch(&self, number: usize) -> Reply {
+        let message = |n| {
+            json!({
+                "touser": openid(number * BATCH + n), "template_id": TEMPLATE, "reference": format!("batch-{number}"),
+                "data": {"thing1": {"value": "满"}}, "url": format!("https://example.com/{}", "x".repeat(1_000)),
+            })
+        };
+        let messages: Vec<Value> = (0..BATCH).map(message).collect();
+        self.call(post("/v1/messages/batch", &json!({"messages": messages})))
+            .await
+    }
+
+    /// How many messages of a batch are stored.
+    async fn stored(&self, number: usize) -> usize {
+        let path = format!("/v1/messages?reference=batch-{number}&limit=200");
+        let listed = self.call(get(&path)).await.json();
+        listed["messages"].as_array().unwrap().len()
+    }
+
+    async fn until(&self, what: &str, path: &str, wanted: impl Fn(&Reply) -> bool) {
+        let looking = async {
+            loop {
+                let reply = self.call(get(path)).await;
+                if wanted(&reply) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(30), looking).await;
+        assert!(found.is_ok(), "{path} never comes to {what}");
+    }
+
+    /// The ballast, in the mounts that only the process has.
+    fn ballast(&self) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id().unwrap()));
+        let folder = self.folder.path().strip_prefix("/").unwrap();
+        root.join(folder).join("disk/ballast")
+    }
+}
+
+const BATCH: usize = 50;
+
+#[tokio::test]
+async fn a_disk_that_fills_while_it_serves() {
+    let mut gateway = Cramped::start().await;
+    let mut accepted = 0;
+    let refused = loop {
+        let reply = gateway.batch(accepted).await;
+        if reply.status != 202 {
+            break reply;
+        }
+        accepted += 1;
+        assert!(accepted < 1_000, "the disk never fills");
+    };
+    let detail = refused.problem(503, "unavailable");
+    assert_eq!(detail, "the gateway's disk is full; nothing was stored");
+    assert_eq!(refused.headers["retry-after"], "30");
+    assert!(accepted > 0);
+    assert_eq!(gateway.stored(accepted).await, 0, "not a half of it");
+
+    // What the refused call would have taken may be room enough for a probe or two.
+    gateway
+        .until("refusal", "/health/ready", |reply| reply.status == 503)
+        .await;
+    let degraded = "hongyan_degraded{part=\"store\"} 1";
+    gateway
+        .until(degraded, "/metrics", |reply| {
+            reply.text().contains(degraded)
+        })
+        .await;
+    assert_eq!(gateway.call(get("/health/live")).await.status, 200);
+
+    std::fs::remove_file(gateway.ballast()).unwrap();
+    gateway
+        .until("readiness", "/health/ready", |reply| reply.status == 200)
+        .await;
+    assert_eq!(gateway.batch(accepted).await.status, 202);
+    for number in 0..=accepted {
+        assert_eq!(gateway.stored(number).await, BATCH, "of {number}");
+    }
+    let open = |reply: &Reply| reply.json()["messages"] == json!([]);
+    for status in ["queued", "sending"] {
+        let path = format!("/v1/messages?status={status}");
+        gateway.until("all being sent", &path, open).await;
+    }
+    for number in 0..(accepted + 1) * BATCH {
+        assert_eq!(gateway.sim.seen(&openid(number)).len(), 1, "of {number}");
+    }
+    assert!(gateway.child.try_wait().unwrap().is_none(), "it stayed up");
+    gateway.sim.stop().await;
+}
