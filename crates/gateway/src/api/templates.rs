@@ -74,19 +74,22 @@ impl Templates {
         let token = self.keeper.current(account).map_err(|_| {
             Problem::unavailable("the account has no usable token at present", UPSTREAM_PAUSE)
         })?;
-        (self.ask)(account.clone(), token.secret.clone())
-            .await
-            .map_err(|error| {
-                if let CallError::Refused(refusal) = &error
-                    && refusal.class() == Class::Token
-                {
-                    self.keeper.rejected(account, &token);
-                }
-                Problem::unavailable(
-                    format!("WeChat did not list the templates: {error}"),
-                    UPSTREAM_PAUSE,
-                )
-            })
+        let error = match (self.ask)(account.clone(), token.secret.clone()).await {
+            Ok(templates) => {
+                self.keeper.accepted(account, &token);
+                return Ok(templates);
+            }
+            Err(error) => error,
+        };
+        if let CallError::Refused(refusal) = &error
+            && refusal.class() == Class::Token
+        {
+            self.keeper.rejected(account, &token);
+        }
+        Err(Problem::unavailable(
+            format!("WeChat did not list the templates: {error}"),
+            UPSTREAM_PAUSE,
+        ))
     }
 }
 
