@@ -29,6 +29,8 @@ pub(super) enum Health {
 enum Backlog {
     /// More may be due.
     More,
+    /// So many were stored lately and are due; nothing else is, as far as is known.
+    Few(usize),
     /// Nothing is due before then, as far as is known.
     Until(Option<UnixMs>),
 }
@@ -82,6 +84,15 @@ impl Lane {
         self.cap.saturating_sub(failures).max(1)
     }
 
+    /// How many a claim should ask for: all that may begin, but not more than are known to wait, because the slots of a
+    /// claim are kept from messages that come in meanwhile.
+    pub(super) fn demand(&self, now: UnixMs) -> usize {
+        match self.backlog {
+            Backlog::Few(count) => self.capacity(now).min(count),
+            Backlog::More | Backlog::Until(_) => self.capacity(now),
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }
@@ -93,7 +104,7 @@ impl Lane {
 
     fn backlog_due(&self, now: UnixMs, poll: Duration) -> bool {
         match self.backlog {
-            Backlog::More => true,
+            Backlog::More | Backlog::Few(_) => true,
             Backlog::Until(due) => {
                 due.is_some_and(|due| now >= due) || now >= self.looked_at.plus(poll)
             }
@@ -116,7 +127,7 @@ impl Lane {
             None => self.paused_until,
         };
         let known = match self.backlog {
-            Backlog::More => UnixMs(0),
+            Backlog::More | Backlog::Few(_) => UnixMs(0),
             Backlog::Until(due) => due.unwrap_or(NEVER).min(self.looked_at.plus(poll)),
         };
         known.max(open)
@@ -124,15 +135,16 @@ impl Lane {
 
     /// Whether more is known to be due than there were slots for.
     pub(super) fn has_more(&self) -> bool {
-        self.backlog == Backlog::More
+        matches!(self.backlog, Backlog::More | Backlog::Few(_))
     }
 
     /// A message waits in the store from `due` on.
     pub(super) fn waiting(&mut self, due: UnixMs, now: UnixMs) {
         self.backlog = match self.backlog {
-            Backlog::Until(_) if due <= now => Backlog::More,
+            Backlog::Until(_) if due <= now => Backlog::Few(1),
             Backlog::Until(known) => Backlog::Until(Some(known.map_or(due, |k| k.min(due)))),
-            Backlog::More => Backlog::More,
+            Backlog::Few(count) if due <= now => Backlog::Few(count + 1),
+            known @ (Backlog::Few(_) | Backlog::More) => known,
         };
     }
 
@@ -266,6 +278,19 @@ mod tests {
             lane.record(Health::Failing, false, now);
         }
         assert_eq!(lane.capacity(now.plus(PROBE_PAUSE.0)), 1);
+    }
+
+    #[test]
+    fn a_claim_for_a_few_leaves_the_other_slots_to_newcomers() {
+        let (mut lane, now) = (lane(), UnixMs(1_000_000));
+        assert_eq!(lane.demand(now), 10, "before the first look");
+        lane.looking(now);
+        lane.waiting(now, now);
+        lane.waiting(now.plus(POLL), now);
+        lane.waiting(now, now);
+        assert_eq!((lane.demand(now), lane.capacity(now)), (2, 10));
+        lane.looked(true, None, now);
+        assert_eq!(lane.demand(now), 10, "there are more than were known");
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Table {
         {
             shares[nth] += 1;
             free -= 1;
-            if shares[nth] < self.lanes[lanes[nth]].capacity(now).min(CLAIM_MAX) {
+            if shares[nth] < self.lanes[lanes[nth]].demand(now).min(CLAIM_MAX) {
                 line.push(Reverse((held + 1, nth)));
             }
         }
