@@ -369,6 +369,7 @@ pub trait Ledger: Send + Sync {
     async fn sweep(&self, what: Sweep, limit: usize, now: UnixMs)
     -> Result<Vec<Swept>, StoreError>;
     /// Forgets what ended before `ended_before`, spent nonces and old keys; at most `limit` of each. Answers how many.
+    /// `now` is the wall's, by which nonces are judged.
     async fn prune(
         &self,
         ended_before: UnixMs,
