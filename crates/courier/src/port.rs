@@ -76,7 +76,7 @@ pub struct Nonce {
     pub owner: String,
     /// The nonce itself.
     pub nonce: String,
-    /// When it may be forgotten.
+    /// When it may be forgotten, by the wall.
     pub expires_at: UnixMs,
     /// For a signature that does not bind the body: the body's hash, with which the nonce may come again.
     pub body: Option<[u8; 32]>,
@@ -91,7 +91,7 @@ pub struct IdempotencyKey {
     pub key: String,
     /// Hash of what came with it.
     pub body: [u8; 32],
-    /// When it may be forgotten.
+    /// When it may be forgotten, by the wall.
     pub expires_at: UnixMs,
 }
 
