@@ -76,7 +76,7 @@ pub struct Nonce {
     pub owner: String,
     /// The nonce itself.
     pub nonce: String,
-    /// When it may be forgotten.
+    /// When it may be forgotten, by the wall.
     pub expires_at: UnixMs,
     /// For a signature that does not bind the body: the body's hash, with which the nonce may come again.
     pub body: Option<[u8; 32]>,
@@ -91,7 +91,7 @@ pub struct IdempotencyKey {
     pub key: String,
     /// Hash of what came with it.
     pub body: [u8; 32],
-    /// When it may be forgotten.
+    /// When it may be forgotten, by the wall.
     pub expires_at: UnixMs,
 }
 
@@ -369,6 +369,7 @@ pub trait Ledger: Send + Sync {
     async fn sweep(&self, what: Sweep, limit: usize, now: UnixMs)
     -> Result<Vec<Swept>, StoreError>;
     /// Forgets what ended before `ended_before`, spent nonces and old keys; at most `limit` of each. Answers how many.
+    /// `now` is the wall's, by which nonces are judged.
     async fn prune(
         &self,
         ended_before: UnixMs,

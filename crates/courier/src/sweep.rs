@@ -57,7 +57,8 @@ impl Sweeper {
         }
         if prune {
             let before = self.clock.now().minus(self.keep);
-            while self.ledger.prune(before, BATCH, self.clock.now()).await? >= BATCH {}
+            // Nonces are of the wall's time: forgotten too soon, they would let in again what the wall calls fresh anew.
+            while self.ledger.prune(before, BATCH, self.clock.wall()).await? >= BATCH {}
         }
         Ok(())
     }

@@ -64,6 +64,12 @@ impl fmt::Display for UnixMs {
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> UnixMs;
+
+    /// The time as the machine shows it, which may run backwards: for what others measure by their own clocks, such as the
+    /// age of a signature.
+    fn wall(&self) -> UnixMs {
+        self.now()
+    }
 }
 
 #[cfg(test)]

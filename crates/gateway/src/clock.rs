@@ -42,11 +42,16 @@ impl SystemClock {
     }
 }
 
-/// When a moment will be more than `window` old by the wall, told on the clock that never steps back: what was accepted
-/// because of that moment must be remembered until then. A second more, since the very last one is still accepted.
-pub fn stale_at(moment: UnixMs, window: Duration, wall: UnixMs, now: UnixMs) -> UnixMs {
-    let last = moment.plus(window);
-    now.plus(last.since(wall)).plus(Duration::from_secs(1))
+/// How far the wall may be set back without making fresh again what was forgotten as too old.
+pub const SET_BACK: Duration = Duration::from_secs(300);
+
+/// Until when by the wall it must be remembered that something was accepted because its moment was at most `window` old.
+/// A second more, since the very last one is still accepted.
+pub fn remember_until(moment: UnixMs, window: Duration) -> UnixMs {
+    moment
+        .plus(window)
+        .plus(SET_BACK)
+        .plus(Duration::from_secs(1))
 }
 
 impl Default for SystemClock {
@@ -58,6 +63,10 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> UnixMs {
         self.at(read_ns(ClockId::CLOCK_REALTIME), read_ns(STEADY))
+    }
+
+    fn wall(&self) -> UnixMs {
+        SystemClock::wall(self)
     }
 }
 
@@ -86,16 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_outlives_its_moment_although_the_wall_stepped_back() {
-        let wall = UnixMs(1_767_225_600_000);
-        let window = Duration::from_secs(300);
-        for behind in [0, 3_600] {
-            let now = wall.plus(Duration::from_secs(behind));
-            for age in [-300_i64, 0, 299, 300] {
-                let moment = UnixMs(wall.0 - age * 1000);
-                let left = stale_at(moment, window, wall, now).0 - now.0;
-                assert_eq!(left, (300 - age) * 1000 + 1000, "{behind} {age}");
-            }
+    fn what_is_forgotten_stays_too_old_although_the_wall_is_set_back() {
+        let (wall, window) = (UnixMs(1_767_225_600_000), Duration::from_secs(300));
+        for age in [-300_i64, 0, 299, 300] {
+            let moment = UnixMs(wall.0 - age * 1000);
+            let forgotten_at = remember_until(moment, window);
+            let set_back = forgotten_at.minus(SET_BACK);
+            assert_eq!(set_back.0 - moment.0, 301_000, "{age}");
         }
     }
 

@@ -11,4 +11,5 @@ mod conformance;
 mod dispatch;
 mod explorer;
 mod rig;
+mod set_back;
 mod token;

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::api::door::read_body;
 use crate::api::error::Problem;
 use crate::api::path::PathPart;
-use crate::clock::{SystemClock, stale_at};
+use crate::clock::{SystemClock, remember_until};
 
 use refusals::Refusals;
 
@@ -195,7 +195,7 @@ impl Callbacks {
         Nonce {
             owner: format!("callback:{}", account.name),
             nonce: format!("{at}\n{nonce}\n{signature}"),
-            expires_at: stale_at(pushed_at, WINDOW, self.clock.wall(), self.now()),
+            expires_at: remember_until(pushed_at, WINDOW),
             body: Some(Sha256::digest(body).into()),
         }
     }

@@ -9,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hongyan_courier::port::Nonce;
-use hongyan_courier::time::Clock;
 use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -80,8 +79,7 @@ impl Door {
         let (caller, nonce) = match need {
             Need::Read(_) => (self.authenticator.read(&parts, &body, wall)?, None),
             Need::Write(_) => {
-                let now = self.clock.now();
-                let (caller, nonce) = self.authenticator.write(&parts, &body, wall, now)?;
+                let (caller, nonce) = self.authenticator.write(&parts, &body, wall)?;
                 (caller, Some(nonce))
             }
         };

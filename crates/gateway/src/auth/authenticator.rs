@@ -13,7 +13,7 @@ use crate::auth::credentials::{Credentials, SKEW_SECONDS};
 use crate::auth::error::AuthError;
 use crate::auth::nonces::SeenNonces;
 use crate::auth::signature::{self, BodyHash};
-use crate::clock::stale_at;
+use crate::clock::remember_until;
 
 const SKEW: Duration = Duration::from_secs(SKEW_SECONDS.unsigned_abs());
 
@@ -42,20 +42,19 @@ impl Authenticator {
     }
 
     /// For a request that changes something. The nonce must be stored in the transaction that makes the change, and
-    /// the change refused as `Replayed` if it was there. `now` is the time of the clock by which nonces are forgotten.
+    /// the change refused as `Replayed` if it was there.
     pub fn write(
         &self,
         parts: &Parts,
         body: &[u8],
         wall: UnixMs,
-        now: UnixMs,
     ) -> Result<(Identity, Nonce), AuthError> {
         let (identity, credentials) = self.verify(parts, body, wall)?;
         let signed_at = UnixMs(credentials.timestamp_seconds * 1000);
         let nonce = Nonce {
             owner: identity.client.to_string(),
             nonce: credentials.nonce.to_owned(),
-            expires_at: stale_at(signed_at, SKEW, wall, now),
+            expires_at: remember_until(signed_at, SKEW),
             body: None,
         };
         Ok((identity, nonce))

@@ -8,13 +8,15 @@ use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::auth::credentials::SKEW_SECONDS;
+use crate::clock::SET_BACK;
 
 /// About 20 MB when full. Beyond it the oldest are forgotten first: at worst a read is answered twice to whoever has
-/// both listened in and outrun 300 signed reads a second for ten minutes.
+/// both listened in and outrun 200 signed reads a second for fifteen minutes.
 const NONCES_MAX: u64 = 200_000;
 
-/// A timestamp may be 300 s ahead and then stays good until it is 300 s old.
-const REMEMBERED: Duration = Duration::from_secs(2 * SKEW_SECONDS.unsigned_abs());
+/// A timestamp may be 300 s ahead and then stays good until it is 300 s old; longer if the wall is set back meanwhile.
+const REMEMBERED: Duration =
+    Duration::from_secs(2 * SKEW_SECONDS.unsigned_abs() + SET_BACK.as_secs());
 
 #[derive(Debug)]
 pub struct SeenNonces(Cache<[u8; 16], ()>);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use hongyan_gateway::clock::SystemClock;
 use hongyan_wechat_sim::{AccountConfig, Sim, SimConfig, SimHandle};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -78,7 +79,7 @@ impl Cramped {
             "--log-format",
             "text",
         ];
-        let mut command = on_a_small_disk(folder.path(), (3 << 10, 1 << 10), &serve).await;
+        let mut command = on_a_small_disk(folder.path(), (24 << 10, 12 << 10), &serve).await;
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let address = listening(&mut child).await;
         Self {
@@ -95,10 +96,14 @@ impl Cramped {
 
     /// The batch of this number, each of its messages to somebody else.
     async fn batch(&self, number: usize) -> Reply {
+        let in_an_hour = SystemClock::new().wall().plus(Duration::from_secs(3_600));
+        let later = jiff::Timestamp::from_millisecond(in_an_hour.0).unwrap();
+        let url = format!("https://example.com/{}", "x".repeat(2_000));
         let message = |n| {
             json!({
                 "touser": openid(number * BATCH + n), "template_id": TEMPLATE, "reference": format!("batch-{number}"),
-                "data": {"thing1": {"value": "满"}}, "url": format!("https://example.com/{}", "x".repeat(1_000)),
+                "data": {"thing1": {"value": "满"}}, "url": url,
+                "send_at": (n >= AT_ONCE).then(|| later.to_string()),
             })
         };
         let messages: Vec<Value> = (0..BATCH).map(message).collect();
@@ -115,16 +120,31 @@ impl Cramped {
 
     async fn until(&self, what: &str, path: &str, wanted: impl Fn(&Reply) -> bool) {
         let looking = async {
-            loop {
-                let reply = self.call(get(path)).await;
-                if wanted(&reply) {
-                    return;
-                }
+            while !wanted(&self.call(get(path)).await) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        let found = tokio::time::timeout(Duration::from_secs(30), looking).await;
+        let found = tokio::time::timeout(PATIENCE, looking).await;
         assert!(found.is_ok(), "{path} never comes to {what}");
+    }
+
+    /// Hands over batch after batch, taken or refused, until a path answers so.
+    async fn fill(&self, fate: &mut Vec<bool>, path: &str, wanted: impl Fn(&Reply) -> bool) {
+        let filling = async {
+            while !wanted(&self.call(get(path)).await) {
+                let reply = self.batch(fate.len()).await;
+                let taken = reply.status == 202;
+                if !taken {
+                    let detail = reply.problem(503, "unavailable");
+                    assert_eq!(detail, "the gateway's disk is full; nothing was stored");
+                    assert_eq!(reply.headers["retry-after"], "30");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                fate.push(taken);
+            }
+        };
+        let filled = tokio::time::timeout(PATIENCE, filling).await;
+        assert!(filled.is_ok(), "{path} never says that the disk is full");
     }
 
     /// The ballast, in the mounts that only the process has.
@@ -135,53 +155,46 @@ impl Cramped {
     }
 }
 
-const BATCH: usize = 50;
+/// The messages of a batch, and how many of them are to be sent at once: the others only take up room.
+const BATCH: usize = 100;
+const AT_ONCE: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_disk_that_fills_while_it_serves() {
     let mut gateway = Cramped::start().await;
-    let mut accepted = 0;
-    let refused = loop {
-        let reply = gateway.batch(accepted).await;
-        if reply.status != 202 {
-            break reply;
-        }
-        accepted += 1;
-        assert!(accepted < 1_000, "the disk never fills");
+    // For each batch, whether it was taken.
+    let mut fate = Vec::new();
+    // While the log can begin anew there is room for a little, so it is not enough that one batch was refused.
+    let not_ready = |reply: &Reply| reply.status == 503;
+    gateway.fill(&mut fate, "/health/ready", not_ready).await;
+    let degraded = |reply: &Reply| {
+        let line = "hongyan_degraded{part=\"store\"} 1";
+        reply.text().contains(line)
     };
-    let detail = refused.problem(503, "unavailable");
-    assert_eq!(detail, "the gateway's disk is full; nothing was stored");
-    assert_eq!(refused.headers["retry-after"], "30");
-    assert!(accepted > 0);
-    assert_eq!(gateway.stored(accepted).await, 0, "not a half of it");
-
-    // What the refused call would have taken may be room enough for a probe or two.
-    gateway
-        .until("refusal", "/health/ready", |reply| reply.status == 503)
-        .await;
-    let degraded = "hongyan_degraded{part=\"store\"} 1";
-    gateway
-        .until(degraded, "/metrics", |reply| {
-            reply.text().contains(degraded)
-        })
-        .await;
+    gateway.fill(&mut fate, "/metrics", degraded).await;
     assert_eq!(gateway.call(get("/health/live")).await.status, 200);
 
     std::fs::remove_file(gateway.ballast()).unwrap();
     gateway
         .until("readiness", "/health/ready", |reply| reply.status == 200)
         .await;
-    assert_eq!(gateway.batch(accepted).await.status, 202);
-    for number in 0..=accepted {
-        assert_eq!(gateway.stored(number).await, BATCH, "of {number}");
-    }
-    let open = |reply: &Reply| reply.json()["messages"] == json!([]);
-    for status in ["queued", "sending"] {
-        let path = format!("/v1/messages?status={status}");
-        gateway.until("all being sent", &path, open).await;
-    }
-    for number in 0..(accepted + 1) * BATCH {
-        assert_eq!(gateway.sim.seen(&openid(number)).len(), 1, "of {number}");
+    assert_eq!(gateway.batch(fate.len()).await.status, 202);
+    fate.push(true);
+    let at_once = AT_ONCE * fate.iter().filter(|taken| **taken).count();
+    let sent = format!(
+        "hongyan_messages_total{{account=\"clinic\",status=\"sent\",reason=\"\"}} {at_once}"
+    );
+    let all_sent = |reply: &Reply| reply.text().contains(&sent);
+    gateway.until("all being sent", "/metrics", all_sent).await;
+    assert!(fate.contains(&false));
+    for (number, taken) in fate.into_iter().enumerate() {
+        let stored = if taken { BATCH } else { 0 };
+        assert_eq!(gateway.stored(number).await, stored, "of batch {number}");
+        for n in 0..BATCH {
+            let seen = gateway.sim.seen(&openid(number * BATCH + n)).len();
+            assert_eq!(seen, usize::from(taken && n < AT_ONCE), "{number} {n}");
+        }
     }
     assert!(gateway.child.try_wait().unwrap().is_none(), "it stayed up");
     gateway.sim.stop().await;
