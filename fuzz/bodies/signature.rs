@@ -33,7 +33,7 @@ pub(crate) fn run(bytes: &[u8]) {
         return;
     };
     let door = &*AUTHENTICATOR;
-    assert!(door.read(&parts, body, NOW).is_err() && door.write(&parts, body, NOW, NOW).is_err());
+    assert!(door.read(&parts, body, NOW).is_err() && door.write(&parts, body, NOW).is_err());
 
     let signer = Signer::new("orders", &SecretString::from(SECRET));
     let Ok(headers) = signer.headers(&parts.method, &parts.uri, body, NOW) else {
@@ -46,7 +46,7 @@ pub(crate) fn run(bytes: &[u8]) {
             .headers
             .insert(name, HeaderValue::from_str(value).expect("text"));
     }
-    let (caller, nonce) = door.write(&signed, body, NOW, NOW).expect("a signed write");
+    let (caller, nonce) = door.write(&signed, body, NOW).expect("a signed write");
     assert_eq!((&*caller.client, &nonce.nonce), ("orders", &headers[2].1));
     door.read(&signed, body, NOW).expect("a signed read");
     assert_eq!(door.read(&signed, body, NOW), Err(AuthError::Replayed));

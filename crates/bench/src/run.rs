@@ -33,8 +33,8 @@ pub(crate) struct Args {
     /// Calls to WeChat under way at once.
     #[arg(long, default_value_t = 256)]
     concurrency: u64,
-    /// Callers of the gateway.
-    #[arg(long, default_value_t = 64)]
+    /// Callers of the gateway, and of what it is compared with.
+    #[arg(long, default_value_t = 128)]
     callers: u64,
     /// Only rows whose name contains this.
     #[arg(long)]
@@ -91,6 +91,7 @@ struct Row {
     name: String,
     between: Between,
     latency_ms: u64,
+    callers: u64,
     batch: u64,
     messages: u64,
 }
@@ -100,6 +101,7 @@ fn rows(args: &Args) -> Vec<Row> {
         name: format!("{name}, {latency_ms} ms"),
         between,
         latency_ms,
+        callers: args.callers,
         batch,
         // Whole batches, so that every row sends what it says.
         messages: match latency_ms {
@@ -141,6 +143,15 @@ fn rows(args: &Args) -> Vec<Row> {
             rows.push(row("other, single", Between::Other, latency, 1));
         }
     }
+    rows.push(Row {
+        callers: 64,
+        ..row(
+            "hongyan, single, 64 callers",
+            Between::Hongyan { receipts: false },
+            0,
+            1,
+        )
+    });
     rows.push(row(
         "hongyan, single, receipts",
         Between::Hongyan { receipts: true },
@@ -213,7 +224,7 @@ async fn measure(args: &Args, row: &Row) -> Result<Measured> {
     submit(&target, 0, WARM_UP, 8).await?;
     sim.line("reached").await?;
     let before = (cpu_of(gateway.as_ref())?, sim.cpu()?);
-    let seen = submit(&target, WARM_UP, all, args.callers).await?;
+    let seen = submit(&target, WARM_UP, all, row.callers).await?;
     let reached: u64 = sim.line("reached").await?.parse()?;
     // A double that is on its way shall be counted.
     tokio::time::sleep(Duration::from_millis(500)).await;
