@@ -91,7 +91,7 @@ fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
 fn changed(mut signed: Parts, body: &[u8]) {
     let refused = |parts: &Parts, body: &[u8]| {
         assert_eq!(
-            AUTHENTICATOR.write(parts, body, NOW, NOW).err(),
+            AUTHENTICATOR.write(parts, body, NOW).err(),
             Some(AuthError::Refused)
         );
     };
@@ -113,7 +113,7 @@ fn changed(mut signed: Parts, body: &[u8]) {
     }
     signed.headers.remove("x-nonce");
     assert_eq!(
-        AUTHENTICATOR.write(&signed, body, NOW, NOW).err(),
+        AUTHENTICATOR.write(&signed, body, NOW).err(),
         Some(AuthError::Missing("X-Nonce"))
     );
 }
