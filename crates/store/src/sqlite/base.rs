@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::account::Flag;
-use hongyan_courier::delivery::Delivery;
+use hongyan_courier::delivery::{Delivery, Lease};
 use hongyan_courier::message::{AccountName, Content, Message, MessageId, Status};
 use hongyan_courier::port::{Moved, NodeEpoch};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -146,11 +146,17 @@ impl Base {
         Ok(Some(changed))
     }
 
-    /// Writes back a message that was changed.
-    pub(super) fn write_back(&mut self, message: Message, now: UnixMs) -> Result<(), Fault> {
-        rows::update(&self.conn, message.id, &message.delivery, now)?;
-        self.keep(message);
-        Ok(())
+    /// Leases a message whose row lies there.
+    pub(super) fn lease(
+        &mut self,
+        rowid: i64,
+        mut message: Message,
+        lease: Lease,
+    ) -> Result<Message, Fault> {
+        message.delivery.take_lease(lease);
+        rows::lease(&self.conn, rowid, &message.delivery)?;
+        self.keep(message.clone());
+        Ok(message)
     }
 
     fn keep(&mut self, message: Message) {

@@ -18,7 +18,7 @@ macro_rules! select {
             "SELECT id, created_at, account, kind, priority, status, due_at, reason, generation, lease_seq, lease_node, ",
             "lease_epoch, lease_at, expires_at, doubt_at, old_doubt, repeats, retries, resent, last_errcode, ",
             "call_started_at, cancel_requested, msgid, receipt_due, receipt, attempts, send_at, touser, template_id, ",
-            "client, reference, trace_id, url, miniprogram, data FROM messages ",
+            "client, reference, trace_id, url, miniprogram, data, rowid FROM messages ",
             $tail
         )
     };
@@ -37,6 +37,9 @@ const UPDATE: &str = "UPDATE messages SET status = ?2, due_at = ?3, reason = ?4,
     retries = ?14, resent = ?15, last_errcode = ?16, call_started_at = ?17, cancel_requested = ?18, msgid = ?19, \
     receipt_due = ?20, receipt = ?21, attempts = ?22, \
     ended_at = CASE WHEN ?23 IS NULL THEN NULL ELSE coalesce(ended_at, ?23) END WHERE id = ?1";
+
+const LEASE: &str = "UPDATE messages SET status = ?2, lease_seq = ?3, lease_node = ?4, lease_epoch = ?5, lease_at = ?6, \
+    call_started_at = ?7 WHERE rowid = ?1";
 
 /// Stores a new message.
 pub(super) fn insert(conn: &Connection, account: i64, message: &Message) -> Result<(), Fault> {
@@ -117,6 +120,26 @@ pub(super) fn update(
         d.is_over().then_some(now.0),
     ])?;
     Ok(())
+}
+
+/// Writes what [`Delivery::take_lease`] changes, and nothing else: it is done for every message that waited.
+pub(super) fn lease(conn: &Connection, rowid: i64, d: &Delivery) -> Result<(), Fault> {
+    let (node, epoch, at) = lease_columns(d);
+    conn.prepare_cached(LEASE)?.execute(params![
+        rowid,
+        codes::of_status(d.status),
+        d.lease_seq,
+        node,
+        epoch,
+        at,
+        d.call_started_at.map(|at| at.0),
+    ])?;
+    Ok(())
+}
+
+/// Where a row that [`select`] gave lies in its table.
+pub(super) fn rowid(row: &Row<'_>) -> Result<i64, Fault> {
+    Ok(row.get(35)?)
 }
 
 /// A row that [`select`] gave, with the name of its account.

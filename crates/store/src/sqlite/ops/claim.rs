@@ -25,12 +25,15 @@ pub(in crate::sqlite) struct ClaimOp {
     pub(in crate::sqlite) now: UnixMs,
 }
 
+/// A message, with where its row lies.
+type Found = (i64, Message);
+
 /// What a claim picks: whose turn it is, and whose is put off.
 #[derive(Default)]
 struct Pick {
     busy: HashSet<String>,
     seen: HashSet<MessageId>,
-    chosen: Vec<Message>,
+    chosen: Vec<Found>,
     put_off: Vec<(MessageId, String, Priority)>,
 }
 
@@ -54,8 +57,8 @@ impl Op for ClaimOp {
             return Ok(Claimed::default());
         }
         let (mut pick, more) = self.pick(base, account)?;
-        if let Some(message) = self.better_probe(base, account, &pick.chosen)? {
-            pick.chosen = vec![message];
+        if let Some(better) = self.better_probe(base, account, &pick.chosen)? {
+            pick.chosen = vec![better];
         }
         for (id, openid, priority) in pick.put_off {
             let recipient = (account, openid);
@@ -63,10 +66,8 @@ impl Op for ClaimOp {
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
         }
         let mut messages = Vec::with_capacity(pick.chosen.len());
-        for mut message in pick.chosen {
-            message.delivery.take_lease(self.lease());
-            base.write_back(message.clone(), self.now)?;
-            messages.push(message);
+        for (rowid, message) in pick.chosen {
+            messages.push(base.lease(rowid, message, self.lease())?);
         }
         let next_due = if more {
             None
@@ -137,7 +138,7 @@ impl ClaimOp {
                 pick.put_off.push((message.id, openid, priority));
             } else {
                 pick.busy.insert(openid);
-                pick.chosen.push(message);
+                pick.chosen.push((rows::rowid(row)?, message));
             }
         }
         Ok(false)
@@ -148,9 +149,9 @@ impl ClaimOp {
         &self,
         base: &mut Base,
         account: i64,
-        chosen: &[Message],
-    ) -> Result<Option<Message>, Fault> {
-        let in_doubt = |message: &Message| message.delivery.doubt.is_some();
+        chosen: &[Found],
+    ) -> Result<Option<Found>, Fault> {
+        let in_doubt = |(_, message): &Found| message.delivery.doubt.is_some();
         if !self.claim.probe || chosen.is_empty() || chosen.iter().any(in_doubt) {
             return Ok(None);
         }
@@ -164,7 +165,7 @@ impl ClaimOp {
             let message = rows::read(row, |id| accounts.name(conn, id))?;
             let kind = message.content.kind;
             if message.delivery.may_be_repeated(kind, self.now) {
-                return Ok(Some(message));
+                return Ok(Some((rows::rowid(row)?, message)));
             }
         }
         Ok(None)
