@@ -18,6 +18,7 @@ pub mod observer;
 pub mod port;
 pub mod receipt;
 pub mod sweep;
+pub mod template;
 pub mod time;
 pub mod token;
 

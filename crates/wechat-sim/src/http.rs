@@ -5,6 +5,7 @@ pub(crate) mod answer;
 mod business;
 mod carry;
 mod control;
+mod library;
 mod outage;
 mod query;
 mod routes;

@@ -4,7 +4,9 @@
 mod account;
 mod calls;
 mod check;
+mod industry;
 mod ledger;
+mod library;
 mod query;
 mod quota;
 mod refusal;
@@ -99,6 +101,7 @@ impl World {
     pub fn add_template(&mut self, appid: &str, template: &TemplateConfig) -> bool {
         self.change(appid, |account| {
             let id = template.template_id.clone();
+            account.deleted.remove(&id);
             account.templates.insert(id, template.into());
         })
     }

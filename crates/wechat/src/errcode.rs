@@ -14,6 +14,14 @@ pub enum Endpoint {
     TemplateSend,
     /// `GET /cgi-bin/template/get_all_private_template`
     TemplateList,
+    /// `POST /cgi-bin/template/api_add_template`
+    TemplateAdd,
+    /// `POST /cgi-bin/template/del_private_template`
+    TemplateDelete,
+    /// `GET /cgi-bin/template/get_industry`
+    IndustryGet,
+    /// `POST /cgi-bin/template/api_set_industry`
+    IndustrySet,
     /// `GET /cgi-bin/user/info`
     UserInfo,
     /// `POST /cgi-bin/openapi/quota/get`
@@ -29,6 +37,10 @@ impl Endpoint {
             Self::StableToken => "/cgi-bin/stable_token",
             Self::TemplateSend => "/cgi-bin/message/template/send",
             Self::TemplateList => "/cgi-bin/template/get_all_private_template",
+            Self::TemplateAdd => "/cgi-bin/template/api_add_template",
+            Self::TemplateDelete => "/cgi-bin/template/del_private_template",
+            Self::IndustryGet => "/cgi-bin/template/get_industry",
+            Self::IndustrySet => "/cgi-bin/template/api_set_industry",
             Self::UserInfo => "/cgi-bin/user/info",
             Self::QuotaGet => "/cgi-bin/openapi/quota/get",
         }
@@ -214,6 +226,13 @@ pub fn classify(endpoint: Endpoint, code: i64) -> Class {
         76003 | 76021 | 76022 if matches!(endpoint, Endpoint::QuotaGet) => {
             Parameter(Fault::Request)
         }
+        // Too many in use (45026) is mended by deleting one, not by waiting.
+        40246 | 45026 if matches!(endpoint, Endpoint::TemplateAdd) => Parameter(Fault::Request),
+        40247 | 45027 if matches!(endpoint, Endpoint::TemplateAdd) => {
+            Template(TemplateFault::Unusable)
+        }
+        43106 if matches!(endpoint, Endpoint::TemplateAdd) => Account(AccountFault::Blocked),
+        40102 | 40103 if matches!(endpoint, Endpoint::IndustrySet) => Parameter(Fault::Request),
 
         40037 => Template(TemplateFault::Unknown),
         40036 | 40081 | 40176 | 48011 => Template(TemplateFault::Unusable),

@@ -16,6 +16,7 @@ pub mod callback;
 pub mod client;
 pub mod errcode;
 pub mod error;
+pub mod industry;
 pub mod quota;
 pub mod template;
 pub mod token;

@@ -1,4 +1,4 @@
-//! Template messages: sending one, and listing an account's templates.
+//! Template messages: sending one, and the templates an account has: listed, added, deleted.
 //! Knows the wire; whether a message fits its template is for others to check.
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -94,12 +94,35 @@ pub struct Template {
     pub example: String,
 }
 
+/// A template to be added to an account's own from WeChat's library, as `/cgi-bin/template/api_add_template` takes it.
+/// Official page: <https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Template_Message_Interface.html>.
+///
+/// ```
+/// use hongyan_wechat::template::NewTemplate;
+///
+/// let new = NewTemplate {
+///     template_id_short: "43216",
+///     keyword_name_list: &["商品名称", "取餐时间"],
+/// };
+/// let json = serde_json::to_string(&new)?;
+/// assert_eq!(json, r#"{"template_id_short":"43216","keyword_name_list":["商品名称","取餐时间"]}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct NewTemplate<'a> {
+    /// Its number in the library: digits in the category library, as in `TM00015` in the old one.
+    pub template_id_short: &'a str,
+    /// The keywords it is to have, in order; the category library asks for them (40246), the old one has its own.
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    pub keyword_name_list: &'a [&'a str],
+}
+
 #[cfg(feature = "client")]
 mod calls {
-    use serde::Deserialize;
     use serde::de::IgnoredAny;
+    use serde::{Deserialize, Serialize};
 
-    use super::{Accepted, Template, TemplateMessage};
+    use super::{Accepted, NewTemplate, Template, TemplateMessage};
     use crate::answer::integer;
     use crate::client::answer::{self, doubt};
     use crate::client::{ApiRequest, ApiResponse, Client, LIST_LIMIT};
@@ -110,6 +133,16 @@ mod calls {
     #[derive(Deserialize)]
     struct TemplateList {
         template_list: Vec<Template>,
+    }
+
+    #[derive(Deserialize)]
+    struct Added {
+        template_id: String,
+    }
+
+    #[derive(Serialize)]
+    struct Deletion<'a> {
+        template_id: &'a str,
     }
 
     #[derive(Deserialize)]
@@ -169,6 +202,55 @@ mod calls {
                 DoubtCause::Incomplete("template_list"),
             )?;
             Ok(list.template_list)
+        }
+
+        /// Adds a template from WeChat's library to the account's own (25 at most). Answers its id there.
+        ///
+        /// Not to be repeated in doubt without looking at [`Client::templates`]: each call adds one more.
+        ///
+        /// ```
+        /// # async fn add(client: &hongyan_wechat::client::Client, token: &hongyan_wechat::AccessToken)
+        /// # -> Result<(), hongyan_wechat::error::CallError> {
+        /// use hongyan_wechat::template::NewTemplate;
+        ///
+        /// let new = NewTemplate { template_id_short: "43216", keyword_name_list: &["商品名称", "取餐时间"] };
+        /// let template_id = client.add_template(token, new).await?;
+        /// client.delete_template(token, &template_id).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        ///
+        /// # Errors
+        /// [`CallError`]; refused with 45026 when there are 25, 40246 for keywords the template has not, 40247 and
+        /// 45027 for a template of a library or an industry that the account does not use.
+        pub async fn add_template(
+            &self,
+            token: &AccessToken,
+            new: NewTemplate<'_>,
+        ) -> Result<String, CallError> {
+            let endpoint = Endpoint::TemplateAdd;
+            let query = [("access_token", token.expose())];
+            let request = ApiRequest::post(endpoint, token.shared(), &query, &new)?;
+            let response = self.call(request).await?;
+            let incomplete = DoubtCause::Incomplete("template_id");
+            let added: Added = answer::read(endpoint, &response.body, incomplete)?;
+            Ok(added.template_id)
+        }
+
+        /// Deletes one of the account's templates; messages of it are refused from then on (40037).
+        ///
+        /// # Errors
+        /// [`CallError`]; refused with 40037 where there is no such template.
+        pub async fn delete_template(
+            &self,
+            token: &AccessToken,
+            template_id: &str,
+        ) -> Result<(), CallError> {
+            let endpoint = Endpoint::TemplateDelete;
+            let query = [("access_token", token.expose())];
+            let deletion = Deletion { template_id };
+            let request = ApiRequest::post(endpoint, token.shared(), &query, &deletion)?;
+            answer::done(&self.call(request).await?)
         }
     }
 

@@ -239,7 +239,7 @@ pub(crate) async fn unknown(call: Call<'_>) -> Result<Answer, Cut> {
     Ok(answer::json_with(StatusCode::NOT_FOUND, body))
 }
 
-async fn ask(
+pub(super) async fn ask(
     call: &Call<'_>,
     endpoint: Endpoint,
     respond: impl FnOnce(&mut World, i64, &str) -> Result<Value, Refusal>,
@@ -257,7 +257,7 @@ async fn ask(
     .await
 }
 
-async fn require_post(call: &Call<'_>, endpoint: Endpoint) -> Result<Answer, Cut> {
+pub(super) async fn require_post(call: &Call<'_>, endpoint: Endpoint) -> Result<Answer, Cut> {
     let subject = Subject {
         endpoint,
         appid: None,
@@ -280,7 +280,7 @@ fn told(answer: Result<Value, Refusal>) -> Done {
     json.into()
 }
 
-fn text_field(body: &[u8], name: &str) -> String {
+pub(super) fn text_field(body: &[u8], name: &str) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     value[name].as_str().unwrap_or("").to_owned()
 }

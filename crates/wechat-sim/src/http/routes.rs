@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Cut};
 use super::business::Call;
-use super::{Shared, business, control};
+use super::{Shared, business, control, library};
 
 /// More than WeChat takes; a bound all the same.
 const BODY_MAX: usize = 4 << 20;
@@ -35,6 +35,10 @@ pub(crate) async fn respond(
         "/cgi-bin/token" => business::token(call).await,
         "/cgi-bin/stable_token" => business::stable_token(call).await,
         "/cgi-bin/template/get_all_private_template" => business::templates(call).await,
+        "/cgi-bin/template/api_add_template" => library::add(call).await,
+        "/cgi-bin/template/del_private_template" => library::delete(call).await,
+        "/cgi-bin/template/get_industry" => library::industry(call).await,
+        "/cgi-bin/template/api_set_industry" => library::set_industry(call).await,
         "/cgi-bin/user/info" => business::user_info(call).await,
         "/cgi-bin/openapi/quota/get" => business::quota(call).await,
         "/cgi-bin/clear_quota" => business::clear_quota(call).await,

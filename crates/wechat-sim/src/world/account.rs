@@ -1,7 +1,7 @@
 //! One Official Account as WeChat keeps it: its secret, flags, meters, templates and people.
 //! Pure state; who may call what is decided in the sibling modules.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,10 @@ pub(crate) struct Account {
     pub(crate) admin_confirm: bool,
     pub(crate) callback: Option<CallbackTarget>,
     pub(crate) templates: HashMap<String, Template>,
+    /// Ids of templates that were there once.
+    pub(crate) deleted: HashSet<String>,
+    /// Where the two industries stand in the list of all, once they are set.
+    pub(crate) industries: Option<[usize; 2]>,
     pub(crate) ledger: Ledger,
     pub(crate) slots: Slots,
     pub(crate) meters: Meters,
@@ -80,6 +84,8 @@ impl From<&AccountConfig> for Account {
             admin_confirm: config.admin_confirm,
             callback: config.callback.clone(),
             templates: HashMap::new(),
+            deleted: HashSet::new(),
+            industries: None,
             ledger: Ledger::default(),
             slots: Slots::default(),
             meters: Meters::default(),

@@ -65,7 +65,10 @@ pub(crate) fn data(json: &str, wanted: &[String]) -> Result<(), Denied> {
         // A JSON string, keys without `{value}` and the like: production calls the first key empty.
         return Err(empty(first_wanted));
     };
-    if let Some(fault) = values.fault {
+    // What the template does not ask for is dropped without a look.
+    let asked = |key: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == key);
+    let mut faults = values.faults.into_iter();
+    if let Some((_, fault)) = faults.find(|(key, _)| asked(key)) {
         return Err(fault);
     }
     for key in wanted.iter().filter(|key| is_demanded(key)) {
@@ -89,7 +92,7 @@ fn empty(key: &str) -> Denied {
 
 struct Values<'a> {
     keys: Vec<Cow<'a, str>>,
-    fault: Option<Denied>,
+    faults: Vec<(Cow<'a, str>, Denied)>,
 }
 
 #[derive(Deserialize)]
@@ -127,15 +130,18 @@ impl<'de> Visitor<'de> for ValuesVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values<'de>, A::Error> {
         let mut values = Values {
             keys: Vec::new(),
-            fault: None,
+            faults: Vec::new(),
         };
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
             let entry = map.next_value::<Entry<'de>>()?;
-            if values.fault.is_none() && is_demanded(&key) {
-                values.fault = match entry {
+            if is_demanded(&key) {
+                let fault = match entry {
                     Entry::Good(Value { value }) => value_fault(&key, &value),
                     Entry::Bad(_) => Some(empty(&key)),
                 };
+                values
+                    .faults
+                    .extend(fault.map(|fault| (key.clone(), fault)));
             }
             values.keys.push(key);
         }
@@ -144,10 +150,10 @@ impl<'de> Visitor<'de> for ValuesVisitor {
 }
 
 fn value_fault(key: &str, value: &str) -> Option<Denied> {
-    if value.trim().is_empty() {
-        return Some(empty(key));
-    }
     let kind = key.trim_end_matches(|end: char| end.is_ascii_digit());
+    if value.trim().is_empty() {
+        return (kind != "const").then(|| empty(key));
+    }
     if kind.len() == key.len() {
         return None;
     }

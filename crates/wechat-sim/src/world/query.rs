@@ -86,9 +86,12 @@ impl World {
                     meters.stable_day.used(day),
                     STABLE_TOKENS_A_MINUTE,
                 ),
-                "/cgi-bin/template/get_all_private_template" | "/cgi-bin/user/info" => {
-                    (USUAL_DAILY_LIMIT, 0, 0)
-                }
+                "/cgi-bin/template/get_all_private_template"
+                | "/cgi-bin/template/api_add_template"
+                | "/cgi-bin/template/del_private_template"
+                | "/cgi-bin/template/get_industry"
+                | "/cgi-bin/template/api_set_industry"
+                | "/cgi-bin/user/info" => (USUAL_DAILY_LIMIT, 0, 0),
                 _ => return Err(Denied::code(76021)),
             };
             let remain = limit.saturating_sub(used);
@@ -152,7 +155,7 @@ impl World {
         Ok(json!({"errcode": 0, "errmsg": "ok"}))
     }
 
-    fn with_token(
+    pub(super) fn with_token(
         &mut self,
         now_ms: i64,
         access_token: &str,

@@ -56,6 +56,7 @@ pub(crate) struct Meters {
     pub(crate) forced_day: Meter,
     pub(crate) sends_day: Meter,
     pub(crate) clearings_month: Meter,
+    pub(crate) industry_month: Meter,
 }
 
 impl Meters {
@@ -80,6 +81,6 @@ pub(crate) fn minute(now_ms: i64) -> i64 {
     now_ms.div_euclid(MINUTE_MS)
 }
 
-fn month(now_ms: i64) -> i64 {
+pub(crate) fn month(now_ms: i64) -> i64 {
     (now_ms + BEIJING_AHEAD_MS).div_euclid(MONTH_MS)
 }

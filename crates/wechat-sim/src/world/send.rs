@@ -131,7 +131,9 @@ impl World {
         check::template_id_size(request.template_id)?;
         let wanted = match account.templates.get(request.template_id) {
             Some(template) => template.keys.as_slice(),
-            None if self.rules.strict => return Err(Denied::code(40037)),
+            None if self.rules.strict || account.deleted.contains(request.template_id) => {
+                return Err(Denied::code(40037));
+            }
             None => &[],
         };
         match account.ledger.state(request.touser) {

@@ -2,9 +2,10 @@
 //! Knows no HTTP, and quotes nothing of an answer that it cannot read.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
+use super::ApiResponse;
 use crate::answer::{integer, rid};
 use crate::errcode::Endpoint;
 use crate::error::{ApiError, CallError, Doubt, DoubtCause};
@@ -57,6 +58,18 @@ pub(crate) fn read<T: DeserializeOwned>(
         return Err(doubt(endpoint, DoubtCause::NotJson));
     }
     serde_json::from_slice(body).map_err(|_| doubt(endpoint, otherwise))
+}
+
+/// For calls whose answer has nothing but an errcode: one without it is someone else's.
+pub(crate) fn done(response: &ApiResponse) -> Result<(), CallError> {
+    #[derive(Deserialize)]
+    struct Done {
+        #[serde(rename = "errcode")]
+        _errcode: IgnoredAny,
+    }
+
+    let incomplete = DoubtCause::Incomplete("errcode");
+    read::<Done>(response.endpoint, &response.body, incomplete).map(drop)
 }
 
 pub(crate) fn doubt(endpoint: Endpoint, cause: DoubtCause) -> CallError {

@@ -119,6 +119,10 @@ fn the_token_endpoints_differ_only_where_the_table_says() {
 fn other_business_calls_agree_with_send() {
     for endpoint in [
         Endpoint::TemplateList,
+        Endpoint::TemplateAdd,
+        Endpoint::TemplateDelete,
+        Endpoint::IndustryGet,
+        Endpoint::IndustrySet,
         Endpoint::UserInfo,
         Endpoint::QuotaGet,
     ] {
@@ -135,23 +139,39 @@ fn other_business_calls_agree_with_send() {
 #[test]
 fn helper_calls_have_codes_of_their_own() {
     let own = [
-        (Endpoint::UserInfo, 40032),
-        (Endpoint::QuotaGet, 76003),
-        (Endpoint::QuotaGet, 76021),
-        (Endpoint::QuotaGet, 76022),
+        (Endpoint::UserInfo, 40032, Parameter(Request)),
+        (Endpoint::QuotaGet, 76003, Parameter(Request)),
+        (Endpoint::QuotaGet, 76021, Parameter(Request)),
+        (Endpoint::QuotaGet, 76022, Parameter(Request)),
+        (Endpoint::TemplateAdd, 40246, Parameter(Request)),
+        (Endpoint::TemplateAdd, 45026, Parameter(Request)),
+        (
+            Endpoint::TemplateAdd,
+            40247,
+            Template(TemplateFault::Unusable),
+        ),
+        (
+            Endpoint::TemplateAdd,
+            45027,
+            Template(TemplateFault::Unusable),
+        ),
+        (Endpoint::TemplateAdd, 43106, Account(Blocked)),
+        (Endpoint::IndustrySet, 40102, Parameter(Request)),
+        (Endpoint::IndustrySet, 40103, Parameter(Request)),
     ];
-    for (endpoint, code) in own {
+    for (endpoint, code, class) in own {
         for other in [
             Endpoint::StableToken,
+            Endpoint::TemplateSend,
             Endpoint::TemplateList,
+            Endpoint::TemplateAdd,
+            Endpoint::TemplateDelete,
+            Endpoint::IndustryGet,
+            Endpoint::IndustrySet,
             Endpoint::UserInfo,
             Endpoint::QuotaGet,
         ] {
-            let expected = if other == endpoint {
-                Parameter(Request)
-            } else {
-                Unknown
-            };
+            let expected = if other == endpoint { class } else { Unknown };
             assert_eq!(classify(other, code), expected, "{code} at {other}");
         }
     }

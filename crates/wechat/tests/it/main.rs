@@ -11,6 +11,7 @@ mod errcode;
 mod fresh;
 mod hosts;
 mod measure;
+mod operate;
 mod pool;
 mod secrets;
 mod server;

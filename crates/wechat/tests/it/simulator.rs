@@ -3,7 +3,8 @@
 use hongyan_wechat::client::{Client, Hosts, TraceLayer};
 use hongyan_wechat::errcode::{Class, ConfigurationFault, Endpoint, KNOWN, classify};
 use hongyan_wechat::error::{CallError, DoubtCause};
-use hongyan_wechat::template::TemplateMessage;
+use hongyan_wechat::industry::IndustryCodes;
+use hongyan_wechat::template::{NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
 use hongyan_wechat_sim::fault::{Endpoint as SimEndpoint, Place, What};
@@ -11,10 +12,18 @@ use hongyan_wechat_sim::{AccountConfig, Fault, Sim, SimConfig, SimHandle};
 
 use crate::server::{data, message};
 
-const APPID: &str = "wx5eed0000c0ffee01";
+pub(crate) const APPID: &str = "wx5eed0000c0ffee01";
+const NEW: NewTemplate<'_> = NewTemplate {
+    template_id_short: "43216",
+    keyword_name_list: &["商品名称"],
+};
+const CODES: IndustryCodes = IndustryCodes {
+    primary: 1,
+    secondary: 4,
+};
 const SECRET: &str = "5eed5eed5eed5eed5eed5eed5eed5eed";
 
-async fn simulator() -> (SimHandle, Client, Credential) {
+pub(crate) async fn simulator() -> (SimHandle, Client, Credential) {
     let sim = Sim::start(SimConfig::new(vec![AccountConfig::new(APPID, SECRET)]))
         .await
         .unwrap();
@@ -121,7 +130,9 @@ async fn every_code_arrives_as_its_class() {
 }
 
 /// The codes that one helper call alone has are not among those that every call may be answered with.
-const OF_ONE_CALL: [(Endpoint, &[i64]); 2] = [
+const OF_ONE_CALL: [(Endpoint, &[i64]); 4] = [
+    (Endpoint::TemplateAdd, &[40246, 40247, 43106, 45026, 45027]),
+    (Endpoint::IndustrySet, &[40102, 40103]),
     (Endpoint::UserInfo, &[40032]),
     (Endpoint::QuotaGet, &[76003, 76021, 76022]),
 ];
@@ -134,6 +145,10 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::Token => client.token(&credential).await.err(),
         Endpoint::StableToken => client.stable_token(&credential, false).await.err(),
         Endpoint::TemplateList => client.templates(&token).await.err(),
+        Endpoint::TemplateAdd => client.add_template(&token, NEW).await.err(),
+        Endpoint::TemplateDelete => client.delete_template(&token, "t1").await.err(),
+        Endpoint::IndustryGet => client.industries(&token).await.err(),
+        Endpoint::IndustrySet => client.set_industries(&token, CODES).await.err(),
         Endpoint::UserInfo => client.user_info(&token, "oUser").await.err(),
         Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
         Endpoint::TemplateSend => unreachable!("it has a test of its own"),
@@ -142,6 +157,13 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         (Endpoint::Token, Place::Tokens),
         (Endpoint::StableToken, Place::Tokens),
         (Endpoint::TemplateList, Place::One(SimEndpoint::Templates)),
+        (Endpoint::TemplateAdd, Place::One(SimEndpoint::TemplateAdd)),
+        (
+            Endpoint::TemplateDelete,
+            Place::One(SimEndpoint::TemplateDelete),
+        ),
+        (Endpoint::IndustryGet, Place::One(SimEndpoint::IndustryGet)),
+        (Endpoint::IndustrySet, Place::One(SimEndpoint::IndustrySet)),
         (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
         (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
     ];
