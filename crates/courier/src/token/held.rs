@@ -174,7 +174,12 @@ impl Held {
     /// A call was accepted with `token`. Answers whether that ended trouble: an older token's acceptance says nothing of
     /// the one that is in use.
     pub(super) fn accept(&mut self, token: &Token) -> bool {
-        self.is_in_use(token) && self.standing.trouble.take().is_some()
+        // First what is cheap: in the usual case there is no trouble.
+        let ends = self.standing.trouble.is_some() && self.is_in_use(token);
+        if ends {
+            self.standing.trouble = None;
+        }
+        ends
     }
 
     /// A token came. It is tried even if it was rejected before: WeChat may take it by now, and if not, the next fetch is

@@ -279,6 +279,11 @@ async fn an_account_without_receipts_acknowledges_and_ignores() {
     gateway
         .until_sim("its receipt answered", |sim| sim.receipts().answered == 1)
         .await;
+    assert_nothing_came_of_it(gateway, &id).await;
+}
+
+/// The message is as it was when WeChat took it.
+async fn assert_nothing_came_of_it(gateway: TestGateway, id: &str) {
     let message = gateway.get(&format!("/v1/messages/{id}")).await.json();
     assert_eq!(
         (&message["status"], &message["receipt"]),

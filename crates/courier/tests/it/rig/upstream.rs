@@ -14,7 +14,7 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::{ApiError, CallError, Doubt, DoubtCause, NotSent, NotSentCause};
 
-use super::clock::PausedClock;
+use super::clock::{NOW, PausedClock};
 
 /// What WeChat says to a send.
 pub(crate) type Answer = Result<Option<i64>, CallError>;
@@ -211,6 +211,20 @@ pub(crate) fn in_doubt() -> CallError {
 /// WeChat said no to a send.
 pub(crate) fn refused(code: i64) -> CallError {
     refused_at(Endpoint::TemplateSend, code, "as told")
+}
+
+/// Hands out `t1` for so long; from then on the secret is wrong.
+pub(crate) fn well_for(
+    time: Duration,
+) -> impl Fn(&Fetched) -> Result<Granted, CallError> + Send + Sync + 'static {
+    move |fetched| match fetched.at < NOW.plus(time) {
+        true => Ok(token("t1")),
+        false => Err(refused_at(
+            Endpoint::StableToken,
+            40125,
+            "invalid appsecret",
+        )),
+    }
 }
 
 /// WeChat said no, in these words.

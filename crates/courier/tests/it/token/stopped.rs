@@ -8,7 +8,7 @@ use hongyan_wechat::errcode::Endpoint;
 use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
 use crate::rig::stage::Stage;
-use crate::rig::upstream::{refused_at, token};
+use crate::rig::upstream::{refused_at, token, well_for};
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
 
 const OTHER: &str = "school";
@@ -78,16 +78,7 @@ async fn an_address_that_is_not_on_the_whitelist_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_lives_is_used_although_the_next_one_is_refused() {
     let settings = Settings::new(5, &[ACCOUNT], WITHOUT_RECEIPTS);
-    let stage = Stage::open(settings, |wechat| {
-        wechat.on_fetch(|fetched| match fetched.at < NOW.plus(seconds(60)) {
-            true => Ok(token("t1")),
-            false => Err(refused_at(
-                Endpoint::StableToken,
-                40125,
-                "invalid appsecret",
-            )),
-        })
-    });
+    let stage = Stage::open(settings, |wechat| wechat.on_fetch(well_for(seconds(60))));
     let stage = stage.await;
     stage.until_at(NOW.plus(seconds(7_100))).await;
     assert!(stage.standing(ACCOUNT).await.stop.is_some());

@@ -4,12 +4,11 @@
 use hongyan_courier::Clock;
 use hongyan_courier::port::TokenMode;
 use hongyan_courier::token::RefreshError;
-use hongyan_wechat::errcode::Endpoint;
 
 use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
 use crate::rig::stage::Stage;
-use crate::rig::upstream::{LATENCY, numbered, refused_at, token};
+use crate::rig::upstream::{LATENCY, numbered, well_for};
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, seconds};
 
 /// The account's first fetch is under way.
@@ -93,16 +92,7 @@ async fn plain_wishes_one_after_the_other_cost_a_fetch_in_ten_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_plain_wish_right_after_a_fetch_in_vain_is_told_when() {
     let settings = Settings::new(1, &[ACCOUNT], WITHOUT_RECEIPTS);
-    let stage = Stage::open(settings, |wechat| {
-        wechat.on_fetch(|fetched| match fetched.at < NOW.plus(seconds(60)) {
-            true => Ok(token("t1")),
-            false => Err(refused_at(
-                Endpoint::StableToken,
-                40125,
-                "invalid appsecret",
-            )),
-        })
-    });
+    let stage = Stage::open(settings, |wechat| wechat.on_fetch(well_for(seconds(60))));
     let stage = stage.await;
     let (keeper, account) = (&stage.node.keeper, ACCOUNT.into());
     stage.until_at(NOW.plus(seconds(60))).await;

@@ -13,15 +13,6 @@ fn assert_refused(reply: &Reply, what: &str) {
     );
 }
 
-async fn assert_nothing_came_of_it(gateway: TestGateway, id: &str) {
-    let message = gateway.get(&format!("/v1/messages/{id}")).await.json();
-    assert_eq!(
-        (&message["status"], &message["receipt"]),
-        (&json!("sent"), &json!(null))
-    );
-    gateway.finish().await;
-}
-
 #[tokio::test]
 async fn a_query_that_lacks_a_part_or_cannot_be_read() {
     let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
