@@ -52,6 +52,7 @@ pub fn content(openid: &str) -> Content {
         reference: None,
         trace_id: None,
         send_at: None,
+        broadcast: None,
     }
 }
 
@@ -83,6 +84,7 @@ pub fn call(messages: Vec<NewMessage>) -> Accept {
         nonce: None,
         idempotency: None,
         messages,
+        broadcast: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 pub mod accepting;
+pub mod broadcasting;
 pub mod changing;
 pub mod claiming;
 pub mod fixture;
@@ -19,9 +20,10 @@ pub mod token_cache;
 
 use std::sync::Arc;
 
+use crate::broadcast::port::Broadcasts;
 use crate::port::{Ledger, Queue, Standings, TokenCache};
 
-/// A store's three faces.
+/// A store's faces.
 #[derive(Clone)]
 pub struct Stores {
     /// The messages as jobs.
@@ -30,6 +32,8 @@ pub struct Stores {
     pub ledger: Arc<dyn Ledger>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
+    /// The broadcasts.
+    pub broadcasts: Arc<dyn Broadcasts>,
 }
 
 /// A store as the suites see it.
@@ -191,6 +195,33 @@ macro_rules! standings_conformance {
                 a_standing_survives_a_restart
                 flags_are_listed_newest_first
                 a_flag_raised_again_is_one_flag
+            }
+        }
+    };
+}
+
+/// One test for each promise of `broadcasts`, for an [`Adapter`].
+#[macro_export]
+macro_rules! broadcasts_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            broadcasting {
+                a_broadcast_is_kept_as_it_was_ordered
+                a_key_names_one_broadcast
+                rows_are_kept_at_their_offset
+                bad_rows_are_bounded
+                a_wish_is_kept
+                a_row_becomes_one_message
+                only_what_runs_is_expanded
+                a_refused_row_is_told
+                what_becomes_of_messages_is_counted
+                counts_survive_a_neighbour_that_is_refused
+                a_pause_holds_what_is_queued
+                a_pause_leaves_doubt_alone
+                a_cancel_ends_what_was_not_sent
+                what_is_alive_is_listed_with_what_is_due
+                a_follower_becomes_one_row
+                broadcasts_are_listed_newest_first
             }
         }
     };

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::broadcasts::Kept;
 use super::keys::{Keys, Nonces};
 use crate::account::{AccountFlag, Flag, Standing};
 use crate::backlog::Lines;
+use crate::broadcast::BroadcastId;
 use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::{Moved, NewReceipt};
@@ -28,6 +30,7 @@ pub(super) struct State {
     pub(super) keys: Keys,
     pub(super) nodes: HashMap<String, Node>,
     pub(super) last_epoch: i64,
+    pub(super) broadcasts: BTreeMap<BroadcastId, Kept>,
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
     standings: HashMap<AccountName, Standing>,
@@ -58,6 +61,7 @@ pub(super) struct Node {
 impl State {
     pub(super) fn insert(&mut self, message: Message) {
         self.waiting.extend(turn(&message));
+        self.count(message.content.broadcast, None, message.delivery.status);
         let row = Row {
             message,
             ended_at: None,
@@ -77,12 +81,15 @@ impl State {
             self.waiting.remove(&before);
         }
         let content = Arc::clone(&row.message.content);
+        let before = row.message.delivery.status;
         let answer = step(&content, &mut row.message.delivery);
         self.waiting.extend(turn(&row.message));
         row.ended_at = match row.message.delivery.is_over() {
             true => row.ended_at.or(Some(now)),
             false => None,
         };
+        let after = row.message.delivery.status;
+        self.count(content.broadcast, Some(before), after);
         Some(answer)
     }
 

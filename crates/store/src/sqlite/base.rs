@@ -16,6 +16,7 @@ use super::board::Board;
 use super::fault::Fault;
 use super::ops::claim::Lines;
 use super::rows;
+use super::tallies::Tallies;
 
 /// How often the latest time seen is written down.
 const MARK_EVERY_MS: i64 = 1_000;
@@ -32,6 +33,8 @@ pub(super) struct Base {
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
     pub(super) lines: Lines,
+    /// What became of messages of broadcasts, not yet written down.
+    pub(super) tallies: Tallies,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -56,6 +59,7 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             lines: Lines::default(),
+            tallies: Tallies::default(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
@@ -105,6 +109,8 @@ impl Base {
     pub(super) fn insert(&mut self, message: Message) -> Result<(), Fault> {
         let account = self.accounts.id(&self.conn, &message.content.account)?;
         rows::insert(&self.conn, account, &message)?;
+        self.tallies
+            .moved(message.content.broadcast, None, message.delivery.status);
         self.keep(message);
         Ok(())
     }
@@ -131,12 +137,16 @@ impl Base {
                 None => return Ok(None),
             },
         };
-        let was_leased = message.delivery.status == Status::Sending;
+        let before = message.delivery.status;
+        let was_leased = before == Status::Sending;
         let answer = step(&message.content, &mut message.delivery);
         rows::update(&self.conn, id, &message.delivery, now)?;
         if was_leased {
             self.touched.push(id);
         }
+        let after = message.delivery.status;
+        self.tallies
+            .moved(message.content.broadcast, Some(before), after);
         let changed = Changed {
             answer,
             account: message.content.account.clone(),
@@ -219,6 +229,7 @@ impl Base {
 
     /// Forgets what a rolled back transaction touched.
     pub(super) fn forget_touched(&mut self) {
+        self.tallies.forget();
         self.touched.clear();
     }
 }

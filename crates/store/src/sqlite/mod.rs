@@ -5,6 +5,7 @@ mod accounts;
 mod answers;
 mod base;
 mod board;
+mod broadcasts;
 mod checkpoint;
 mod codes;
 mod connect;
@@ -18,6 +19,7 @@ mod read;
 mod recover;
 mod rows;
 mod schema;
+mod tallies;
 mod watch;
 mod writer;
 

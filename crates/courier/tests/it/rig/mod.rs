@@ -50,6 +50,7 @@ pub(crate) fn content(account: &str, n: usize) -> Content {
         reference: None,
         trace_id: None,
         send_at: None,
+        broadcast: None,
     }
 }
 
@@ -66,6 +67,7 @@ pub(crate) fn call(contents: impl IntoIterator<Item = Content>) -> Accept {
         nonce: None,
         idempotency: None,
         messages: messages.collect(),
+        broadcast: None,
     }
 }
 

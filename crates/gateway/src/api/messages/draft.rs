@@ -150,6 +150,7 @@ impl Written<'_> {
             reference,
             trace_id: Some(around.trace_id.to_owned()),
             send_at,
+            broadcast: None,
         };
         Some(Draft {
             content,

@@ -152,6 +152,7 @@ impl Intake {
             nonce,
             idempotency: Some(over_at_once(key, self.acceptor.clock.now())),
             messages: Vec::new(),
+            broadcast: None,
         };
         self.acceptor.accept(call).await
     }

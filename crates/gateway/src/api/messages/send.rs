@@ -186,6 +186,7 @@ impl Intake {
             nonce,
             idempotency,
             messages: vec![new_message(draft, now)],
+            broadcast: None,
         };
         let accepted = self.acceptor.accept(call).await?;
         match accepted.into_iter().next() {
