@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::broadcast::expand::{self, Expander};
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -23,9 +24,12 @@ use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
 use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::accounts::{AccountBook, Accounts, Known};
+use crate::api::broadcasts::Broadcasting;
+use crate::api::broadcasts::drafts::RowDrafts;
 use crate::api::callback::{CallbackAccount, Callbacks};
 use crate::api::door::Door;
 use crate::api::health::Readiness;
@@ -42,6 +46,7 @@ use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
 use crate::config::upstream::TokenMode as ConfiguredMode;
+use crate::followers::WechatFollowers;
 use crate::metrics::{Gauges, Meter, StoreMeter, call_times};
 use crate::role::Roles;
 use crate::telemetry::prometheus::Metrics;
@@ -63,6 +68,7 @@ pub struct App {
     pub keeper: Arc<Keeper>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub expander: Option<Expander>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -81,6 +87,7 @@ struct Core {
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    broadcast_changed: Arc<Notify>,
     stopping: CancellationToken,
 }
 
@@ -98,6 +105,7 @@ impl App {
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
+        let expander = roles.works().then(|| core.expander(dispatch.clone()));
         let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
         let doors = Doors {
             callers: roles.serves(),
@@ -115,6 +123,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
                 connections: {
@@ -179,6 +188,7 @@ impl Core {
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            broadcast_changed: Arc::default(),
             stopping: CancellationToken::new(),
         })
     }
@@ -221,6 +231,48 @@ impl Core {
             clock: self.clock.clone(),
             observer: self.observer.clone(),
             keep: config.retention.messages,
+        }
+    }
+
+    fn acceptor(&self, dispatch: Option<Arc<Dispatch>>) -> Acceptor {
+        Acceptor {
+            queue: self.store.clone(),
+            dispatch,
+            slots: self.slots.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+
+    fn expander(&self, dispatch: Option<Arc<Dispatch>>) -> Expander {
+        Expander::new(expand::Parts {
+            broadcasts: self.store.clone(),
+            acceptor: self.acceptor(dispatch),
+            drafts: self.row_drafts(),
+            followers: Arc::new(WechatFollowers {
+                upstream: self.upstream.clone(),
+                keeper: self.keeper.clone(),
+            }),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+            wake: self.broadcast_changed.clone(),
+        })
+    }
+
+    fn row_drafts(&self) -> Arc<RowDrafts> {
+        Arc::new(RowDrafts {
+            accounts: self.accounts.clone(),
+        })
+    }
+
+    fn broadcasting(&self) -> Broadcasting {
+        Broadcasting {
+            broadcasts: self.store.clone(),
+            ledger: self.store.clone(),
+            accounts: self.accounts.clone(),
+            drafts: self.row_drafts(),
+            clock: self.clock.clone(),
+            wake: self.broadcast_changed.clone(),
         }
     }
 
@@ -269,6 +321,7 @@ impl Core {
                     Box::pin(async move { upstream.templates(&account, &token).await })
                 }),
             }),
+            broadcasts: Arc::new(self.broadcasting()),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
@@ -282,13 +335,7 @@ impl Core {
 
     fn intake(&self, config: &Config, dispatch: Option<Arc<Dispatch>>) -> anyhow::Result<Intake> {
         Ok(Intake {
-            acceptor: Acceptor {
-                queue: self.store.clone(),
-                dispatch,
-                slots: self.slots.clone(),
-                clock: self.clock.clone(),
-                observer: self.observer.clone(),
-            },
+            acceptor: self.acceptor(dispatch),
             ledger: self.store.clone(),
             accounts: self.accounts.clone(),
             waiters: self.waiters.clone(),

@@ -13,6 +13,7 @@ use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::{CallError, NotSent, NotSentCause};
 use hongyan_wechat::template::{MiniProgram, Template, TemplateMessage};
 use hongyan_wechat::token::Credential;
+use hongyan_wechat::user::FollowerPage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -44,6 +45,17 @@ impl WechatUpstream {
     ) -> Result<Vec<Template>, CallError> {
         let line = self.line(account, Endpoint::TemplateList)?;
         line.client.templates(token).await
+    }
+
+    /// A page of the account's followers, from the one after `after` on.
+    pub async fn followers(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        after: Option<&str>,
+    ) -> Result<FollowerPage, CallError> {
+        let line = self.line(account, Endpoint::UserList)?;
+        line.client.followers(token, after).await
     }
 
     fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<&Line, CallError> {

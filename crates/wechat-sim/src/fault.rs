@@ -24,6 +24,7 @@ pub enum Endpoint {
     IndustryGet,
     IndustrySet,
     UserInfo,
+    UserList,
     Quota,
     ClearQuota,
     ApiDomainIp,

@@ -24,6 +24,8 @@ pub enum Endpoint {
     IndustrySet,
     /// `GET /cgi-bin/user/info`
     UserInfo,
+    /// `GET /cgi-bin/user/get`
+    UserList,
     /// `POST /cgi-bin/openapi/quota/get`
     QuotaGet,
 }
@@ -42,6 +44,7 @@ impl Endpoint {
             Self::IndustryGet => "/cgi-bin/template/get_industry",
             Self::IndustrySet => "/cgi-bin/template/api_set_industry",
             Self::UserInfo => "/cgi-bin/user/info",
+            Self::UserList => "/cgi-bin/user/get",
             Self::QuotaGet => "/cgi-bin/openapi/quota/get",
         }
     }

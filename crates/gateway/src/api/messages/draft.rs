@@ -93,6 +93,18 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// What is to be sent.
+    pub fn into_content(self) -> Content {
+        self.content
+    }
+
+    /// What is to be sent, and until when.
+    pub fn into_parts(self) -> (Content, Option<UnixMs>) {
+        (self.content, self.expires_at)
+    }
+}
+
 impl Written<'_> {
     /// None only where there is a fault.
     fn read(mut self, around: Surroundings<'_>, faults: &mut Faults) -> Option<Draft> {

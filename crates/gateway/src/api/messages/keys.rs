@@ -23,7 +23,7 @@ const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The header's key, within the client and the route.
-pub(super) fn idempotency(
+pub(in crate::api) fn idempotency(
     route: &str,
     signed: &Signed,
     now: UnixMs,

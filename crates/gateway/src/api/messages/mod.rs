@@ -9,7 +9,7 @@ mod data;
 pub mod draft;
 mod faults;
 mod fields;
-mod keys;
+pub(in crate::api) mod keys;
 mod line_up;
 pub mod list;
 pub mod send;

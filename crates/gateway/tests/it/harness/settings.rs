@@ -44,6 +44,7 @@ impl Default for Settings {
                 "accounts",
                 "token",
                 "templates",
+                "broadcasts",
             ],
             others: Vec::new(),
             concurrency: 64,
