@@ -88,9 +88,12 @@ impl Op for TakeOp {
     }
 }
 
+/// Events to post, with their tries so far, and events to give up.
+type Due = (Vec<(Event, u32)>, Vec<EventId>);
+
 impl TakeOp {
     /// What is to be posted, and what is too old for it.
-    fn due(&self, conn: &Connection) -> Result<(Vec<(Event, u32)>, Vec<EventId>), Fault> {
+    fn due(&self, conn: &Connection) -> Result<Due, Fault> {
         let (mut fresh, mut old) = (Vec::new(), Vec::new());
         let sql = read::select!(
             "WHERE webhook = (SELECT id FROM webhooks WHERE name = ?1) AND due_at <= ?2 ORDER BY due_at"
