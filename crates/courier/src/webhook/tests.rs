@@ -1,3 +1,5 @@
+//! What is told to whom, how long an event is tried, and when a webhook is left alone.
+
 use std::sync::Arc;
 use std::time::Duration;
 
