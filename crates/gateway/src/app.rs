@@ -1,13 +1,16 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod broadcasts;
+mod webhooks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
-use hongyan_courier::broadcast::expand::{self, Expander};
+use hongyan_courier::broadcast::expand::Expander;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -18,6 +21,7 @@ use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
 use hongyan_wechat::AppSecret;
 use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
@@ -28,8 +32,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::accounts::{AccountBook, Accounts, Known};
-use crate::api::broadcasts::Broadcasting;
-use crate::api::broadcasts::drafts::RowDrafts;
 use crate::api::callback::{CallbackAccount, Callbacks};
 use crate::api::door::Door;
 use crate::api::health::Readiness;
@@ -46,7 +48,6 @@ use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
 use crate::config::upstream::TokenMode as ConfiguredMode;
-use crate::followers::WechatFollowers;
 use crate::metrics::{Gauges, Meter, StoreMeter, call_times};
 use crate::role::Roles;
 use crate::telemetry::prometheus::Metrics;
@@ -69,6 +70,7 @@ pub struct App {
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
     pub expander: Option<Expander>,
+    pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -88,6 +90,7 @@ struct Core {
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
     broadcast_changed: Arc<Notify>,
+    bell: Arc<Bell>,
     stopping: CancellationToken,
 }
 
@@ -102,11 +105,21 @@ impl App {
         let metrics = Metrics::install()?;
         let clock = Arc::new(SystemClock::new());
         let store = open(&config.store.url, clock.now()).await?;
+        webhooks::subscribe(&*store, config).await?;
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
-        let expander = roles.works().then(|| core.expander(dispatch.clone()));
-        let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
+        let expander = roles
+            .works()
+            .then(|| broadcasts::expander(&core, dispatch.clone()));
+        let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
+        let cases = core.use_cases(
+            config,
+            secrets,
+            dispatch.clone(),
+            metrics.clone(),
+            sender.clone(),
+        )?;
         let doors = Doors {
             callers: roles.serves(),
             ops_elsewhere: config.server.ops_listen.is_some(),
@@ -126,6 +139,8 @@ impl App {
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
+                outbox: core.store.clone(),
+                sender: sender.clone(),
                 connections: {
                     let store = core.store.clone();
                     Box::new(move || store.connections())
@@ -136,6 +151,7 @@ impl App {
                 clock: core.clock,
                 metrics,
             },
+            webhooks: sender,
             keeper: core.keeper,
             accounts,
             store: core.store,
@@ -155,6 +171,11 @@ impl Core {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
         let mut all: Vec<Arc<dyn Observer>> =
             vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
+        let bell = Arc::new(Bell::default());
+        // It rings with every message that moves, so only where somebody listens.
+        if !config.webhooks.is_empty() {
+            all.push(bell.clone());
+        }
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let caps = config.accounts.iter().map(|account| {
@@ -189,6 +210,7 @@ impl Core {
             conditions,
             waiters,
             broadcast_changed: Arc::default(),
+            bell,
             stopping: CancellationToken::new(),
         })
     }
@@ -244,44 +266,13 @@ impl Core {
         }
     }
 
-    fn expander(&self, dispatch: Option<Arc<Dispatch>>) -> Expander {
-        Expander::new(expand::Parts {
-            broadcasts: self.store.clone(),
-            acceptor: self.acceptor(dispatch),
-            drafts: self.row_drafts(),
-            followers: Arc::new(WechatFollowers {
-                upstream: self.upstream.clone(),
-                keeper: self.keeper.clone(),
-            }),
-            clock: self.clock.clone(),
-            observer: self.observer.clone(),
-            wake: self.broadcast_changed.clone(),
-        })
-    }
-
-    fn row_drafts(&self) -> Arc<RowDrafts> {
-        Arc::new(RowDrafts {
-            accounts: self.accounts.clone(),
-        })
-    }
-
-    fn broadcasting(&self) -> Broadcasting {
-        Broadcasting {
-            broadcasts: self.store.clone(),
-            ledger: self.store.clone(),
-            accounts: self.accounts.clone(),
-            drafts: self.row_drafts(),
-            clock: self.clock.clone(),
-            wake: self.broadcast_changed.clone(),
-        }
-    }
-
     fn use_cases(
         &self,
         config: &Config,
         secrets: Secrets,
         dispatch: Option<Arc<Dispatch>>,
         metrics: Metrics,
+        sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
@@ -321,7 +312,8 @@ impl Core {
                     Box::pin(async move { upstream.templates(&account, &token).await })
                 }),
             }),
-            broadcasts: Arc::new(self.broadcasting()),
+            broadcasts: Arc::new(broadcasts::calls(self)),
+            webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::broadcasts::Kept;
 use super::keys::{Keys, Nonces};
+use super::outbox::Outbox;
 use crate::account::{AccountFlag, Flag, Standing};
 use crate::backlog::Lines;
 use crate::broadcast::BroadcastId;
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) broadcasts: BTreeMap<BroadcastId, Kept>,
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
+    pub(super) outbox: Outbox,
     standings: HashMap<AccountName, Standing>,
     /// Oldest first.
     flags: Vec<AccountFlag>,
@@ -62,6 +64,7 @@ impl State {
     pub(super) fn insert(&mut self, message: Message) {
         self.waiting.extend(turn(&message));
         self.count(message.content.broadcast, None, message.delivery.status);
+        self.outbox.leave(None, &message, message.created_at);
         let row = Row {
             message,
             ended_at: None,
@@ -84,6 +87,7 @@ impl State {
         let before = row.message.delivery.status;
         let answer = step(&content, &mut row.message.delivery);
         self.waiting.extend(turn(&row.message));
+        self.outbox.leave(Some(before), &row.message, now);
         row.ended_at = match row.message.delivery.is_over() {
             true => row.ended_at.or(Some(now)),
             false => None,

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accounts::Accounts;
 use super::board::Board;
 use super::fault::Fault;
+use super::hooks::Hooks;
 use super::ops::claim::Lines;
 use super::rows;
 use super::tallies::Tallies;
@@ -35,6 +36,8 @@ pub(super) struct Base {
     pub(super) lines: Lines,
     /// What became of messages of broadcasts, not yet written down.
     pub(super) tallies: Tallies,
+    /// Who is told of what moves.
+    pub(super) hooks: Hooks,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -60,6 +63,7 @@ impl Base {
             orphans: 0,
             lines: Lines::default(),
             tallies: Tallies::default(),
+            hooks: Hooks::default(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
@@ -102,6 +106,7 @@ impl Base {
         self.orphans = conn
             .prepare_cached(orphans)?
             .query_row([], |row| row.get(0))?;
+        self.hooks = Hooks::load(conn)?;
         Ok(())
     }
 
@@ -111,6 +116,8 @@ impl Base {
         rows::insert(&self.conn, account, &message)?;
         self.tallies
             .moved(message.content.broadcast, None, message.delivery.status);
+        self.hooks
+            .leave(&self.conn, None, &message, message.created_at)?;
         self.keep(message);
         Ok(())
     }
@@ -141,6 +148,7 @@ impl Base {
         let was_leased = before == Status::Sending;
         let answer = step(&message.content, &mut message.delivery);
         rows::update(&self.conn, id, &message.delivery, now)?;
+        self.hooks.leave(&self.conn, Some(before), &message, now)?;
         if was_leased {
             self.touched.push(id);
         }

@@ -3,6 +3,7 @@
 
 use hongyan_courier::broadcast::{Source, State};
 use hongyan_courier::message::{Kind, Priority, Status};
+use hongyan_courier::webhook::EventState;
 
 use super::fault::Fault;
 
@@ -60,6 +61,18 @@ pub(super) fn broadcast_state(code: i64) -> Result<State, Fault> {
 
 pub(super) fn broadcast_source(code: i64) -> Result<Source, Fault> {
     known(Source::ALL, of_broadcast_source, code, "broadcast source")
+}
+
+pub(super) fn of_event_state(state: EventState) -> i64 {
+    match state {
+        EventState::Waiting => 0,
+        EventState::Delivered => 1,
+        EventState::Failed => 2,
+    }
+}
+
+pub(super) fn event_state(code: i64) -> Result<EventState, Fault> {
+    known(EventState::ALL, of_event_state, code, "event state")
 }
 
 pub(super) fn status(code: i64) -> Result<Status, Fault> {

@@ -7,3 +7,4 @@ mod messages;
 mod refusals;
 mod templates;
 mod token;
+mod webhooks;

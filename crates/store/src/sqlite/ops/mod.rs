@@ -7,6 +7,7 @@ pub(super) mod broadcast;
 pub(super) mod change;
 pub(super) mod claim;
 pub(super) mod enforce;
+pub(super) mod events;
 pub(super) mod keys;
 pub(super) mod probe;
 pub(super) mod prune;

@@ -1,0 +1,45 @@
+//! What broadcasts are made of: the calls that steer them, and whoever turns their rows into messages.
+
+use std::sync::Arc;
+
+use hongyan_courier::broadcast::expand::{self, Expander};
+use hongyan_courier::dispatch::Dispatch;
+
+use super::Core;
+use crate::api::broadcasts::Broadcasting;
+use crate::api::broadcasts::drafts::RowDrafts;
+use crate::followers::WechatFollowers;
+
+/// Turns rows into messages.
+pub(super) fn expander(core: &Core, dispatch: Option<Arc<Dispatch>>) -> Expander {
+    Expander::new(expand::Parts {
+        broadcasts: core.store.clone(),
+        acceptor: core.acceptor(dispatch),
+        drafts: drafts(core),
+        followers: Arc::new(WechatFollowers {
+            upstream: core.upstream.clone(),
+            keeper: core.keeper.clone(),
+        }),
+        clock: core.clock.clone(),
+        observer: core.observer.clone(),
+        wake: core.broadcast_changed.clone(),
+    })
+}
+
+/// The calls.
+pub(super) fn calls(core: &Core) -> Broadcasting {
+    Broadcasting {
+        broadcasts: core.store.clone(),
+        ledger: core.store.clone(),
+        accounts: core.accounts.clone(),
+        drafts: drafts(core),
+        clock: core.clock.clone(),
+        wake: core.broadcast_changed.clone(),
+    }
+}
+
+fn drafts(core: &Core) -> Arc<RowDrafts> {
+    Arc::new(RowDrafts {
+        accounts: core.accounts.clone(),
+    })
+}
