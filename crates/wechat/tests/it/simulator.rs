@@ -4,6 +4,7 @@ use hongyan_wechat::client::{Client, Hosts, TraceLayer};
 use hongyan_wechat::errcode::{Class, ConfigurationFault, Endpoint, KNOWN, classify};
 use hongyan_wechat::error::{CallError, DoubtCause};
 use hongyan_wechat::industry::IndustryCodes;
+use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
 use hongyan_wechat::template::{NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
@@ -141,6 +142,7 @@ const OF_ONE_CALL: [(Endpoint, &[i64]); 4] = [
 async fn every_code_of_every_other_call_arrives_as_its_class() {
     let (sim, client, credential) = simulator().await;
     let token = client.stable_token(&credential, false).await.unwrap().token;
+    let data = data(r#"{"content":{"value":"咖啡"}}"#);
     let call = async |endpoint| match endpoint {
         Endpoint::Token => client.token(&credential).await.err(),
         Endpoint::StableToken => client.stable_token(&credential, false).await.err(),
@@ -151,6 +153,41 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::IndustrySet => client.set_industries(&token, CODES).await.err(),
         Endpoint::UserInfo => client.user_info(&token, "oUser").await.err(),
         Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
+        Endpoint::SubscriptionSend => {
+            let message = SubscriptionMessage {
+                touser: "oUser",
+                template_id: "t1",
+                page: None,
+                miniprogram: None,
+                data: &data,
+                miniprogram_state: None,
+                lang: None,
+            };
+            client.send_subscription(&token, &message).await.err()
+        }
+        Endpoint::MiniProgramSend => {
+            let message = MiniProgramMessage {
+                touser: "oUser",
+                template_id: "t1",
+                page: None,
+                data: &data,
+                miniprogram_state: None,
+                lang: None,
+            };
+            client.send_mini_program(&token, &message).await.err()
+        }
+        Endpoint::OneTimeSend => {
+            let message = OneTimeMessage {
+                touser: "oUser",
+                template_id: "t1",
+                url: None,
+                miniprogram: None,
+                scene: 1,
+                title: "title",
+                data: &data,
+            };
+            client.send_one_time(&token, &message).await.err()
+        }
         Endpoint::TemplateSend => unreachable!("it has a test of its own"),
     };
     let places = [
@@ -164,6 +201,12 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         ),
         (Endpoint::IndustryGet, Place::One(SimEndpoint::IndustryGet)),
         (Endpoint::IndustrySet, Place::One(SimEndpoint::IndustrySet)),
+        (Endpoint::SubscriptionSend, Place::One(SimEndpoint::BizSend)),
+        (
+            Endpoint::MiniProgramSend,
+            Place::One(SimEndpoint::SubscribeSend),
+        ),
+        (Endpoint::OneTimeSend, Place::One(SimEndpoint::OneTimeSend)),
         (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
         (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
     ];
