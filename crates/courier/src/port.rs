@@ -15,6 +15,10 @@ use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason,
 use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
 
+mod tokens;
+
+pub use tokens::{CacheError, Fence, Token, TokenCache};
+
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// The store could not do it.
@@ -365,51 +369,6 @@ pub trait Standings: Send + Sync {
         account: &AccountName,
         limit: usize,
     ) -> Result<Vec<AccountFlag>, StoreError>;
-}
-
-// ── tokens ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/// An access_token with what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// The token.
-    pub secret: AccessToken,
-    /// When WeChat said it ends.
-    pub expires_at: UnixMs,
-    /// When it was fetched.
-    pub fetched_at: UnixMs,
-}
-
-/// Permission to fetch a token, until it runs out; `put` carries it so that a late holder overwrites nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fence(pub u64);
-
-/// The shared cache is away.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the shared token cache is unavailable: {0}")]
-pub struct CacheError(pub String);
-
-/// The token that all nodes share.
-#[async_trait]
-pub trait TokenCache: Send + Sync {
-    /// The token of an account, if there is one.
-    async fn get(&self, account: &AccountName) -> Result<Option<Token>, CacheError>;
-    /// Stores a token, unless a later holder of the lock did. Answers whether it was stored.
-    async fn put(
-        &self,
-        account: &AccountName,
-        token: Token,
-        fence: Fence,
-    ) -> Result<bool, CacheError>;
-    /// The permission to fetch, if nobody has it.
-    async fn lock(
-        &self,
-        account: &AccountName,
-        for_at_most: Duration,
-        now: UnixMs,
-    ) -> Result<Option<Fence>, CacheError>;
-    /// Gives the permission back.
-    async fn unlock(&self, account: &AccountName, fence: Fence) -> Result<(), CacheError>;
 }
 
 // ── WeChat ──────────────────────────────────────────────────────────────────────────────────────────────────────────
