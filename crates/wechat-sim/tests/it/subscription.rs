@@ -98,37 +98,44 @@ fn a_long_term_template_needs_no_credit() {
 #[test]
 fn a_message_is_judged_part_by_part() {
     let mut desk = Desk::new();
-    let good = desk.request();
-    let one_time = SubscriptionRequest {
+    let mut check = |code, change: &dyn Fn(&mut SubscriptionRequest<'static>)| {
+        let mut request = desk.request();
+        change(&mut request);
+        assert_eq!(desk.send(&request), code, "{request:?}");
+    };
+    check(40036, &|request| request.template_id = "");
+    check(40037, &|request| request.template_id = "other");
+    check(40003, &|request| request.touser = "nobody");
+    check(47003, &|request| request.data = "{}");
+    check(41030, &|request| {
+        request.call = SubscriptionCall::MiniProgram;
+        request.link = "https://example.com";
+    });
+    check(43101, &|_| {});
+    desk.world.set_kind(APPID, AccountKind::Test);
+    let request = desk.request();
+    assert_eq!(desk.send(&request), 48001);
+}
+
+#[test]
+fn a_one_time_message_has_a_title_a_scene_and_one_text() {
+    let mut desk = Desk::new();
+    let good = SubscriptionRequest {
         call: SubscriptionCall::OneTime,
         title: "title",
         scene: Some(1),
         data: r#"{"content":{"value":"x"}}"#,
-        ..good.clone()
+        ..desk.request()
     };
-    let cases = [
-        (40036, SubscriptionRequest { template_id: "", ..good.clone() }),
-        (40037, SubscriptionRequest { template_id: "other", ..good.clone() }),
-        (40003, SubscriptionRequest { touser: "nobody", ..good.clone() }),
-        (47003, SubscriptionRequest { data: "{}", ..good.clone() }),
-        (
-            41030,
-            SubscriptionRequest {
-                call: SubscriptionCall::MiniProgram,
-                link: "https://example.com",
-                ..good.clone()
-            },
-        ),
-        (40062, SubscriptionRequest { title: "0123456789abcdef", ..one_time.clone() }),
-        (40097, SubscriptionRequest { scene: Some(10_001), ..one_time.clone() }),
-        (47003, SubscriptionRequest { data: DATA, ..one_time.clone() }),
-        (43101, one_time),
-    ];
-    for (code, request) in cases {
+    let mut check = |code, change: &dyn Fn(&mut SubscriptionRequest<'static>)| {
+        let mut request = good.clone();
+        change(&mut request);
         assert_eq!(desk.send(&request), code, "{request:?}");
-    }
-    desk.world.set_kind(APPID, AccountKind::Test);
-    assert_eq!(desk.send(&good), 48001);
+    };
+    check(40062, &|request| request.title = "0123456789abcdef");
+    check(40097, &|request| request.scene = Some(10_001));
+    check(47003, &|request| request.data = DATA);
+    check(43101, &|_| {});
 }
 
 async fn post(sim: &SimHandle, token: &str) -> serde_json::Value {
