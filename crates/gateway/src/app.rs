@@ -1,6 +1,8 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod webhooks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
 use hongyan_wechat::AppSecret;
 use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
@@ -63,6 +66,7 @@ pub struct App {
     pub keeper: Arc<Keeper>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -81,6 +85,7 @@ struct Core {
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    bell: Arc<Bell>,
     stopping: CancellationToken,
 }
 
@@ -95,10 +100,18 @@ impl App {
         let metrics = Metrics::install()?;
         let clock = Arc::new(SystemClock::new());
         let store = open(&config.store.url, clock.now()).await?;
+        webhooks::subscribe(&*store, config).await?;
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
-        let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
+        let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
+        let cases = core.use_cases(
+            config,
+            secrets,
+            dispatch.clone(),
+            metrics.clone(),
+            sender.clone(),
+        )?;
         let doors = Doors {
             callers: roles.serves(),
             ops_elsewhere: config.server.ops_listen.is_some(),
@@ -117,6 +130,8 @@ impl App {
             sweeper,
             gauges: Gauges {
                 ledger: core.store.clone(),
+                outbox: core.store.clone(),
+                sender: sender.clone(),
                 connections: {
                     let store = core.store.clone();
                     Box::new(move || store.connections())
@@ -127,6 +142,7 @@ impl App {
                 clock: core.clock,
                 metrics,
             },
+            webhooks: sender,
             keeper: core.keeper,
             accounts,
             store: core.store,
@@ -146,6 +162,11 @@ impl Core {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
         let mut all: Vec<Arc<dyn Observer>> =
             vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
+        let bell = Arc::new(Bell::default());
+        // It rings with every message that moves, so only where somebody listens.
+        if !config.webhooks.is_empty() {
+            all.push(bell.clone());
+        }
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let caps = config.accounts.iter().map(|account| {
@@ -179,6 +200,7 @@ impl Core {
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            bell,
             stopping: CancellationToken::new(),
         })
     }
@@ -230,6 +252,7 @@ impl Core {
         secrets: Secrets,
         dispatch: Option<Arc<Dispatch>>,
         metrics: Metrics,
+        sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
@@ -269,6 +292,7 @@ impl Core {
                     Box::pin(async move { upstream.templates(&account, &token).await })
                 }),
             }),
+            webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,

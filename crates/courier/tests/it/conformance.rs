@@ -20,6 +20,7 @@ impl Adapter for Memory {
             queue: self.0.clone(),
             ledger: self.0.clone(),
             standings: self.0.clone(),
+            outbox: self.0.clone(),
         }
     }
 
@@ -43,6 +44,7 @@ mod memory {
     hongyan_courier::ledger_conformance!(Memory);
     hongyan_courier::standings_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
+    hongyan_courier::outbox_conformance!(Memory);
 }
 
 mod tokens {

@@ -17,3 +17,4 @@ pub mod query;
 pub mod router;
 pub mod templates;
 pub mod token;
+pub mod webhooks;

@@ -18,6 +18,7 @@ pub mod sources;
 pub mod table;
 pub mod templates;
 pub mod token;
+pub mod webhooks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ pub enum Command {
     Messages(messages::MessagesArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
+    Webhooks(webhooks::WebhooksArgs),
     Migrate(migrate::MigrateArgs),
     Sign(sign::SignArgs),
     Client(client::ClientArgs),
@@ -97,6 +99,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Messages(args) => messages::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
+        Command::Webhooks(args) => webhooks::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Sign(args) => sign::run(&args, context),
         Command::Client(args) => client::run(&args, context),

@@ -6,3 +6,4 @@ mod messages;
 mod refusals;
 mod templates;
 mod token;
+mod webhooks;
