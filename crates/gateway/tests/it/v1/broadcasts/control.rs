@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hongyan_courier::Clock;
 use hongyan_gateway::clock::SystemClock;
 use serde_json::json;
 
