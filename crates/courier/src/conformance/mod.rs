@@ -7,6 +7,7 @@ pub mod broadcasting;
 pub mod changing;
 pub mod claiming;
 pub mod events;
+pub mod expanding;
 pub mod fixture;
 pub mod leasing;
 pub mod listing;
@@ -229,6 +230,10 @@ macro_rules! broadcasts_conformance {
                 rows_are_kept_at_their_offset
                 bad_rows_are_bounded
                 a_wish_is_kept
+                a_follower_becomes_one_row
+                broadcasts_are_listed_newest_first
+            }
+            expanding {
                 a_row_becomes_one_message
                 only_what_runs_is_expanded
                 a_refused_row_is_told
@@ -238,8 +243,6 @@ macro_rules! broadcasts_conformance {
                 a_pause_leaves_doubt_alone
                 a_cancel_ends_what_was_not_sent
                 what_is_alive_is_listed_with_what_is_due
-                a_follower_becomes_one_row
-                broadcasts_are_listed_newest_first
             }
         }
     };

@@ -51,24 +51,27 @@ fn listed(list: Vec<Value>) -> Result<Vec<u8>, Vec<FieldProblem>> {
         let text = format!("a list has 1 to {LISTED_MAX} recipients; hand over more as rows");
         return Err(vec![problem("recipients", text)]);
     }
-    let mut all: Vec<Map<String, Value>> = Vec::with_capacity(list.len());
+    let mut all: Vec<(usize, Map<String, Value>)> = Vec::with_capacity(list.len());
     let mut problems = Vec::new();
     for (nth, one) in list.into_iter().enumerate() {
         match one {
-            Value::Object(fields) => all.push(fields),
-            openid @ Value::String(_) => all.push(Map::from_iter([(OPENID.to_owned(), openid)])),
+            Value::Object(fields) => all.push((nth, fields)),
+            openid @ Value::String(_) => {
+                all.push((nth, Map::from_iter([(OPENID.to_owned(), openid)])));
+            }
             _ => {
                 let field = format!("recipients[{nth}]");
                 problems.push(problem(field, "must be an openid or an object with one"));
             }
         }
     }
-    let first = all.first().cloned().unwrap_or_default();
+    let first = all.first().map(|(_, fields)| fields.clone());
+    let first = first.unwrap_or_default();
     let columns: Vec<&String> = first.keys().filter(|name| *name != OPENID).collect();
     let mut rows = Vec::new();
     let header = columns.iter().map(|name| name.as_str());
     write_row(&mut rows, std::iter::once(OPENID).chain(header));
-    for (nth, mut fields) in all.into_iter().enumerate() {
+    for (nth, mut fields) in all {
         let mut take = |name: &str, bytes_max: usize| {
             let field = format!("recipients[{nth}].{name}");
             text(fields.remove(name), bytes_max).map_err(|what| problem(field, what))
@@ -80,11 +83,10 @@ fn listed(list: Vec<Value>) -> Result<Vec<u8>, Vec<FieldProblem>> {
             let fine = visible && !openid.is_empty();
             fine.then_some(openid).ok_or_else(|| problem(field, wrong))
         });
-        let values = columns.iter().map(|name| take(name, VALUE_BYTES_MAX));
-        match std::iter::once(openid)
-            .chain(values)
-            .collect::<Result<Vec<_>, _>>()
-        {
+        // Each is taken, whatever is wrong with another.
+        let mut texts = vec![openid];
+        texts.extend(columns.iter().map(|name| take(name, VALUE_BYTES_MAX)));
+        match texts.into_iter().collect::<Result<Vec<_>, _>>() {
             Ok(texts) => write_row(&mut rows, texts.iter().map(String::as_str)),
             Err(wrong) => problems.push(wrong),
         }
