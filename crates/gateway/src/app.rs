@@ -1,6 +1,7 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod oauth;
 mod webhooks;
 
 use std::sync::Arc;
@@ -293,6 +294,7 @@ impl Core {
                 }),
             }),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
+            oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,

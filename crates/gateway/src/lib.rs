@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 pub mod listen;
 pub mod metrics;
+pub mod oauth;
 pub mod role;
 pub mod secrets;
 pub mod telemetry;

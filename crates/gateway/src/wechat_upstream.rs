@@ -11,6 +11,7 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::client::Client;
 use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::{CallError, NotSent, NotSentCause};
+use hongyan_wechat::oauth::Authorised;
 use hongyan_wechat::template::{MiniProgram, Template, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use serde::Deserialize;
@@ -44,6 +45,16 @@ impl WechatUpstream {
     ) -> Result<Vec<Template>, CallError> {
         let line = self.line(account, Endpoint::TemplateList)?;
         line.client.templates(token).await
+    }
+
+    /// Whose a code of the authorise page is.
+    pub async fn authorised(
+        &self,
+        account: &AccountName,
+        code: &str,
+    ) -> Result<Authorised, CallError> {
+        let line = self.line(account, Endpoint::OauthToken)?;
+        line.client.authorised(&line.credential, code).await
     }
 
     fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<&Line, CallError> {

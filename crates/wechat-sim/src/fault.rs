@@ -27,6 +27,8 @@ pub enum Endpoint {
     Quota,
     ClearQuota,
     ApiDomainIp,
+    /// `/sns/oauth2/access_token`.
+    Oauth,
     Unknown,
 }
 

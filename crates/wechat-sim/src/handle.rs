@@ -162,6 +162,11 @@ impl SimHandle {
         self.world().set_callback(appid, target)
     }
 
+    /// Where web authorisation may send users back to; none for anywhere.
+    pub fn set_oauth_domain(&self, appid: &str, domain: Option<&str>) -> bool {
+        self.world().set_oauth_domain(appid, domain)
+    }
+
     pub fn set_receipts(&self, policy: ReceiptPolicy) {
         self.shared.receipts.set_policy(policy);
     }

@@ -21,6 +21,7 @@ use crate::api::door::{Door, Guard, Need, admit};
 use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, send, show};
+use crate::api::oauth::{self, Oauth};
 use crate::api::openapi;
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
@@ -41,6 +42,7 @@ pub struct UseCases {
     pub templates: Arc<Templates>,
     pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
+    pub oauth: Arc<Oauth>,
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
 }
@@ -109,7 +111,21 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             routes!(callback::check, callback::push).with_state(Arc::new(entrance)),
             CALLBACK,
         ))
+        .routes(open(
+            routes!(oauth::start).with_state(parts.oauth.clone()),
+            OAUTH,
+        ))
+        .routes(open(
+            routes!(oauth::callback).with_state(parts.oauth.clone()),
+            OAUTH,
+        ))
 }
+
+const OAUTH: &[(&str, &str)] = &[
+    ("400", "`malformed`; a page for a browser"),
+    ("404", "`not_found`; a page for a browser"),
+    ("503", "`unavailable`; a page for a browser"),
+];
 
 const CALLBACK: &[(&str, &str)] = &[
     ("400", "`malformed`"),

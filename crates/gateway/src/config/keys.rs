@@ -8,6 +8,7 @@ use crate::config::clients::ClientFile;
 use crate::config::delivery::Delivery;
 use crate::config::layers::Layer;
 use crate::config::limits::{Limits, Retention};
+use crate::config::oauth::OauthFile;
 use crate::config::problem::{Findings, Problem};
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
@@ -26,10 +27,11 @@ pub const SECTIONS: [(&str, Fields); 7] = [
     ("limits", fields_of::<Limits>),
 ];
 
-pub const LISTS: [(&str, Fields); 3] = [
+pub const LISTS: [(&str, Fields); 4] = [
     ("accounts", fields_of::<AccountFile>),
     ("clients", fields_of::<ClientFile>),
     ("webhooks", fields_of::<WebhookFile>),
+    ("oauth", fields_of::<OauthFile>),
 ];
 
 /// Promised keys that this version does not have. To say so beats "unknown", and to ignore one would be unsafe.

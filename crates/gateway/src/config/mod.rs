@@ -11,6 +11,7 @@ pub mod layers;
 pub mod limits;
 pub mod list;
 pub mod names;
+pub mod oauth;
 pub mod problem;
 pub mod profile;
 pub mod resolved;
@@ -26,6 +27,7 @@ use clients::{Client, ClientFile};
 use delivery::Delivery;
 use layers::Sources;
 use limits::{Limits, Retention};
+use oauth::{Oauth, OauthFile};
 use problem::{Findings, Problem, Problems};
 use profile::{PROFILE_VARIABLE, Profile};
 use server::Server;
@@ -47,6 +49,7 @@ pub struct Config {
     pub accounts: Vec<Account>,
     pub clients: Vec<Client>,
     pub webhooks: Vec<Webhook>,
+    pub oauth: Vec<Oauth>,
 }
 
 /// A configuration without problems, with what a person may want to know of it.
@@ -109,6 +112,11 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
             tree::element::<WebhookFile>(&key, element, findings).finish(&key, profile, findings)
         })
         .collect();
+    let oauth = elements(table, "oauth")
+        .filter_map(|(key, element)| {
+            tree::element::<OauthFile>(&key, element, findings).finish(&key, profile, findings)
+        })
+        .collect();
     Config {
         profile,
         server: tree::section("server", table, findings),
@@ -121,6 +129,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         accounts,
         clients,
         webhooks,
+        oauth,
     }
 }
 
@@ -187,6 +196,9 @@ fn check(config: &Config, findings: &mut Findings) {
     let names: Vec<&str> = accounts.iter().map(|one| one.name.as_str()).collect();
     for hook in webhooks {
         hook.check(&clients, &names, findings);
+    }
+    for (index, way) in config.oauth.iter().enumerate() {
+        way.check(&format!("oauth[{index}]"), &clients, &names, findings);
     }
     for list in ["accounts", "clients"] {
         let empty = if list == "accounts" {

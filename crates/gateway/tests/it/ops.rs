@@ -116,6 +116,8 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/webhooks",
         "GET /v1/webhooks/{name}/events",
         "GET /wechat/callback/{account}",
+        "GET /wechat/oauth/{account}/callback",
+        "GET /wechat/oauth/{account}/start",
         "POST /v1/accounts/{name}/token/refresh",
         "POST /v1/messages",
         "POST /v1/messages/batch",

@@ -29,7 +29,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn query(&self, name: &str) -> Cow<'_, str> {
+    pub(super) fn query(&self, name: &str) -> Cow<'_, str> {
         query::value(self.query, name)
     }
 
@@ -186,6 +186,31 @@ async fn fetch(
         told(granted.map(
             |token| json!({"access_token": token.access_token, "expires_in": token.expires_in}),
         ))
+    })
+    .await
+}
+
+pub(super) async fn redeem_code(call: &Call<'_>) -> Result<Answer, Cut> {
+    let body = TokenBody {
+        grant_type: call.query("grant_type").into_owned(),
+        appid: call.query("appid").into_owned(),
+        secret: call.query("secret").into_owned(),
+        force_refresh: false,
+    };
+    let code = call.query("code").into_owned();
+    let subject = Subject {
+        endpoint: Endpoint::Oauth,
+        appid: Some(&body.appid),
+        openid: None,
+    };
+    carry(call.shared, subject, |now_ms| {
+        let request = TokenRequest {
+            grant_type: &body.grant_type,
+            appid: &body.appid,
+            secret: &body.secret,
+            ip: call.peer,
+        };
+        told(call.shared.world().authorise(now_ms, &request, &code))
     })
     .await
 }
