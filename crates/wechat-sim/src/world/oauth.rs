@@ -196,7 +196,7 @@ mod tests {
     use crate::config::{AccountConfig, Seed};
 
     const APPID: &str = "wx5eed0000c0ffee01";
-    const OPENID: &str = "oSim0000000000000000000000001";
+    const OPENID: &str = "oSim000000000000000000000001";
 
     fn world() -> World {
         World::new(&Seed {

@@ -191,7 +191,7 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
 #[tokio::test]
 async fn a_code_becomes_an_openid_once() {
     let (sim, client, credential) = simulator().await;
-    let openid = "oSim0000000000000000000000001";
+    let openid = "oSim000000000000000000000001";
     let now_ms = sim.clock().now_ms();
     let code = sim.world().give_code(now_ms, APPID, openid).unwrap();
     let user = client.authorised(&credential, &code).await.unwrap();
