@@ -15,7 +15,7 @@ use crate::clock::SimClock;
 use crate::config::{AccountConfig, CallbackTarget, ReceiptPolicy, SimConfig};
 use crate::fault::Fault;
 use crate::http::{Shared, server};
-use crate::receipts::{self, ReceiptTally};
+use crate::receipts::{self, Push, ReceiptTally};
 use crate::world::{Calls, FollowerState, Seen, World};
 
 /// The simulator; see [`Sim::start`].
@@ -165,6 +165,12 @@ impl SimHandle {
     /// Where web authorisation may send users back to; none for anywhere.
     pub fn set_oauth_domain(&self, appid: &str, domain: Option<&str>) -> bool {
         self.world().set_oauth_domain(appid, domain)
+    }
+
+    /// A user does something that WeChat tells the account's callback, and keeps in mind itself; false when there is no
+    /// such account.
+    pub fn push(&self, appid: &str, openid: &str, push: Push) -> bool {
+        self.shared.push(appid, openid, push)
     }
 
     pub fn set_receipts(&self, policy: ReceiptPolicy) {

@@ -13,6 +13,7 @@ mod quota;
 mod refusal;
 mod registry;
 mod send;
+mod subscription;
 mod token;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ pub use ledger::{FollowerState, Seen};
 pub use oauth::{AuthoriseRequest, PageError};
 pub use refusal::{Refusal, text_of};
 pub use send::{Accepted, SendAnswer, SendRequest};
+pub use subscription::{SubscriptionCall, SubscriptionRequest};
 pub use token::{TokenGrant, TokenRequest};
 
 use crate::config::{AccountConfig, CallbackTarget, Rules, Seed, TemplateConfig};
@@ -242,7 +244,7 @@ impl World {
         })
     }
 
-    fn number_of(&self, appid: &str) -> Option<usize> {
+    pub(crate) fn number_of(&self, appid: &str) -> Option<usize> {
         self.numbers.get(appid).copied()
     }
 

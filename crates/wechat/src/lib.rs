@@ -19,6 +19,7 @@ pub mod error;
 pub mod industry;
 pub mod oauth;
 pub mod quota;
+pub mod subscription;
 pub mod template;
 pub mod token;
 pub mod user;
