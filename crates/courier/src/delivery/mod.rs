@@ -4,6 +4,7 @@
 mod caller;
 mod lease;
 mod matching;
+mod park;
 mod receipt;
 mod settle;
 mod sweep;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use caller::{CancelRefused, Cancelled, RetryRefused};
 pub use lease::{Lease, LeaseRef, Look};
 pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, the_one_meant};
+pub use park::PARKED;
 pub use receipt::{Addressed, OUTWEIGHED_KEPT, ReceiptRecord, ReceiptWord};
 pub use settle::{CONTENT_MINUTE, Outcome, Settled, Settlement};
 

@@ -7,6 +7,7 @@ mod keys;
 mod outbox;
 mod records;
 mod state;
+mod templates;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -48,6 +48,7 @@ pub struct UseCases {
 }
 
 const SEND: Need = Need::Write(&[Scope::MessagesSend]);
+const OPERATE: Need = Need::Write(&[Scope::Templates]);
 const LOOK: Need = Need::Read(&[Scope::MessagesRead]);
 
 /// The routes for callers and for WeChat.
@@ -55,6 +56,7 @@ fn service(parts: &UseCases) -> OpenApiRouter {
     let entrance = Entrance::new(parts.callbacks.clone());
     let behind = |routes, need| guarded(&parts.door, need, routes);
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(templates(parts))
         .routes(behind(
             routes!(send::send).with_state(parts.intake.clone()),
             SEND,
@@ -92,10 +94,6 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             Need::Write(&[Scope::Token]),
         ))
         .routes(behind(
-            routes!(templates::list).with_state(parts.templates.clone()),
-            Need::Read(&[Scope::Templates]),
-        ))
-        .routes(behind(
             routes!(webhooks::list).with_state(parts.webhooks.clone()),
             Need::Read(&[Scope::Webhooks]),
         ))
@@ -126,6 +124,43 @@ const OAUTH: &[(&str, &str)] = &[
     ("404", "`not_found`; a page for a browser"),
     ("503", "`unavailable`; a page for a browser"),
 ];
+/// The routes for the accounts' templates.
+fn templates(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(behind(
+            routes!(templates::list::list).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::library::add).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::show::show).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::library::delete).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::sync::sync).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::sync::resume).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::industries::industries).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::industries::set_industries).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+}
 
 const CALLBACK: &[(&str, &str)] = &[
     ("400", "`malformed`"),

@@ -18,6 +18,7 @@ pub mod resolved;
 pub mod server;
 pub mod show;
 pub mod store;
+pub mod templates;
 pub mod tree;
 pub mod upstream;
 pub mod webhooks;
@@ -33,6 +34,7 @@ use profile::{PROFILE_VARIABLE, Profile};
 use server::Server;
 use show::Row;
 use store::{Shared, Store};
+use templates::Templates;
 use upstream::Upstream;
 use webhooks::{Webhook, WebhookFile};
 
@@ -44,6 +46,7 @@ pub struct Config {
     pub shared: Shared,
     pub delivery: Delivery,
     pub upstream: Upstream,
+    pub templates: Templates,
     pub retention: Retention,
     pub limits: Limits,
     pub accounts: Vec<Account>,
@@ -92,10 +95,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
 fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Config {
     let delivery: Delivery = tree::section("delivery", table, findings);
     let upstream: Upstream = tree::section("upstream", table, findings);
+    let templates: Templates = tree::section("templates", table, findings);
     let around = Surroundings {
         profile,
         delivery: &delivery,
         upstream: &upstream,
+        templates: &templates,
     };
     let accounts = elements(table, "accounts")
         .filter_map(|(key, element)| {
@@ -126,6 +131,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         limits: tree::section("limits", table, findings),
         delivery,
         upstream,
+        templates,
         accounts,
         clients,
         webhooks,
@@ -149,6 +155,7 @@ fn check(config: &Config, findings: &mut Findings) {
     config.server.check(config.profile, findings);
     config.delivery.check(findings);
     config.upstream.check(findings);
+    config.templates.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);
     let accounts = &config.accounts;

@@ -20,6 +20,7 @@ mod read;
 mod recover;
 mod rows;
 mod schema;
+mod templates;
 mod watch;
 mod writer;
 
