@@ -241,6 +241,12 @@ words! {
         DuplicateContent = "duplicate_content",
         /// The receipt gives a cause that nobody knows.
         ReceiptFailed = "receipt_failed",
+        /// Its template is stopped: it waits until the template is resumed.
+        TemplateStopped = "template_stopped",
+        /// The template asks for other values than it did.
+        TemplateEdited = "template_edited",
+        /// The account no longer has the template.
+        TemplateGone = "template_gone",
     }
 }
 

@@ -2,6 +2,7 @@
 //! It must not run anything: `role` does.
 
 mod broadcasts;
+mod oauth;
 mod webhooks;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
 use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
 use hongyan_courier::webhook::{self, Bell};
@@ -67,6 +69,7 @@ pub struct App {
     pub ops: Option<Router>,
     pub dispatch: Option<Arc<Dispatch>>,
     pub keeper: Arc<Keeper>,
+    pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
     pub expander: Option<Expander>,
@@ -85,6 +88,7 @@ struct Core {
     observer: Arc<dyn Observer>,
     slots: Arc<Slots>,
     keeper: Arc<Keeper>,
+    book: Arc<Book>,
     upstream: Arc<WechatUpstream>,
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
@@ -111,7 +115,7 @@ impl App {
         let sweeper = roles.works().then(|| core.sweeper(config));
         let expander = roles
             .works()
-            .then(|| broadcasts::expander(&core, dispatch.clone()));
+            .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
         let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
         let cases = core.use_cases(
             config,
@@ -153,6 +157,7 @@ impl App {
             },
             webhooks: sender,
             keeper: core.keeper,
+            book: core.book,
             accounts,
             store: core.store,
             stopping: core.stopping,
@@ -169,8 +174,17 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let mut all: Vec<Arc<dyn Observer>> =
-            vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
+        let names = || {
+            let names = config.accounts.iter().map(|account| &account.name);
+            names.map(|name| AccountName::from(name.as_str()))
+        };
+        let prompts = Prompts::new(names());
+        let mut all: Vec<Arc<dyn Observer>> = vec![
+            Arc::new(Meter::default()),
+            reports.clone(),
+            waiters.clone(),
+            prompts.clone(),
+        ];
         let bell = Arc::new(Bell::default());
         // It rings with every message that moves, so only where somebody listens.
         if !config.webhooks.is_empty() {
@@ -195,6 +209,16 @@ impl Core {
         };
         let habits = config.accounts.iter().map(|account| habit(account, config));
         let keeper = Keeper::open(parts, habits).await?;
+        let parts = book::Parts {
+            templates: store.clone(),
+            source: upstream.clone(),
+            keeper: keeper.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            prompts,
+            every: config.templates.sync_interval,
+        };
+        let book = Book::open(parts, names()).await?;
         let conditions = Arc::new(Conditions {
             keeper: keeper.clone(),
             reports,
@@ -205,6 +229,7 @@ impl Core {
             observer,
             slots,
             keeper,
+            book,
             upstream,
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
@@ -276,7 +301,6 @@ impl Core {
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
-        let upstream = self.upstream.clone();
         Ok(UseCases {
             door: Arc::new(Door {
                 authenticator: Authenticator::new(Clients::new(&secrets.clients)),
@@ -302,18 +326,21 @@ impl Core {
                 keeper: self.keeper.clone(),
                 conditions: self.conditions.clone(),
                 ledger: ledger.clone(),
-                clock,
+                clock: clock.clone(),
             }),
             templates: Arc::new(Templates {
                 accounts: self.accounts.clone(),
+                book: self.book.clone(),
+                templates: self.store.clone(),
                 keeper: self.keeper.clone(),
-                ask: Arc::new(move |account, token| {
-                    let upstream = Arc::clone(&upstream);
-                    Box::pin(async move { upstream.templates(&account, &token).await })
-                }),
+                library: self.upstream.clone(),
+                ledger: ledger.clone(),
+                clock,
+                counting: config.templates.counting,
             }),
-            broadcasts: Arc::new(broadcasts::calls(self)),
+            broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
+            oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
@@ -330,6 +357,8 @@ impl Core {
             acceptor: self.acceptor(dispatch),
             ledger: self.store.clone(),
             accounts: self.accounts.clone(),
+            templates: self.book.clone(),
+            counting: config.templates.counting,
             waiters: self.waiters.clone(),
             wait_max: config.limits.wait,
             batch_max: usize::try_from(config.limits.batch_messages)?,
@@ -378,6 +407,7 @@ fn known(account: &Account) -> Known {
         appid: account.appid.clone(),
         receipts: account.receipts,
         callback_mode: account.callback_mode,
+        on_violation: account.on_violation,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod followers;
 pub mod listen;
 pub mod metrics;
+pub mod oauth;
 pub mod role;
 pub mod secrets;
 pub mod telemetry;

@@ -114,6 +114,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         ops: ops_routes,
         dispatch,
         keeper,
+        book,
         accounts,
         sweeper,
         expander,
@@ -131,6 +132,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
     }
     for account in accounts {
+        tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     let gauges_stop = last.clone();

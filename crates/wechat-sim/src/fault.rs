@@ -34,6 +34,8 @@ pub enum Endpoint {
     Quota,
     ClearQuota,
     ApiDomainIp,
+    /// `/sns/oauth2/access_token`.
+    Oauth,
     Unknown,
 }
 

@@ -125,8 +125,14 @@ impl State {
             content: new.content,
             delivery: Delivery::queued(due_at, new.expires_at),
         };
+        let stopped = self.is_stopped(&message.content);
+        if stopped && due_at <= now {
+            message.delivery.park(now);
+        }
         // A lease on a gone epoch would belong to nobody.
-        let permit = new.permit.filter(|permit| self.is_current(permit.by()));
+        let permit = new
+            .permit
+            .filter(|permit| !stopped && self.is_current(permit.by()));
         if let Some(permit) = permit {
             message.delivery.take_lease(permit.lease(now));
             leased.push((permit, message.clone()));

@@ -8,6 +8,7 @@ mod keys;
 mod outbox;
 mod records;
 mod state;
+mod templates;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::broadcasts::Kept;
 use super::keys::{Keys, Nonces};
 use super::outbox::Outbox;
-use crate::account::{AccountFlag, Flag, Standing};
+use super::templates::Shelves;
+use crate::account::{AccountFlag, Flag, FlagSubject, Standing};
 use crate::backlog::Lines;
 use crate::broadcast::BroadcastId;
 use crate::delivery::Delivery;
@@ -36,6 +37,7 @@ pub(super) struct State {
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
     pub(super) outbox: Outbox,
+    pub(super) shelves: Shelves,
     standings: HashMap<AccountName, Standing>,
     /// Oldest first.
     flags: Vec<AccountFlag>,
@@ -126,6 +128,13 @@ impl State {
         self.flags.push(AccountFlag {
             account: account.clone(),
             flag,
+        });
+    }
+
+    /// Takes back all flags about a subject.
+    pub(super) fn lower(&mut self, account: &AccountName, subject: FlagSubject, key: &str) {
+        self.flags.retain(|known| {
+            (&known.account, known.flag.subject, known.flag.key.as_str()) != (account, subject, key)
         });
     }
 

@@ -12,6 +12,7 @@ pub mod failures;
 pub mod health;
 pub mod messages;
 pub mod moments;
+pub mod oauth;
 pub mod openapi;
 pub mod path;
 pub mod query;

@@ -25,6 +25,7 @@ use crate::api::door::{Door, Guard, Need, admit};
 use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, send, show};
+use crate::api::oauth::{self, Oauth};
 use crate::api::openapi;
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
@@ -46,11 +47,13 @@ pub struct UseCases {
     pub broadcasts: Arc<Broadcasting>,
     pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
+    pub oauth: Arc<Oauth>,
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
 }
 
 const SEND: Need = Need::Write(&[Scope::MessagesSend]);
+const OPERATE: Need = Need::Write(&[Scope::Templates]);
 const LOOK: Need = Need::Read(&[Scope::MessagesRead]);
 
 /// The routes for callers and for WeChat.
@@ -58,6 +61,8 @@ fn service(parts: &UseCases) -> OpenApiRouter {
     let entrance = Entrance::new(parts.callbacks.clone());
     let behind = |routes, need| guarded(&parts.door, need, routes);
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(templates(parts))
+        .merge(broadcasts(parts))
         .routes(behind(
             routes!(send::send).with_state(parts.intake.clone()),
             SEND,
@@ -95,11 +100,6 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             Need::Write(&[Scope::Token]),
         ))
         .routes(behind(
-            routes!(templates::list).with_state(parts.templates.clone()),
-            Need::Read(&[Scope::Templates]),
-        ))
-        .merge(broadcasts(parts))
-        .routes(behind(
             routes!(webhooks::list).with_state(parts.webhooks.clone()),
             Need::Read(&[Scope::Webhooks]),
         ))
@@ -114,6 +114,57 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(open(
             routes!(callback::check, callback::push).with_state(Arc::new(entrance)),
             CALLBACK,
+        ))
+        .routes(open(
+            routes!(oauth::start).with_state(parts.oauth.clone()),
+            OAUTH,
+        ))
+        .routes(open(
+            routes!(oauth::callback).with_state(parts.oauth.clone()),
+            OAUTH,
+        ))
+}
+
+const OAUTH: &[(&str, &str)] = &[
+    ("400", "`malformed`; a page for a browser"),
+    ("404", "`not_found`; a page for a browser"),
+    ("503", "`unavailable`; a page for a browser"),
+];
+/// The routes for the accounts' templates.
+fn templates(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(behind(
+            routes!(templates::list::list).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::library::add).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::show::show).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::library::delete).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::sync::sync).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::sync::resume).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::industries::industries).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::industries::set_industries).with_state(parts.templates.clone()),
+            OPERATE,
         ))
 }
 

@@ -80,6 +80,10 @@ impl GatewayClient {
         self.call(Method::POST, path_and_query, Some(payload)).await
     }
 
+    pub async fn delete(&self, path_and_query: &str) -> anyhow::Result<Value> {
+        self.call(Method::DELETE, path_and_query, None).await
+    }
+
     async fn call(
         &self,
         method: Method,

@@ -104,11 +104,13 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         }
     }
     let expected = [
+        "DELETE /v1/templates/{id}",
         "GET /health",
         "GET /health/live",
         "GET /health/ready",
         "GET /metrics",
         "GET /v1/accounts",
+        "GET /v1/accounts/{name}/industries",
         "GET /v1/accounts/{name}/token",
         "GET /v1/broadcasts",
         "GET /v1/broadcasts/{id}",
@@ -117,7 +119,11 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/templates",
         "GET /v1/webhooks",
         "GET /v1/webhooks/{name}/events",
+        "GET /v1/templates/{id}",
         "GET /wechat/callback/{account}",
+        "GET /wechat/oauth/{account}/callback",
+        "GET /wechat/oauth/{account}/start",
+        "POST /v1/accounts/{name}/industries",
         "POST /v1/accounts/{name}/token/refresh",
         "POST /v1/broadcasts",
         "POST /v1/broadcasts/{id}/cancel",
@@ -130,6 +136,9 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "POST /v1/messages/{id}/cancel",
         "POST /v1/messages/{id}/retry",
         "POST /v1/webhooks/{name}/redeliver",
+        "POST /v1/templates",
+        "POST /v1/templates/sync",
+        "POST /v1/templates/{id}/resume",
         "POST /wechat/callback/{account}",
     ];
     assert_eq!(listed, expected.map(str::to_owned).into());

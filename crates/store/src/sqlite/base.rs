@@ -18,6 +18,7 @@ use super::hooks::Hooks;
 use super::ops::claim::Lines;
 use super::rows;
 use super::tallies::Tallies;
+use super::templates::{self, Stops};
 
 /// How often the latest time seen is written down.
 const MARK_EVERY_MS: i64 = 1_000;
@@ -38,6 +39,8 @@ pub(super) struct Base {
     pub(super) tallies: Tallies,
     /// Who is told of what moves.
     pub(super) hooks: Hooks,
+    /// Templates of which nothing is leased, as they are stored.
+    pub(super) stops: Stops,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -64,6 +67,7 @@ impl Base {
             lines: Lines::default(),
             tallies: Tallies::default(),
             hooks: Hooks::default(),
+            stops: Stops::new(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
@@ -79,6 +83,7 @@ impl Base {
             accounts,
             leases,
             nodes,
+            stops,
             ..
         } = self;
         accounts.clear();
@@ -89,6 +94,10 @@ impl Base {
         while let Some(row) = found.next()? {
             let message = rows::read(row, |id| accounts.name(conn, id))?;
             leases.insert(message.id, message);
+        }
+        *stops = templates::stops(conn)?;
+        for account in stops.keys() {
+            accounts.name(conn, *account)?;
         }
         let mut beating = conn.prepare_cached("SELECT node, epoch, beat_at FROM nodes")?;
         let mut found = beating.query([])?;

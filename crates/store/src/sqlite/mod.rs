@@ -22,6 +22,7 @@ mod recover;
 mod rows;
 mod schema;
 mod tallies;
+mod templates;
 mod watch;
 mod writer;
 

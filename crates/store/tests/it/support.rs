@@ -51,6 +51,7 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         standings: store.clone(),
         broadcasts: store.clone(),
         outbox: store.clone(),
+        templates: store.clone(),
     }
 }
 

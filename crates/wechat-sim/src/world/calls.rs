@@ -33,6 +33,8 @@ pub struct Calls {
     pub quota: u64,
     pub clear_quota: u64,
     pub api_domain_ip: u64,
+    /// Codes that were to be redeemed.
+    pub oauth: u64,
     /// Unknown paths.
     pub unknown: u64,
     /// By errcode, over all endpoints.
@@ -68,6 +70,7 @@ impl Calls {
             Endpoint::Quota => &mut self.quota,
             Endpoint::ClearQuota => &mut self.clear_quota,
             Endpoint::ApiDomainIp => &mut self.api_domain_ip,
+            Endpoint::Oauth => &mut self.oauth,
             Endpoint::Unknown => &mut self.unknown,
         };
         *counter += 1;

@@ -79,6 +79,11 @@ impl Ledger {
         Some(self.people[number as usize].state)
     }
 
+    /// Everybody who is known.
+    pub(crate) fn openids(&self) -> impl Iterator<Item = &str> {
+        self.numbers.keys().map(|openid| &**openid)
+    }
+
     pub(crate) fn set_state(&mut self, openid: &str, state: FollowerState) {
         let number = self.person(openid);
         self.people[number as usize].state = state;

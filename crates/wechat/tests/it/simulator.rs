@@ -166,7 +166,8 @@ async fn followers_are_listed_to_the_last() {
 }
 
 /// The codes that one helper call alone has are not among those that every call may be answered with.
-const OF_ONE_CALL: [(Endpoint, &[i64]); 4] = [
+const OF_ONE_CALL: [(Endpoint, &[i64]); 5] = [
+    (Endpoint::OauthToken, &[40029, 40163, 41008, 42003]),
     (Endpoint::TemplateAdd, &[40246, 40247, 43106, 45026, 45027]),
     (Endpoint::IndustrySet, &[40102, 40103]),
     (Endpoint::UserInfo, &[40032]),
@@ -234,6 +235,7 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::UserInfo => client.user_info(&token, "oUser").await.err(),
         Endpoint::UserList => client.followers(&token, None).await.err(),
         Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
+        Endpoint::OauthToken => client.authorised(&credential, "code").await.err(),
         Endpoint::SubscriptionSend | Endpoint::MiniProgramSend | Endpoint::OneTimeSend => {
             subscription(&client, &token, endpoint).await.err()
         }
@@ -259,6 +261,7 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
         (Endpoint::UserList, Place::One(SimEndpoint::UserList)),
         (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
+        (Endpoint::OauthToken, Place::One(SimEndpoint::Oauth)),
     ];
     for (endpoint, place) in places {
         let own = OF_ONE_CALL.iter().filter(|(of, _)| *of == endpoint);
@@ -276,6 +279,21 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
             assert_ne!(refusal.class(), Class::Unknown, "{code} at {endpoint}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_code_becomes_an_openid_once() {
+    let (sim, client, credential) = simulator().await;
+    let openid = "oSim000000000000000000000001";
+    let now_ms = sim.clock().now_ms();
+    let code = sim.world().give_code(now_ms, APPID, openid).unwrap();
+    let user = client.authorised(&credential, &code).await.unwrap();
+    assert_eq!((user.openid.as_str(), user.unionid), (openid, None));
+    let Err(CallError::Refused(refusal)) = client.authorised(&credential, &code).await else {
+        panic!()
+    };
+    assert_eq!(refusal.code, 40163);
+    assert!(!format!("{refusal:?}").contains(SECRET));
 }
 
 #[tokio::test]

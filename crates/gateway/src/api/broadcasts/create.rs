@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use hongyan_courier::broadcast::expand::Drafts;
 use hongyan_courier::broadcast::port::{Append, AppendRefused};
-use hongyan_courier::broadcast::recipe::{Press, named_columns};
-use hongyan_courier::broadcast::rows::{BadRow, Next, Reader, Row, survey};
+use hongyan_courier::broadcast::recipe::Press;
+use hongyan_courier::broadcast::rows::{BadRow, Next, Reader, survey};
 use hongyan_courier::broadcast::{
     Broadcast, BroadcastId, NewBroadcast, Order, Place, State as Stands, Upload,
 };
@@ -16,7 +17,7 @@ use hongyan_courier::port::ChangeError;
 use hongyan_courier::time::UnixMs;
 use http::{StatusCode, Uri};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::recipients::Recipients;
@@ -24,10 +25,8 @@ use super::show::{BroadcastView, ProblemRow};
 use super::{Broadcasting, refused};
 use crate::api::door::Signed;
 use crate::api::error::{FieldProblem, Problem};
-use crate::api::messages::draft::{Draft, Surroundings};
 use crate::api::messages::keys::idempotency;
 use crate::api::query::Query;
-use crate::telemetry::trace::TraceId;
 
 const RATE_MAX: u64 = 100_000;
 /// Fields that belong to one recipient.
@@ -104,9 +103,9 @@ pub async fn create(
     query.nothing_else(&["dry_run"])?;
     let now = broadcasting.clock.now();
     let key = idempotency("POST /v1/broadcasts", &signed, now)?;
-    let (order, recipients) = broadcasting.read(&signed, now)?;
+    let (order, recipients) = broadcasting.read(&signed, now).await?;
     let rows = match recipients.rows {
-        Some(bytes) => Some(broadcasting.listed(&order, bytes)?),
+        Some(bytes) => Some(broadcasting.listed(&order, bytes, now).await?),
         None => None,
     };
     if dry_run {
@@ -132,7 +131,7 @@ pub async fn create(
 }
 
 impl Broadcasting {
-    fn read(&self, signed: &Signed, now: UnixMs) -> Result<(Order, Recipients), Problem> {
+    async fn read(&self, signed: &Signed, now: UnixMs) -> Result<(Order, Recipients), Problem> {
         let mut body = object(&signed.body)?;
         let mut problems = Vec::new();
         let recipients = Recipients::read(body.remove("recipients")).unwrap_or_else(|wrong| {
@@ -147,19 +146,22 @@ impl Broadcasting {
             Some(rate) => match rate.as_u64().filter(|rate| (1..=RATE_MAX).contains(rate)) {
                 Some(rate) => u32::try_from(rate).ok(),
                 None => {
-                    problems.push(problem("rate", format!("must be 1 to {RATE_MAX}")));
+                    problems.push(FieldProblem::new(
+                        "rate",
+                        format!("must be 1 to {RATE_MAX}"),
+                    ));
                     None
                 }
             },
         };
         for field in OF_ONE {
             if body.remove(field).is_some() {
-                problems.push(problem(field, "is not for a broadcast"));
+                problems.push(FieldProblem::new(field, "is not for a broadcast"));
             }
         }
         body.retain(|_, value| !value.is_null());
         body.entry("priority").or_insert_with(|| "bulk".into());
-        let sample = self.sample(&body, signed, now);
+        let sample = self.sample(&body, None, &signed.caller.client, now).await;
         for of in ["send_at", "expires_at"] {
             body.remove(of);
         }
@@ -188,50 +190,14 @@ impl Broadcasting {
         }
     }
 
-    /// The message that a made-up row would be. Only what holds for every row may be wrong with it.
-    fn sample(
-        &self,
-        body: &Map<String, Value>,
-        signed: &Signed,
-        now: UnixMs,
-    ) -> Result<Draft, Problem> {
-        let mut recipe = body.clone();
-        recipe
-            .entry("data")
-            .or_insert_with(|| json!({"thing1": {"value": "1"}}));
-        let columns = named_columns(&recipe);
-        let press = Press::new(&recipe, &columns)
-            .map_err(|error| Problem::invalid_message(vec![problem("data", error.to_string())]))?;
-        // A link that is a column's text alone must look like one.
-        let whole_link = recipe.get("url").and_then(Value::as_str).map(str::trim);
-        let values = columns.iter().map(|column| {
-            let named = whole_link.and_then(|link| link.strip_prefix("{{")?.strip_suffix("}}"));
-            let is_link = named.is_some_and(|named| named.trim() == column);
-            let text = if is_link { "https://example.com/" } else { "1" };
-            text.to_owned()
-        });
-        let row = Row {
-            line: 0,
-            openid: "oSample".to_owned(),
-            values: values.collect(),
-        };
-        let trace_id = TraceId::random().to_string();
-        let around = Surroundings {
-            accounts: &self.accounts,
-            client: &signed.caller.client,
-            trace_id: &trace_id,
-            now,
-        };
-        Draft::from_json(&press.body(&row), around).map_err(|refusal| refusal.problem)
-    }
-
     /// The rows of a list, looked through.
-    fn listed(&self, order: &Order, bytes: Vec<u8>) -> Result<Append, Problem> {
+    async fn listed(&self, order: &Order, bytes: Vec<u8>, now: UnixMs) -> Result<Append, Problem> {
         let found = survey(&bytes, Place::default(), None, true, 0).map_err(|error| {
-            Problem::invalid_message(vec![problem("recipients", error.to_string())])
+            Problem::invalid_message(vec![FieldProblem::new("recipients", error.to_string())])
         })?;
         if let Some(columns) = &found.columns {
-            super::rows::check_columns(order, columns)?;
+            self.sample(&order.recipe, Some(columns), &order.client, now)
+                .await?;
         }
         Ok(Append {
             offset: 0,
@@ -310,13 +276,5 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(Problem::malformed("a broadcast must be a JSON object")),
         Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),
-    }
-}
-
-pub(super) fn problem(field: &str, problem: impl Into<String>) -> FieldProblem {
-    FieldProblem {
-        field: field.to_owned(),
-        problem: problem.into(),
-        rule: None,
     }
 }

@@ -7,27 +7,28 @@ pub mod drafts;
 pub mod list;
 mod recipients;
 pub mod rows;
+mod sample;
 pub mod show;
 
 use std::sync::Arc;
 
 use hongyan_courier::broadcast::Broadcast;
 use hongyan_courier::broadcast::BroadcastId;
-use hongyan_courier::broadcast::expand::Drafts;
 use hongyan_courier::broadcast::port::Broadcasts;
 use hongyan_courier::port::{ChangeError, Ledger};
+use hongyan_courier::template::book::Book;
 use hongyan_courier::time::Clock;
 use tokio::sync::Notify;
 
-use crate::api::accounts::Accounts;
 use crate::api::error::Problem;
+use drafts::RowDrafts;
 
 /// What the calls are made of.
 pub struct Broadcasting {
     pub broadcasts: Arc<dyn Broadcasts>,
     pub ledger: Arc<dyn Ledger>,
-    pub accounts: Arc<Accounts>,
-    pub drafts: Arc<dyn Drafts>,
+    pub drafts: Arc<RowDrafts>,
+    pub book: Arc<Book>,
     pub clock: Arc<dyn Clock>,
     /// Whoever expands is told that something changed.
     pub wake: Arc<Notify>,

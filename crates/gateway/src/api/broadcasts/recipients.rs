@@ -30,18 +30,10 @@ impl Recipients {
             Some(Value::Array(list)) => (Source::Rows, Some(listed(list)?)),
             Some(_) => {
                 let text = "must be \"upload\", \"all\" or a list of recipients";
-                return Err(vec![problem("recipients", text)]);
+                return Err(vec![FieldProblem::new("recipients", text)]);
             }
         };
         Ok(Self { source, rows })
-    }
-}
-
-fn problem(field: impl Into<String>, problem: impl Into<String>) -> FieldProblem {
-    FieldProblem {
-        field: field.into(),
-        problem: problem.into(),
-        rule: None,
     }
 }
 
@@ -49,7 +41,7 @@ fn problem(field: impl Into<String>, problem: impl Into<String>) -> FieldProblem
 fn listed(list: Vec<Value>) -> Result<Vec<u8>, Vec<FieldProblem>> {
     if list.is_empty() || list.len() > LISTED_MAX {
         let text = format!("a list has 1 to {LISTED_MAX} recipients; hand over more as rows");
-        return Err(vec![problem("recipients", text)]);
+        return Err(vec![FieldProblem::new("recipients", text)]);
     }
     let mut all: Vec<(usize, Map<String, Value>)> = Vec::with_capacity(list.len());
     let mut problems = Vec::new();
@@ -61,7 +53,10 @@ fn listed(list: Vec<Value>) -> Result<Vec<u8>, Vec<FieldProblem>> {
             }
             _ => {
                 let field = format!("recipients[{nth}]");
-                problems.push(problem(field, "must be an openid or an object with one"));
+                problems.push(FieldProblem::new(
+                    field,
+                    "must be an openid or an object with one",
+                ));
             }
         }
     }
@@ -74,14 +69,15 @@ fn listed(list: Vec<Value>) -> Result<Vec<u8>, Vec<FieldProblem>> {
     for (nth, mut fields) in all {
         let mut take = |name: &str, bytes_max: usize| {
             let field = format!("recipients[{nth}].{name}");
-            text(fields.remove(name), bytes_max).map_err(|what| problem(field, what))
+            text(fields.remove(name), bytes_max).map_err(|what| FieldProblem::new(field, what))
         };
         let openid = take(OPENID, OPENID_BYTES_MAX).and_then(|openid| {
             let visible = openid.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
             let field = format!("recipients[{nth}].{OPENID}");
             let wrong = "must have 1 to 64 visible ASCII characters";
             let fine = visible && !openid.is_empty();
-            fine.then_some(openid).ok_or_else(|| problem(field, wrong))
+            fine.then_some(openid)
+                .ok_or_else(|| FieldProblem::new(field, wrong))
         });
         // Each is taken, whatever is wrong with another.
         let mut texts = vec![openid];
@@ -92,7 +88,10 @@ fn listed(list: Vec<Value>) -> Result<Vec<u8>, Vec<FieldProblem>> {
         }
         if let Some(name) = fields.keys().next() {
             let field = format!("recipients[{nth}].{name}");
-            problems.push(problem(field, "is not a column of the first recipient"));
+            problems.push(FieldProblem::new(
+                field,
+                "is not a column of the first recipient",
+            ));
         }
     }
     if problems.is_empty() {

@@ -7,17 +7,16 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use hongyan_courier::broadcast::port::{Append, AppendRefused};
-use hongyan_courier::broadcast::recipe::Press;
 use hongyan_courier::broadcast::rows::{NotRows, Survey, survey};
-use hongyan_courier::broadcast::{Broadcast, Order, Upload};
+use hongyan_courier::broadcast::{Broadcast, Upload};
 use hongyan_courier::port::ChangeError;
 use http::Uri;
 
-use super::create::{PROBLEMS_SHOWN, problem};
+use super::create::PROBLEMS_SHOWN;
 use super::show::BroadcastView;
 use super::{Broadcasting, broadcast_id, refused};
 use crate::api::door::Signed;
-use crate::api::error::Problem;
+use crate::api::error::{FieldProblem, Problem};
 use crate::api::path::PathPart;
 use crate::api::query::Query;
 
@@ -154,7 +153,9 @@ impl Broadcasting {
         if upload.columns.is_none()
             && let Some(columns) = &found.columns
         {
-            check_columns(&broadcast.order, columns)?;
+            let (order, now) = (&broadcast.order, self.clock.now());
+            self.sample(&order.recipe, Some(columns), &order.client, now)
+                .await?;
         }
         let upload = Upload {
             stored: upload.stored + fresh.len() as u64,
@@ -177,23 +178,6 @@ impl Broadcasting {
     }
 }
 
-/// Whether the rows have every column that the order names.
-pub(super) fn check_columns(order: &Order, columns: &[String]) -> Result<(), Problem> {
-    match Press::new(&order.recipe, columns) {
-        Ok(_) => Ok(()),
-        Err(unknown) => {
-            let text = format!(
-                "names the column {:?}, which the rows do not have; their columns: {}",
-                unknown.column, unknown.known
-            );
-            Err(Problem::invalid_message(vec![problem(
-                &unknown.field,
-                text,
-            )]))
-        }
-    }
-}
-
 fn invalid(text: String) -> Problem {
-    Problem::invalid_message(vec![problem("rows", text)])
+    Problem::invalid_message(vec![FieldProblem::new("rows", text)])
 }

@@ -147,7 +147,7 @@ impl Intake {
     }
 
     /// What a key stands for. A call without messages asks, and its key is over at once, so that it stands for nothing.
-    async fn stored_by(
+    pub(super) async fn stored_by(
         &self,
         key: IdempotencyKey,
         nonce: Option<Nonce>,

@@ -7,6 +7,7 @@ mod data;
 /// Public for the fuzz target alone.
 #[doc(hidden)]
 pub mod draft;
+pub mod dry_run;
 mod faults;
 mod fields;
 pub(in crate::api) mod keys;

@@ -115,7 +115,12 @@ impl AcceptOp {
         let due_at = new.content.send_at.unwrap_or(self.now);
         let mut delivery = Delivery::queued(due_at, new.expires_at);
         // A lease on a gone epoch would belong to nobody.
-        if let Some(permit) = new.permit.as_ref().filter(|p| base.is_current(p.by())) {
+        let permit = new.permit.as_ref().filter(|p| base.is_current(p.by()));
+        if base.is_stopped(&new.content) {
+            if due_at <= self.now {
+                delivery.park(self.now);
+            }
+        } else if let Some(permit) = permit {
             delivery.take_lease(permit.lease(self.now));
         }
         Message {

@@ -15,6 +15,7 @@ pub(super) mod receipt;
 pub(super) mod settle;
 pub(super) mod standing;
 pub(super) mod sweep;
+pub(super) mod templates;
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::StoreError;

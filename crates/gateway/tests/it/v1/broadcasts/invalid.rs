@@ -1,9 +1,10 @@
 //! What is wrong with an order is told before there are rows, field by field.
 
+use hongyan_wechat_sim::config::TemplateConfig;
 use serde_json::{Value, json};
 
 use super::order;
-use crate::harness::{Settings, TEMPLATE, TestGateway, openid};
+use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, openid};
 
 async fn wrong(gateway: &TestGateway, order: Value) -> Vec<String> {
     let reply = gateway.post("/v1/broadcasts", &order).await;
@@ -139,5 +140,53 @@ async fn what_is_not_there_is_not_found() {
             .await;
         wish.problem(404, "not_found");
     }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn rows_are_held_against_their_template() {
+    let gateway = TestGateway::start().await;
+    let template = TemplateConfig {
+        template_id: TEMPLATE.to_owned(),
+        title: "就诊提醒".to_owned(),
+        content: "项目:{{thing1.DATA}}\n时间:{{time2.DATA}}".to_owned(),
+    };
+    gateway.sim.world().add_template(APPID, &template);
+    let synced = gateway.post("/v1/templates/sync", &json!({})).await;
+    assert_eq!(synced.status, 200, "{synced:?}");
+    let mut lacking = order();
+    let errors = wrong(&gateway, lacking.clone()).await;
+    assert!(errors[0].starts_with("data.time2"), "{errors:?}");
+    lacking["template_id"] = json!("ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtZ");
+    let errors = wrong(&gateway, lacking).await;
+    assert!(errors[0].starts_with("template_id"), "{errors:?}");
+    // What a column brings is judged row by row.
+    let order = json!({"template_id": TEMPLATE, "recipients": [
+        {"openid": openid(1), "thing1": "复诊", "time2": "2026-12-01 08:00"},
+        {"openid": openid(2), "thing1": "一二三四五六七八九十一二三四五六七八九十一", "time2": "2026-12-01 08:00"},
+        {"openid": openid(3), "thing1": "复诊", "time2": "soon"},
+    ]});
+    let id = gateway.ordered(&order).await;
+    gateway.wish(&id, "start").await;
+    gateway.until_broadcast(&id, "done").await;
+    let done = gateway.get(&format!("/v1/broadcasts/{id}")).await.json();
+    assert_eq!(
+        (&done["progress"]["sent"], &done["progress"]["refused"]),
+        (&json!(1), &json!(2))
+    );
+    let problems = done["problems"].to_string();
+    assert!(
+        problems.contains("data.thing1.value") && problems.contains("data.time2.value"),
+        "{problems}"
+    );
+    assert_eq!(
+        gateway.sim.calls().accepted,
+        1,
+        "none of those reached WeChat"
+    );
+    let columns =
+        json!({"template_id": TEMPLATE, "recipients": [{"openid": openid(1), "thing1": "复诊"}]});
+    let errors = wrong(&gateway, columns).await;
+    assert!(errors[0].starts_with("data.time2"), "{errors:?}");
     gateway.finish().await;
 }
