@@ -150,6 +150,7 @@ async fn rows_are_held_against_their_template() {
         template_id: TEMPLATE.to_owned(),
         title: "就诊提醒".to_owned(),
         content: "项目:{{thing1.DATA}}\n时间:{{time2.DATA}}".to_owned(),
+        long_term: false,
     };
     gateway.sim.world().add_template(APPID, &template);
     let synced = gateway.post("/v1/templates/sync", &json!({})).await;
