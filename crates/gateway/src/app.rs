@@ -72,7 +72,7 @@ pub struct App {
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
-    pub expander: Option<Expander>,
+    pub expander: Option<Arc<Expander>>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,

@@ -142,8 +142,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
     }
     if let Some(expander) = expander {
-        let expand_stop = stop.clone();
-        tasks.spawn(async move { expander.run(expand_stop).await });
+        tasks.spawn(expander.run());
     }
     let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
     let sending = TaskTracker::new();
