@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::broadcast::BroadcastRow;
 use crate::delivery::Delivery;
 use crate::kind::Extras;
 pub use crate::kind::Kind;
@@ -278,6 +279,8 @@ pub struct Content {
     pub trace_id: Option<String>,
     /// Not to be sent before.
     pub send_at: Option<UnixMs>,
+    /// The row of a broadcast that it was made of.
+    pub broadcast: Option<BroadcastRow>,
 }
 
 /// A message: a record and a job at once.

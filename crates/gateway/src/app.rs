@@ -1,6 +1,7 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod broadcasts;
 mod oauth;
 mod webhooks;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::broadcast::expand::Expander;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -28,6 +30,7 @@ use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
 use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::accounts::{AccountBook, Accounts, Known};
@@ -69,6 +72,7 @@ pub struct App {
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub expander: Option<Expander>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
@@ -89,6 +93,7 @@ struct Core {
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    broadcast_changed: Arc<Notify>,
     bell: Arc<Bell>,
     stopping: CancellationToken,
 }
@@ -108,6 +113,9 @@ impl App {
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
+        let expander = roles
+            .works()
+            .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
         let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
         let cases = core.use_cases(
             config,
@@ -132,6 +140,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
                 outbox: core.store.clone(),
@@ -225,6 +234,7 @@ impl Core {
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            broadcast_changed: Arc::default(),
             bell,
             stopping: CancellationToken::new(),
         })
@@ -268,6 +278,16 @@ impl Core {
             clock: self.clock.clone(),
             observer: self.observer.clone(),
             keep: config.retention.messages,
+        }
+    }
+
+    fn acceptor(&self, dispatch: Option<Arc<Dispatch>>) -> Acceptor {
+        Acceptor {
+            queue: self.store.clone(),
+            dispatch,
+            slots: self.slots.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
         }
     }
 
@@ -318,6 +338,7 @@ impl Core {
                 clock,
                 counting: config.templates.counting,
             }),
+            broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
@@ -333,13 +354,7 @@ impl Core {
 
     fn intake(&self, config: &Config, dispatch: Option<Arc<Dispatch>>) -> anyhow::Result<Intake> {
         Ok(Intake {
-            acceptor: Acceptor {
-                queue: self.store.clone(),
-                dispatch,
-                slots: self.slots.clone(),
-                clock: self.clock.clone(),
-                observer: self.observer.clone(),
-            },
+            acceptor: self.acceptor(dispatch),
             ledger: self.store.clone(),
             accounts: self.accounts.clone(),
             templates: self.book.clone(),

@@ -117,6 +117,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         book,
         accounts,
         sweeper,
+        expander,
         webhooks,
         gauges,
         store,
@@ -139,6 +140,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
+    }
+    if let Some(expander) = expander {
+        let expand_stop = stop.clone();
+        tasks.spawn(async move { expander.run(expand_stop).await });
     }
     let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
     let sending = TaskTracker::new();

@@ -20,6 +20,7 @@ use hongyan_wechat::oauth::Authorised;
 use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
 use hongyan_wechat::template::{Accepted, MiniProgram, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
+use hongyan_wechat::user::FollowerPage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -53,6 +54,17 @@ impl WechatUpstream {
     ) -> Result<Authorised, CallError> {
         let line = self.line(account, Endpoint::OauthToken)?;
         line.client.authorised(&line.credential, code).await
+    }
+
+    /// A page of the account's followers, from the one after `after` on.
+    pub async fn followers(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        after: Option<&str>,
+    ) -> Result<FollowerPage, CallError> {
+        let line = self.line(account, Endpoint::UserList)?;
+        line.client.followers(token, after).await
     }
 
     fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<&Line, CallError> {

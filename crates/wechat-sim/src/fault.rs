@@ -30,6 +30,7 @@ pub enum Endpoint {
     IndustryGet,
     IndustrySet,
     UserInfo,
+    UserList,
     Quota,
     ClearQuota,
     ApiDomainIp,

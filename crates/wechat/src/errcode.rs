@@ -30,6 +30,8 @@ pub enum Endpoint {
     IndustrySet,
     /// `GET /cgi-bin/user/info`
     UserInfo,
+    /// `GET /cgi-bin/user/get`
+    UserList,
     /// `POST /cgi-bin/openapi/quota/get`
     QuotaGet,
     /// `GET /sns/oauth2/access_token`: the openid behind a code of the authorise page.
@@ -53,6 +55,7 @@ impl Endpoint {
             Self::IndustryGet => "/cgi-bin/template/get_industry",
             Self::IndustrySet => "/cgi-bin/template/api_set_industry",
             Self::UserInfo => "/cgi-bin/user/info",
+            Self::UserList => "/cgi-bin/user/get",
             Self::QuotaGet => "/cgi-bin/openapi/quota/get",
             Self::OauthToken => "/sns/oauth2/access_token",
         }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 pub mod accepting;
+pub mod broadcasting;
 pub mod changing;
 pub mod claiming;
 pub mod events;
+pub mod expanding;
 pub mod fixture;
 pub mod leasing;
 pub mod listing;
@@ -22,6 +24,7 @@ pub mod token_cache;
 
 use std::sync::Arc;
 
+use crate::broadcast::port::Broadcasts;
 use crate::port::{Ledger, Queue, Standings, TokenCache};
 use crate::template::catalogue::Templates;
 use crate::webhook::Outbox;
@@ -35,6 +38,8 @@ pub struct Stores {
     pub ledger: Arc<dyn Ledger>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
+    /// The broadcasts.
+    pub broadcasts: Arc<dyn Broadcasts>,
     /// The events that wait to be posted.
     pub outbox: Arc<dyn Outbox>,
     /// The accounts' templates.
@@ -214,6 +219,35 @@ macro_rules! standings_conformance {
                 a_standing_survives_a_restart
                 flags_are_listed_newest_first
                 a_flag_raised_again_is_one_flag
+            }
+        }
+    };
+}
+
+/// One test for each promise of `broadcasts`, for an [`Adapter`].
+#[macro_export]
+macro_rules! broadcasts_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            broadcasting {
+                a_broadcast_is_kept_as_it_was_ordered
+                a_key_names_one_broadcast
+                rows_are_kept_at_their_offset
+                bad_rows_are_bounded
+                a_wish_is_kept
+                a_follower_becomes_one_row
+                broadcasts_are_listed_newest_first
+            }
+            expanding {
+                a_row_becomes_one_message
+                only_what_runs_is_expanded
+                a_refused_row_is_told
+                what_becomes_of_messages_is_counted
+                counts_survive_a_neighbour_that_is_refused
+                a_pause_holds_what_is_queued
+                a_pause_leaves_doubt_alone
+                a_cancel_ends_what_was_not_sent
+                what_is_alive_is_listed_with_what_is_due
             }
         }
     };

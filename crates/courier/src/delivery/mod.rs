@@ -2,6 +2,7 @@
 //! applies a step and writes it back in one transaction, so every adapter keeps the same promises.
 
 mod caller;
+mod hold;
 mod lease;
 mod matching;
 mod park;

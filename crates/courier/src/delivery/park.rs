@@ -30,7 +30,12 @@ impl Delivery {
     pub fn unpark(&mut self, now: UnixMs) -> bool {
         let aside = self.status == Status::Queued && self.reason == Some(Reason::TemplateStopped);
         if aside {
+            let held = self.is_held();
             self.requeue(now, None);
+            // Its broadcast is paused as well.
+            if held {
+                self.hold();
+            }
         }
         aside
     }

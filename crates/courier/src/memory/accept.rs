@@ -33,6 +33,13 @@ impl State {
             .idempotency
             .as_ref()
             .and_then(|key| self.replay(key, now));
+        let expansion = call.broadcast;
+        if expansion
+            .as_ref()
+            .is_some_and(|rows| !self.may_expand(rows))
+        {
+            return Err(AcceptError::BroadcastMoved);
+        }
         let mut leased = Vec::new();
         let accepted = match known {
             Some(Err(OtherBody)) => return Err(AcceptError::IdempotencyMismatch),
@@ -48,6 +55,9 @@ impl State {
                 accepted
             }
         };
+        if let Some(expansion) = expansion {
+            self.expanded(expansion, &accepted);
+        }
         self.spend(call.nonce.as_ref());
         Ok(Taken { accepted, leased })
     }

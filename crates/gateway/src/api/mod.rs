@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod body;
+pub mod broadcasts;
 pub mod callback;
 pub mod docs;
 pub mod door;

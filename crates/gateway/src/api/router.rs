@@ -15,6 +15,10 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::accounts::{self, AccountBook};
+use crate::api::broadcasts::{
+    Broadcasting, change as broadcast_change, create as broadcast_create, list as broadcast_list,
+    rows as broadcast_rows, show as broadcast_show,
+};
 use crate::api::callback::{self, Callbacks, Entrance};
 use crate::api::docs;
 use crate::api::door::{Door, Guard, Need, admit};
@@ -40,6 +44,7 @@ pub struct UseCases {
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
+    pub broadcasts: Arc<Broadcasting>,
     pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
     pub oauth: Arc<Oauth>,
@@ -57,6 +62,7 @@ fn service(parts: &UseCases) -> OpenApiRouter {
     let behind = |routes, need| guarded(&parts.door, need, routes);
     OpenApiRouter::with_openapi(openapi::base())
         .merge(templates(parts))
+        .merge(broadcasts(parts))
         .routes(behind(
             routes!(send::send).with_state(parts.intake.clone()),
             SEND,
@@ -160,6 +166,28 @@ fn templates(parts: &UseCases) -> OpenApiRouter {
             routes!(templates::industries::set_industries).with_state(parts.templates.clone()),
             OPERATE,
         ))
+}
+
+/// The routes for broadcasts.
+fn broadcasts(parts: &UseCases) -> OpenApiRouter {
+    const WRITE: Need = Need::Write(&[Scope::Broadcasts]);
+    const READ: Need = Need::Read(&[Scope::Broadcasts]);
+    let (cases, door) = (&parts.broadcasts, &parts.door);
+    let write = |routes: UtoipaMethodRouter<Arc<Broadcasting>>| {
+        guarded(door, WRITE, routes.with_state(cases.clone()))
+    };
+    let read = |routes: UtoipaMethodRouter<Arc<Broadcasting>>| {
+        guarded(door, READ, routes.with_state(cases.clone()))
+    };
+    OpenApiRouter::new()
+        .routes(write(routes!(broadcast_create::create)))
+        .routes(read(routes!(broadcast_list::list)))
+        .routes(read(routes!(broadcast_show::show)))
+        .routes(write(routes!(broadcast_rows::append)))
+        .routes(write(routes!(broadcast_change::start)))
+        .routes(write(routes!(broadcast_change::pause)))
+        .routes(write(routes!(broadcast_change::resume)))
+        .routes(write(routes!(broadcast_change::cancel)))
 }
 
 const CALLBACK: &[(&str, &str)] = &[

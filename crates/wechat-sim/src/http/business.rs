@@ -240,6 +240,14 @@ pub(crate) async fn user_info(call: Call<'_>) -> Result<Answer, Cut> {
     .await
 }
 
+pub(crate) async fn followers(call: Call<'_>) -> Result<Answer, Cut> {
+    let after = call.query("next_openid").into_owned();
+    ask(&call, Endpoint::UserList, |world, now_ms, token| {
+        world.followers(now_ms, token, &after)
+    })
+    .await
+}
+
 pub(crate) async fn quota(call: Call<'_>) -> Result<Answer, Cut> {
     let path = text_field(&call.body, "cgi_path");
     ask(&call, Endpoint::Quota, |world, now_ms, token| {

@@ -50,6 +50,7 @@ pub(crate) async fn respond(
         "/cgi-bin/template/get_industry" => library::industry(call).await,
         "/cgi-bin/template/api_set_industry" => library::set_industry(call).await,
         "/cgi-bin/user/info" => business::user_info(call).await,
+        "/cgi-bin/user/get" => business::followers(call).await,
         "/cgi-bin/openapi/quota/get" => business::quota(call).await,
         "/cgi-bin/clear_quota" => business::clear_quota(call).await,
         "/cgi-bin/clear_quota/v2" => business::clear_quota_by_secret(call).await,

@@ -124,6 +124,7 @@ fn other_business_calls_agree_with_send() {
         Endpoint::IndustryGet,
         Endpoint::IndustrySet,
         Endpoint::UserInfo,
+        Endpoint::UserList,
         Endpoint::QuotaGet,
     ] {
         for code in KNOWN {
@@ -171,6 +172,7 @@ fn helper_calls_have_codes_of_their_own() {
             Endpoint::IndustryGet,
             Endpoint::IndustrySet,
             Endpoint::UserInfo,
+            Endpoint::UserList,
             Endpoint::QuotaGet,
             Endpoint::OauthToken,
         ] {

@@ -95,6 +95,7 @@ pub async fn send_batch(
         nonce: signed.nonce,
         idempotency,
         messages,
+        broadcast: None,
     };
     let accepted = intake.acceptor.accept(call).await?;
     let is_new = |one: &Answer| one.as_ref().is_ok_and(|stored| !stored.replayed);

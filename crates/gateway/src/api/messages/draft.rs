@@ -76,7 +76,7 @@ impl From<Problem> for Refusal {
 
 impl Refusal {
     /// What a fresh list of templates may let through: whatever else is wrong with it, no list can mend.
-    pub(super) fn unlisted(&self) -> Option<&Content> {
+    pub(in crate::api) fn unlisted(&self) -> Option<&Content> {
         let draft = self.draft.as_ref().filter(|_| self.unlisted)?;
         Some(&draft.content)
     }
@@ -112,6 +112,18 @@ impl Draft {
                 draft: draft.map(Box::new),
             }),
         }
+    }
+}
+
+impl Draft {
+    /// What is to be sent.
+    pub fn into_content(self) -> Content {
+        self.content
+    }
+
+    /// What is to be sent, and until when.
+    pub fn into_parts(self) -> (Content, Option<UnixMs>) {
+        (self.content, self.expires_at)
     }
 }
 
@@ -176,6 +188,7 @@ impl Written<'_> {
             reference,
             trace_id: Some(around.trace_id.to_owned()),
             send_at,
+            broadcast: None,
         };
         Some(Draft {
             content,

@@ -10,7 +10,7 @@ pub mod draft;
 pub mod dry_run;
 mod faults;
 mod fields;
-mod keys;
+pub(in crate::api) mod keys;
 mod line_up;
 pub mod list;
 pub mod send;

@@ -201,7 +201,7 @@ pub async fn send(
     if let Some(patience) = patience
         && let Some(message) = intake.wait_for(&stored, patience).await?
     {
-        return Ok(Json(Answered::Message(message)).into_response());
+        return Ok(Json(Answered::Message(Box::new(message))).into_response());
     }
     Ok((
         StatusCode::ACCEPTED,
@@ -214,7 +214,7 @@ pub async fn send(
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Answered {
-    Message(MessageView),
+    Message(Box<MessageView>),
     DryRun(DryRun),
 }
 
@@ -265,6 +265,7 @@ impl Intake {
             nonce,
             idempotency,
             messages: vec![new_message(draft, now)],
+            broadcast: None,
         };
         let accepted = self.acceptor.accept(call).await?;
         match accepted.into_iter().next() {

@@ -49,6 +49,7 @@ impl Default for Settings {
                 "accounts",
                 "token",
                 "templates",
+                "broadcasts",
                 "webhooks",
             ],
             others: Vec::new(),

@@ -3,8 +3,10 @@
 
 pub(super) mod accept;
 pub(super) mod beat;
+pub(super) mod broadcast;
 pub(super) mod change;
 pub(super) mod claim;
+pub(super) mod enforce;
 pub(super) mod events;
 pub(super) mod keys;
 pub(super) mod probe;
