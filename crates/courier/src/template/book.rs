@@ -132,6 +132,10 @@ impl Book {
         let mut shelves = HashMap::new();
         for account in accounts {
             let known = Known::of(parts.templates.catalogue(&account).await?);
+            parts.observer.observe(&Event::TemplatesStopped {
+                account: account.clone(),
+                count: known.stops.len(),
+            });
             let never = Outcome {
                 covers: 0,
                 result: Err(SyncError::NoToken),
@@ -222,7 +226,12 @@ impl Book {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = shelf.wanted.notified() => {}
+                () = shelf.wanted.notified() => {
+                    // Many may have asked for the one that is over by now.
+                    if shelf.outcome.borrow().covers >= shelf.asked.load(Ordering::SeqCst) {
+                        continue;
+                    }
+                }
                 () = tokio::time::sleep_until(pauses.next) => {}
                 () = pauses.prompted(&self.parts.prompts, &account) => pauses.prompt = Instant::now() + PROMPT_PAUSE,
             }

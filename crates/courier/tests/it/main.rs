@@ -13,5 +13,6 @@ mod dispatch;
 mod explorer;
 mod rig;
 mod set_back;
+mod template;
 mod token;
 mod webhook;

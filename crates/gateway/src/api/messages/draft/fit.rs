@@ -55,7 +55,10 @@ impl Fit {
         match known.look_up(template_id) {
             Lookup::Known(template) => self.values(&template, data, faults, |_| true),
             Lookup::Unchecked => self.dropped(data),
-            Lookup::Unverified => self.warn("template_id", About::Unverified),
+            Lookup::Unverified => {
+                self.warn("template_id", About::Unverified);
+                self.dropped(data);
+            }
             Lookup::Unknown => {
                 faults.unlisted = true;
                 let unknown = Violation {
