@@ -204,6 +204,8 @@ async fn a_gateway_that_takes_less_at_a_time_gets_smaller_pieces() {
     assert_eq!(started["upload"]["rows"], 5_000);
     let id = started["id"].as_str().unwrap();
     let cancel = ["broadcasts", "cancel", id];
-    run(operating(&gateway, folder.path(), &cancel)).await.unwrap();
+    run(operating(&gateway, folder.path(), &cancel))
+        .await
+        .unwrap();
     gateway.finish().await;
 }
