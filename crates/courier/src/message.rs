@@ -256,6 +256,8 @@ words! {
         DuplicateContent = "duplicate_content",
         /// The receipt gives a cause that nobody knows.
         ReceiptFailed = "receipt_failed",
+        /// A person does not want the recipient written to.
+        SuppressedByOperator = "suppressed_by_operator",
     }
 }
 

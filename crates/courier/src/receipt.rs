@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::message::AccountName;
 use crate::observer::{Event, Observer};
 use crate::port::{AcceptError, Ledger, NewReceipt, Nonce, ReceiptTaken};
+use crate::recipient::News;
 use crate::time::Clock;
 
 /// Where receipts come in.
@@ -27,6 +28,7 @@ impl Receipts {
     ) -> Result<ReceiptTaken, AcceptError> {
         let (account, said): (AccountName, String) =
             (receipt.account.clone(), receipt.status.clone());
+        let news = News::of_receipt(&receipt);
         let taken = self
             .ledger
             .receive(receipt, nonce, self.clock.now())
@@ -41,6 +43,12 @@ impl Receipts {
             status: said,
             joined: joined.map(|(id, _)| id),
         });
+        if let Some(reason) = news.and_then(|news| news.suppresses_for()) {
+            self.observer.observe(&Event::Suppressed {
+                account: account.clone(),
+                reason,
+            });
+        }
         if let Some((id, status)) = joined {
             self.observer.observe(&Event::Moved {
                 id,

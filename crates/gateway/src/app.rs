@@ -14,6 +14,9 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
 use hongyan_courier::receipt::Receipts;
+use hongyan_courier::recipient::RecipientLimit;
+use hongyan_courier::recipient::confirm::Confirmations;
+use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
@@ -30,6 +33,7 @@ use crate::api::callback::{CallbackAccount, Callbacks};
 use crate::api::door::Door;
 use crate::api::health::Readiness;
 use crate::api::messages::send::Intake;
+use crate::api::recipients::Contacts;
 use crate::api::router::{Doors, UseCases, routers};
 use crate::api::templates::Templates;
 use crate::api::token::Tokens;
@@ -63,6 +67,7 @@ pub struct App {
     pub keeper: Arc<Keeper>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub confirmations: Option<Confirmations>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -98,6 +103,7 @@ impl App {
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
+        let confirmations = roles.works().then(|| core.confirmations());
         let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
         let doors = Doors {
             callers: roles.serves(),
@@ -115,6 +121,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            confirmations,
             gauges: Gauges {
                 ledger: core.store.clone(),
                 connections: {
@@ -153,6 +160,11 @@ impl Core {
             (name, account.max_concurrency as usize)
         });
         let slots = Slots::new(config.delivery.concurrency as usize, caps);
+        for account in &config.accounts {
+            let limits = account.recipient_limits.iter().map(RecipientLimit::from);
+            let name = AccountName::from(account.name.as_str());
+            slots.limit_recipients(&name, limits.collect());
+        }
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -224,6 +236,22 @@ impl Core {
         }
     }
 
+    fn hearing(&self) -> Hearing {
+        Hearing {
+            recipients: self.store.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+
+    fn confirmations(&self) -> Confirmations {
+        Confirmations {
+            hearing: self.hearing(),
+            followers: self.upstream.clone(),
+            keeper: self.keeper.clone(),
+        }
+    }
+
     fn use_cases(
         &self,
         config: &Config,
@@ -269,6 +297,12 @@ impl Core {
                     Box::pin(async move { upstream.templates(&account, &token).await })
                 }),
             }),
+            contacts: Arc::new(Contacts {
+                accounts: self.accounts.clone(),
+                recipients: self.store.clone(),
+                hearing: self.hearing(),
+                clock: self.clock.clone(),
+            }),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
@@ -313,6 +347,7 @@ impl Core {
                 clock: self.clock.clone(),
                 observer: self.observer.clone(),
             },
+            hearing: self.hearing(),
             ledger: self.store.clone(),
             clock: self.clock.clone(),
         })

@@ -116,6 +116,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         keeper,
         accounts,
         sweeper,
+        confirmations,
         gauges,
         store,
         stopping,
@@ -136,6 +137,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
+    }
+    if let Some(confirmations) = confirmations {
+        let confirm_stop = stop.clone();
+        tasks.spawn(async move { confirmations.run(confirm_stop).await });
     }
     let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
     let sending = TaskTracker::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hongyan_courier::message::{AccountName, Content};
 use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
+use hongyan_courier::recipient::Followers;
 use hongyan_wechat::AccessToken;
 use hongyan_wechat::client::Client;
 use hongyan_wechat::errcode::Endpoint;
@@ -89,6 +90,20 @@ impl Upstream for WechatUpstream {
             secret: grant.token,
             expires_in: grant.expires_in,
         })
+    }
+}
+
+#[async_trait]
+impl Followers for WechatUpstream {
+    async fn follows(
+        &self,
+        account: &AccountName,
+        openid: &str,
+        token: AccessToken,
+    ) -> Result<bool, CallError> {
+        let line = self.line(account, Endpoint::UserInfo)?;
+        let info = line.client.user_info(&token, openid).await?;
+        Ok(info.follows())
     }
 }
 

@@ -5,6 +5,7 @@ mod caller;
 mod lease;
 mod receipt;
 mod settle;
+mod suppress;
 mod sweep;
 
 use std::time::Duration;

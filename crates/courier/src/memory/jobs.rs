@@ -8,6 +8,7 @@ use crate::backlog::LOOK_PAST;
 use crate::delivery::{CONTENT_MINUTE, Lease, LeaseRef, Look, Settlement};
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
 use crate::port::{Claim, Claimed, LEASE_GRACE, Moved};
+use crate::recipient::Hold;
 use crate::time::UnixMs;
 
 const FIRST_ID: MessageId = MessageId::from_bytes([0; 16]);
@@ -19,11 +20,17 @@ struct Pick {
     busy: HashSet<String>,
     chosen: Vec<MessageId>,
     put_off: Vec<(MessageId, String, Priority)>,
+    held: Vec<(MessageId, Hold)>,
 }
 
 impl Pick {
     /// Takes at most `count` more from a line, and looks at not many more than that.
-    fn fill<'a>(&mut self, line: &mut impl Iterator<Item = &'a Message>, count: usize) {
+    fn fill<'a>(
+        &mut self,
+        line: &mut impl Iterator<Item = &'a Message>,
+        count: usize,
+        held: impl Fn(&Message) -> Option<Hold>,
+    ) {
         let end = self.chosen.len() + count;
         for _ in 0..count + LOOK_PAST {
             if self.chosen.len() == end {
@@ -34,6 +41,8 @@ impl Pick {
             if self.busy.contains(&openid) {
                 let priority = message.content.priority;
                 self.put_off.push((message.id, openid, priority));
+            } else if let Some(hold) = held(message) {
+                self.held.push((message.id, hold));
             } else {
                 self.busy.insert(openid);
                 self.chosen.push(message.id);
@@ -53,13 +62,14 @@ impl State {
         };
         let more = {
             let line = |priority: &Priority| self.due(&claim.account, *priority, now);
+            let held = |message: &Message| self.held_back(message, claim, now);
             let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
             for (line, share) in lines.iter_mut().zip(claim.shares) {
-                pick.fill(line, share);
+                pick.fill(line, share, held);
             }
             for line in &mut lines {
                 let left = claim.limit() - pick.chosen.len();
-                pick.fill(line, left);
+                pick.fill(line, left, held);
             }
             lines.iter_mut().any(|line| line.next().is_some())
         };
@@ -71,12 +81,24 @@ impl State {
             let later = self.lines.after_the_last(recipient, priority, now);
             self.change(id, now, |_, delivery| delivery.due_at = later);
         }
+        let suppressed = pick.held.into_iter().filter_map(|(id, hold)| {
+            self.change(id, now, |_, delivery| match hold {
+                Hold::End(reason) => {
+                    delivery.suppress(reason);
+                }
+                Hold::Until(end) => delivery.put_off(end),
+            });
+            self.swept(id)
+                .filter(|swept| swept.status == Status::Suppressed)
+        });
+        let suppressed = suppressed.collect();
         let messages = pick
             .chosen
             .iter()
             .filter_map(|id| self.lease(*id, claim, now));
         Claimed {
             messages: messages.collect(),
+            suppressed,
             next_due: if more {
                 None
             } else {
@@ -135,8 +157,9 @@ impl State {
     }
 
     pub(super) fn look(&mut self, lease: LeaseRef, now: UnixMs) -> Look {
+        let suppressed = self.suppressed(lease, now);
         self.change(lease.id, now, |content, delivery| {
-            delivery.look(content.kind, lease.lease_seq, now)
+            delivery.look(content.kind, lease.lease_seq, suppressed, now)
         })
         .unwrap_or(Look::LeaseGone)
     }
@@ -150,6 +173,9 @@ impl State {
         });
         if let Some((account, settled)) = settled {
             self.raise(&account, settled.flag);
+            if let Some((openid, news)) = settled.news {
+                self.hear(&account, &openid, &[news], now);
+            }
             if let Some((msgid, _)) = settled.msgid {
                 self.msgids.insert((account.clone(), msgid), s.id);
                 self.join_orphans(now, usize::MAX, |receipt| {

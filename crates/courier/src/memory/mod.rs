@@ -4,6 +4,7 @@
 mod accept;
 mod jobs;
 mod keys;
+mod recipients;
 mod records;
 mod state;
 

@@ -8,6 +8,7 @@ use super::state::{Row, State};
 use crate::delivery::{CancelRefused, Cancelled, Delivery, ReceiptRecord, RetryRefused};
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::{ChangeError, Depth, Filter, Moved, NewReceipt, ReceiptTaken, Sweep, Swept};
+use crate::recipient::News;
 use crate::time::UnixMs;
 
 impl State {
@@ -53,6 +54,9 @@ impl State {
         );
         if self.receipts.insert(key, now).is_some() {
             return ReceiptTaken::Known;
+        }
+        if let Some(news) = News::of_receipt(&receipt) {
+            self.hear(&receipt.account, &receipt.openid, &[news], now);
         }
         match self.join(&receipt, now) {
             Some((id, status)) => ReceiptTaken::Joined(id, status),
@@ -146,7 +150,7 @@ impl State {
         moved
     }
 
-    fn swept(&self, id: MessageId) -> Option<Swept> {
+    pub(super) fn swept(&self, id: MessageId) -> Option<Swept> {
         let message = &self.rows.get(&id)?.message;
         Some(Swept {
             id,

@@ -10,6 +10,7 @@ use crate::backlog::Lines;
 use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::{Moved, NewReceipt};
+use crate::recipient::Recipient;
 use crate::time::UnixMs;
 
 /// Everything.
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) last_epoch: i64,
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
+    /// Of whom anything was heard.
+    pub(super) recipients: BTreeMap<(AccountName, String), Recipient>,
     standings: HashMap<AccountName, Standing>,
     /// Oldest first.
     flags: Vec<AccountFlag>,

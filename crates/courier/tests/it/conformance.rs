@@ -20,6 +20,7 @@ impl Adapter for Memory {
             queue: self.0.clone(),
             ledger: self.0.clone(),
             standings: self.0.clone(),
+            recipients: self.0.clone(),
         }
     }
 
@@ -42,6 +43,7 @@ mod memory {
     hongyan_courier::queue_conformance!(Memory);
     hongyan_courier::ledger_conformance!(Memory);
     hongyan_courier::standings_conformance!(Memory);
+    hongyan_courier::recipients_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
 }
 

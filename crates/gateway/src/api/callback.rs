@@ -13,6 +13,7 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::next::Roll;
 use hongyan_courier::port::{AcceptError, Ledger, NewReceipt, Nonce};
 use hongyan_courier::receipt::Receipts;
+use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_wechat::callback::event::{Event, Receipt, ReceiptStatus};
 use hongyan_wechat::callback::open::open;
@@ -28,6 +29,7 @@ use crate::clock::{SystemClock, remember_until};
 
 use refusals::Refusals;
 
+mod people;
 mod refusals;
 
 /// The farthest a push's timestamp may be from our time.
@@ -47,6 +49,7 @@ pub struct CallbackAccount {
 pub struct Callbacks {
     pub accounts: HashMap<String, CallbackAccount>,
     pub receipts: Receipts,
+    pub hearing: Hearing,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<SystemClock>,
 }
@@ -131,10 +134,14 @@ pub async fn push(
         (Some(policy), Event::TemplateSendJobFinish(receipt)) => {
             callbacks.receive(account, *policy, receipt, nonce).await
         }
-        // Whatever else it says has no effect; its address must not serve for another body all the same.
-        (Some(_), _) => match nonce {
-            Some(nonce) => callbacks.ledger.spend(nonce, callbacks.now()).await,
-            None => Ok(()),
+        (Some(_), event) => match (people::news(event), nonce) {
+            (Some((openid, news)), nonce) => {
+                let heard = callbacks.hearing.hear(&account.name, &openid, news, nonce);
+                heard.await.map(|_| ())
+            }
+            // Whatever else it says has no effect; its address must not serve for another body all the same.
+            (None, Some(nonce)) => callbacks.ledger.spend(nonce, callbacks.now()).await,
+            (None, None) => Ok(()),
         },
         (None, _) => Ok(()),
     };

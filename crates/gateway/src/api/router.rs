@@ -22,6 +22,7 @@ use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, send, show};
 use crate::api::openapi;
+use crate::api::recipients::{self, Contacts};
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
 use crate::auth::scope::Scope;
@@ -38,6 +39,7 @@ pub struct UseCases {
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
+    pub contacts: Arc<Contacts>,
     pub callbacks: Arc<Callbacks>,
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
@@ -90,6 +92,22 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(templates::list).with_state(parts.templates.clone()),
             Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(recipients::list::list).with_state(parts.contacts.clone()),
+            Need::Read(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::show).with_state(parts.contacts.clone()),
+            Need::Read(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::change::suppress).with_state(parts.contacts.clone()),
+            Need::Write(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::change::resume).with_state(parts.contacts.clone()),
+            Need::Write(&[Scope::Recipients]),
         ))
         .routes(open(
             routes!(callback::check, callback::push).with_state(Arc::new(entrance)),

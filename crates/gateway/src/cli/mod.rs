@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod http;
 pub mod messages;
 pub mod migrate;
+pub mod recipients;
 pub mod runtime;
 pub mod send;
 pub mod serve;
@@ -52,6 +53,7 @@ pub enum Command {
     Messages(messages::MessagesArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
+    Recipients(recipients::RecipientsArgs),
     Migrate(migrate::MigrateArgs),
     Sign(sign::SignArgs),
     Client(client::ClientArgs),
@@ -97,6 +99,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Messages(args) => messages::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
+        Command::Recipients(args) => recipients::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Sign(args) => sign::run(&args, context),
         Command::Client(args) => client::run(&args, context),

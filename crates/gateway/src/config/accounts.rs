@@ -11,6 +11,7 @@ use crate::config::list::OneOrMany;
 use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::config::recipients::{self, RecipientLimitFile};
 use crate::config::upstream::{TokenMode, Upstream};
 use crate::secrets::reference::SecretRef;
 
@@ -31,6 +32,8 @@ pub struct Account {
     pub receipt_timeout: Duration,
     pub max_concurrency: u32,
     pub token_mode: TokenMode,
+    /// How often one recipient may be written to.
+    pub recipient_limits: Vec<RecipientLimitFile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -65,6 +68,7 @@ pub struct AccountFile {
     receipt_timeout: Option<Duration>,
     max_concurrency: Option<u32>,
     token_mode: Option<TokenMode>,
+    recipient_limits: Vec<RecipientLimitFile>,
 }
 
 /// What an account takes from the rest of the configuration.
@@ -120,6 +124,7 @@ impl AccountFile {
                 .unwrap_or(around.delivery.receipt_timeout),
             max_concurrency: self.max_concurrency.unwrap_or(around.delivery.concurrency),
             token_mode: self.token_mode.unwrap_or(around.upstream.token_mode),
+            recipient_limits: self.recipient_limits,
         };
         account.check(key, around.profile, findings);
         Some(account)
@@ -153,6 +158,8 @@ impl Account {
         findings.require_range(&cap_key, self.max_concurrency, CONCURRENCY_RANGE, |cap| {
             cap.to_string()
         });
+        let limits_key = format!("{key}.recipient_limits");
+        recipients::check(&limits_key, &self.recipient_limits, findings);
     }
 
     fn check_callback(&self, key: &str, findings: &mut Findings) {

@@ -13,6 +13,7 @@ pub mod list;
 pub mod names;
 pub mod problem;
 pub mod profile;
+pub mod recipients;
 pub mod resolved;
 pub mod server;
 pub mod show;

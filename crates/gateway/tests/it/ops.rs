@@ -112,6 +112,8 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/accounts/{name}/token",
         "GET /v1/messages",
         "GET /v1/messages/{id}",
+        "GET /v1/recipients",
+        "GET /v1/recipients/{openid}",
         "GET /v1/templates",
         "GET /wechat/callback/{account}",
         "POST /v1/accounts/{name}/token/refresh",
@@ -119,6 +121,8 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "POST /v1/messages/batch",
         "POST /v1/messages/{id}/cancel",
         "POST /v1/messages/{id}/retry",
+        "POST /v1/recipients/{openid}/resume",
+        "POST /v1/recipients/{openid}/suppress",
         "POST /wechat/callback/{account}",
     ];
     assert_eq!(listed, expected.map(str::to_owned).into());

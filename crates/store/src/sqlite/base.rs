@@ -2,6 +2,7 @@
 //! Memory repeats what the database says: after a rollback it is read anew.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hongyan_courier::UnixMs;
@@ -14,7 +15,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accounts::Accounts;
 use super::board::Board;
 use super::fault::Fault;
+use super::held::Held;
 use super::ops::claim::Lines;
+use super::recipients;
 use super::rows;
 
 /// How often the latest time seen is written down.
@@ -32,6 +35,8 @@ pub(super) struct Base {
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
     pub(super) lines: Lines,
+    /// Of whom it is worth asking what is held back from them.
+    pub(super) held: Arc<Held>,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -56,11 +61,13 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             lines: Lines::default(),
+            held: Arc::default(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
         };
         base.reload()?;
+        recipients::load_held(&base.conn, &base.held)?;
         Ok(base)
     }
 

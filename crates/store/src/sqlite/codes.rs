@@ -2,6 +2,7 @@
 //! It knows nothing of tables.
 
 use hongyan_courier::message::{Kind, Priority, Status};
+use hongyan_courier::recipient::Following;
 
 use super::fault::Fault;
 
@@ -32,6 +33,20 @@ pub(super) fn of_priority(priority: Priority) -> i64 {
         Priority::Normal => 1,
         Priority::Bulk => 2,
     }
+}
+
+pub(super) fn of_following(state: Following) -> i64 {
+    match state {
+        Following::Unknown => 0,
+        Following::Subscribed => 1,
+        Following::Unsubscribed => 2,
+        Following::Blacklisted => 3,
+        Following::Dead => 4,
+    }
+}
+
+pub(super) fn following(code: i64) -> Result<Following, Fault> {
+    known(Following::ALL, of_following, code, "state of a recipient")
 }
 
 pub(super) fn status(code: i64) -> Result<Status, Fault> {

@@ -9,13 +9,16 @@ mod checkpoint;
 mod codes;
 mod connect;
 mod fault;
+mod held;
 mod ledger;
 mod lock;
 mod open;
 mod ops;
 mod queue;
 mod read;
+mod recipients;
 mod recover;
+mod roster;
 mod rows;
 mod schema;
 mod watch;
@@ -87,7 +90,7 @@ impl SqliteStore {
             Checkpoints::start(file.clone()).map_err(|error| open::of_io(path, &error))?;
         let (calls, called) = mpsc::channel(CALLS_WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let board = Arc::new(Board::default());
+        let board = Arc::new(Board::new(Arc::clone(&base.held)));
         let (answers, telling) = answers::start(&Handle::current());
         let writer = Writer {
             base,

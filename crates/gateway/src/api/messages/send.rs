@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::message::Reason;
 use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, Nonce, Stored};
 use hongyan_courier::time::UnixMs;
 use http::{StatusCode, Uri};
@@ -44,6 +45,10 @@ pub struct AcceptedMessage {
     pub id: String,
     #[schema(example = "queued")]
     pub status: &'static str,
+    /// Why, if it ended at once: its recipient is suppressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false)]
+    pub reason: Option<&'static str>,
     /// What WeChat will take and then drop.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -219,6 +224,7 @@ pub(super) fn accepted_message(stored: &Stored, warnings: Vec<String>) -> Accept
     AcceptedMessage {
         id: stored.id.to_string(),
         status: stored.status.as_str(),
+        reason: stored.reason.map(Reason::as_str),
         warnings,
     }
 }

@@ -44,6 +44,7 @@ impl Default for Settings {
                 "accounts",
                 "token",
                 "templates",
+                "recipients",
             ],
             others: Vec::new(),
             concurrency: 64,

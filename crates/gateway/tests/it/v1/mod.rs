@@ -3,6 +3,7 @@
 mod accounts;
 mod auth;
 mod messages;
+mod recipients;
 mod refusals;
 mod templates;
 mod token;

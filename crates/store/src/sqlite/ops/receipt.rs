@@ -8,12 +8,14 @@ use hongyan_courier::delivery::{Policy, ReceiptRecord, ReceiptWord};
 use hongyan_courier::message::{MessageId, Reason, Status};
 use hongyan_courier::next::Roll;
 use hongyan_courier::port::{AcceptError, Moved, NewReceipt, Nonce, ReceiptTaken};
+use hongyan_courier::recipient::News;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Op, keys};
 use crate::sqlite::accounts::Accounts;
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::recipients;
 use crate::sqlite::rows;
 
 /// An orphan finds its message when that is settled. Only one that came at the same moment could be missed, so only young
@@ -50,6 +52,10 @@ impl Op for ReceiveOp {
             return Ok(Ok(ReceiptTaken::Known));
         }
         base.orphans += 1;
+        // Of whoever it is about, even if another program sent the message.
+        if let Some(news) = News::of_receipt(r) {
+            recipients::hear(base, &r.account, &r.openid, &[news], self.now)?;
+        }
         Ok(Ok(match join(base, account, r, self.now)? {
             Some((id, moved)) => ReceiptTaken::Joined(id, moved.status),
             None => ReceiptTaken::Orphan,
