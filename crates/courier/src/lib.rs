@@ -22,5 +22,6 @@ pub mod sweep;
 pub mod template;
 pub mod time;
 pub mod token;
+pub mod webhook;
 
 pub use time::{Clock, UnixMs};

@@ -1,6 +1,9 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod recipients;
+mod webhooks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +17,11 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
 use hongyan_courier::receipt::Receipts;
-use hongyan_courier::recipient::RecipientLimit;
 use hongyan_courier::recipient::confirm::Confirmations;
-use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
 use hongyan_wechat::AppSecret;
 use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
@@ -33,7 +35,6 @@ use crate::api::callback::{CallbackAccount, Callbacks};
 use crate::api::door::Door;
 use crate::api::health::Readiness;
 use crate::api::messages::send::Intake;
-use crate::api::recipients::Contacts;
 use crate::api::router::{Doors, UseCases, routers};
 use crate::api::templates::Templates;
 use crate::api::token::Tokens;
@@ -68,6 +69,7 @@ pub struct App {
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
     pub confirmations: Option<Confirmations>,
+    pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -86,6 +88,7 @@ struct Core {
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    bell: Arc<Bell>,
     stopping: CancellationToken,
 }
 
@@ -100,11 +103,19 @@ impl App {
         let metrics = Metrics::install()?;
         let clock = Arc::new(SystemClock::new());
         let store = open(&config.store.url, clock.now()).await?;
+        webhooks::subscribe(&*store, config).await?;
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
-        let confirmations = roles.works().then(|| core.confirmations());
-        let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
+        let confirmations = roles.works().then(|| recipients::confirmations(&core));
+        let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
+        let cases = core.use_cases(
+            config,
+            secrets,
+            dispatch.clone(),
+            metrics.clone(),
+            sender.clone(),
+        )?;
         let doors = Doors {
             callers: roles.serves(),
             ops_elsewhere: config.server.ops_listen.is_some(),
@@ -124,6 +135,8 @@ impl App {
             confirmations,
             gauges: Gauges {
                 ledger: core.store.clone(),
+                outbox: core.store.clone(),
+                sender: sender.clone(),
                 connections: {
                     let store = core.store.clone();
                     Box::new(move || store.connections())
@@ -134,6 +147,7 @@ impl App {
                 clock: core.clock,
                 metrics,
             },
+            webhooks: sender,
             keeper: core.keeper,
             accounts,
             store: core.store,
@@ -153,6 +167,11 @@ impl Core {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
         let mut all: Vec<Arc<dyn Observer>> =
             vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
+        let bell = Arc::new(Bell::default());
+        // It rings with every message that moves, so only where somebody listens.
+        if !config.webhooks.is_empty() {
+            all.push(bell.clone());
+        }
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let caps = config.accounts.iter().map(|account| {
@@ -160,11 +179,7 @@ impl Core {
             (name, account.max_concurrency as usize)
         });
         let slots = Slots::new(config.delivery.concurrency as usize, caps);
-        for account in &config.accounts {
-            let limits = account.recipient_limits.iter().map(RecipientLimit::from);
-            let name = AccountName::from(account.name.as_str());
-            slots.limit_recipients(&name, limits.collect());
-        }
+        recipients::limit(&slots, config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -191,6 +206,7 @@ impl Core {
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            bell,
             stopping: CancellationToken::new(),
         })
     }
@@ -236,28 +252,13 @@ impl Core {
         }
     }
 
-    fn hearing(&self) -> Hearing {
-        Hearing {
-            recipients: self.store.clone(),
-            clock: self.clock.clone(),
-            observer: self.observer.clone(),
-        }
-    }
-
-    fn confirmations(&self) -> Confirmations {
-        Confirmations {
-            hearing: self.hearing(),
-            followers: self.upstream.clone(),
-            keeper: self.keeper.clone(),
-        }
-    }
-
     fn use_cases(
         &self,
         config: &Config,
         secrets: Secrets,
         dispatch: Option<Arc<Dispatch>>,
         metrics: Metrics,
+        sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
@@ -297,12 +298,8 @@ impl Core {
                     Box::pin(async move { upstream.templates(&account, &token).await })
                 }),
             }),
-            contacts: Arc::new(Contacts {
-                accounts: self.accounts.clone(),
-                recipients: self.store.clone(),
-                hearing: self.hearing(),
-                clock: self.clock.clone(),
-            }),
+            contacts: Arc::new(recipients::contacts(self)),
+            webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
@@ -347,7 +344,7 @@ impl Core {
                 clock: self.clock.clone(),
                 observer: self.observer.clone(),
             },
-            hearing: self.hearing(),
+            hearing: recipients::hearing(self),
             ledger: self.store.clone(),
             clock: self.clock.clone(),
         })

@@ -5,10 +5,12 @@
 pub mod accepting;
 pub mod changing;
 pub mod claiming;
+pub mod events;
 pub mod fixture;
 pub mod leasing;
 pub mod listing;
 pub mod nodes;
+pub mod pacing;
 pub mod permits;
 pub mod receiving;
 pub mod recipients;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 use crate::port::{Ledger, Queue, Standings, TokenCache};
 use crate::recipient::Recipients;
+use crate::webhook::Outbox;
 
 /// A store's faces.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ pub struct Stores {
     pub standings: Arc<dyn Standings>,
     /// What is known of recipients.
     pub recipients: Arc<dyn Recipients>,
+    /// The events that wait to be posted.
+    pub outbox: Arc<dyn Outbox>,
 }
 
 /// A store as the suites see it.
@@ -218,11 +223,36 @@ macro_rules! recipients_conformance {
                 whoever_follows_again_is_written_to_again
                 a_person_can_resume_what_is_suppressed
                 a_suppression_ends_by_itself
-                who_gets_too_much_waits
-                a_message_over_a_limit_waits_until_its_window_opens
                 suppressions_are_listed_newest_first
                 who_may_not_follow_is_to_be_confirmed
                 an_agreement_is_used_up_by_one_message
+            }
+            pacing {
+                who_gets_too_much_waits
+                a_message_over_a_limit_waits_until_its_window_opens
+            }
+        }
+    };
+}
+
+/// One test for each promise of `outbox`, for an [`Adapter`].
+#[macro_export]
+macro_rules! outbox_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            events {
+                a_move_leaves_an_event_for_those_who_want_it
+                what_stays_where_it_was_leaves_no_event
+                what_a_restart_ends_is_told_of
+                an_event_survives_a_restart
+                a_taken_event_is_nobody_elses_for_a_while
+                no_more_is_taken_than_asked_for_and_the_oldest_first
+                an_event_too_old_is_given_up
+                what_was_given_up_can_be_posted_again
+                events_are_listed_newest_first_and_by_their_state
+                backlogs_count_what_waits_and_what_was_given_up
+                a_webhook_that_is_gone_is_left_nothing
+                events_are_forgotten_after_their_time
             }
         }
     };

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::keys::{Keys, Nonces};
+use super::outbox::Outbox;
 use crate::account::{AccountFlag, Flag, Standing};
 use crate::backlog::Lines;
 use crate::delivery::Delivery;
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) lines: Lines<(AccountName, String)>,
     /// Of whom anything was heard.
     pub(super) recipients: BTreeMap<(AccountName, String), Recipient>,
+    pub(super) outbox: Outbox,
     standings: HashMap<AccountName, Standing>,
     /// Oldest first.
     flags: Vec<AccountFlag>,
@@ -61,6 +63,7 @@ pub(super) struct Node {
 impl State {
     pub(super) fn insert(&mut self, message: Message) {
         self.waiting.extend(turn(&message));
+        self.outbox.leave(None, &message, message.created_at);
         let row = Row {
             message,
             ended_at: None,
@@ -80,8 +83,10 @@ impl State {
             self.waiting.remove(&before);
         }
         let content = Arc::clone(&row.message.content);
+        let before = row.message.delivery.status;
         let answer = step(&content, &mut row.message.delivery);
         self.waiting.extend(turn(&row.message));
+        self.outbox.leave(Some(before), &row.message, now);
         row.ended_at = match row.message.delivery.is_over() {
             true => row.ended_at.or(Some(now)),
             false => None,

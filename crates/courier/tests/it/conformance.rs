@@ -21,6 +21,7 @@ impl Adapter for Memory {
             ledger: self.0.clone(),
             standings: self.0.clone(),
             recipients: self.0.clone(),
+            outbox: self.0.clone(),
         }
     }
 
@@ -45,6 +46,7 @@ mod memory {
     hongyan_courier::standings_conformance!(Memory);
     hongyan_courier::recipients_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
+    hongyan_courier::outbox_conformance!(Memory);
 }
 
 mod tokens {

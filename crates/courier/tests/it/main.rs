@@ -13,3 +13,4 @@ mod explorer;
 mod rig;
 mod set_back;
 mod token;
+mod webhook;

@@ -25,6 +25,7 @@ use crate::api::openapi;
 use crate::api::recipients::{self, Contacts};
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
+use crate::api::webhooks::{self, Webhooks};
 use crate::auth::scope::Scope;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::request::request_context;
@@ -40,6 +41,7 @@ pub struct UseCases {
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
     pub contacts: Arc<Contacts>,
+    pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
@@ -94,6 +96,29 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             Need::Read(&[Scope::Templates]),
         ))
         .routes(behind(
+            routes!(webhooks::list).with_state(parts.webhooks.clone()),
+            Need::Read(&[Scope::Webhooks]),
+        ))
+        .routes(behind(
+            routes!(webhooks::events).with_state(parts.webhooks.clone()),
+            Need::Read(&[Scope::Webhooks]),
+        ))
+        .routes(behind(
+            routes!(webhooks::redeliver).with_state(parts.webhooks.clone()),
+            Need::Write(&[Scope::Webhooks]),
+        ))
+        .routes(open(
+            routes!(callback::check, callback::push).with_state(Arc::new(entrance)),
+            CALLBACK,
+        ))
+        .merge(of_recipients(parts))
+}
+
+/// The routes about recipients.
+fn of_recipients(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::new()
+        .routes(behind(
             routes!(recipients::list::list).with_state(parts.contacts.clone()),
             Need::Read(&[Scope::Recipients]),
         ))
@@ -108,10 +133,6 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(recipients::change::resume).with_state(parts.contacts.clone()),
             Need::Write(&[Scope::Recipients]),
-        ))
-        .routes(open(
-            routes!(callback::check, callback::push).with_state(Arc::new(entrance)),
-            CALLBACK,
         ))
 }
 

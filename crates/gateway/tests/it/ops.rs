@@ -115,6 +115,8 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/recipients",
         "GET /v1/recipients/{openid}",
         "GET /v1/templates",
+        "GET /v1/webhooks",
+        "GET /v1/webhooks/{name}/events",
         "GET /wechat/callback/{account}",
         "POST /v1/accounts/{name}/token/refresh",
         "POST /v1/messages",
@@ -123,6 +125,7 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "POST /v1/messages/{id}/retry",
         "POST /v1/recipients/{openid}/resume",
         "POST /v1/recipients/{openid}/suppress",
+        "POST /v1/webhooks/{name}/redeliver",
         "POST /wechat/callback/{account}",
     ];
     assert_eq!(listed, expected.map(str::to_owned).into());

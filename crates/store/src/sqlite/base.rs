@@ -16,6 +16,7 @@ use super::accounts::Accounts;
 use super::board::Board;
 use super::fault::Fault;
 use super::held::Held;
+use super::hooks::Hooks;
 use super::ops::claim::Lines;
 use super::recipients;
 use super::rows;
@@ -37,6 +38,8 @@ pub(super) struct Base {
     pub(super) lines: Lines,
     /// Of whom it is worth asking what is held back from them.
     pub(super) held: Arc<Held>,
+    /// Who is told of what moves.
+    pub(super) hooks: Hooks,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -62,6 +65,7 @@ impl Base {
             orphans: 0,
             lines: Lines::default(),
             held: Arc::default(),
+            hooks: Hooks::default(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
@@ -105,6 +109,7 @@ impl Base {
         self.orphans = conn
             .prepare_cached(orphans)?
             .query_row([], |row| row.get(0))?;
+        self.hooks = Hooks::load(conn)?;
         Ok(())
     }
 
@@ -112,6 +117,8 @@ impl Base {
     pub(super) fn insert(&mut self, message: Message) -> Result<(), Fault> {
         let account = self.accounts.id(&self.conn, &message.content.account)?;
         rows::insert(&self.conn, account, &message)?;
+        self.hooks
+            .leave(&self.conn, None, &message, message.created_at)?;
         self.keep(message);
         Ok(())
     }
@@ -138,9 +145,11 @@ impl Base {
                 None => return Ok(None),
             },
         };
-        let was_leased = message.delivery.status == Status::Sending;
+        let before = message.delivery.status;
+        let was_leased = before == Status::Sending;
         let answer = step(&message.content, &mut message.delivery);
         rows::update(&self.conn, id, &message.delivery, now)?;
+        self.hooks.leave(&self.conn, Some(before), &message, now)?;
         if was_leased {
             self.touched.push(id);
         }

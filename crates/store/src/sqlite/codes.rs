@@ -3,6 +3,7 @@
 
 use hongyan_courier::message::{Kind, Priority, Status};
 use hongyan_courier::recipient::Following;
+use hongyan_courier::webhook::EventState;
 
 use super::fault::Fault;
 
@@ -47,6 +48,18 @@ pub(super) fn of_following(state: Following) -> i64 {
 
 pub(super) fn following(code: i64) -> Result<Following, Fault> {
     known(Following::ALL, of_following, code, "state of a recipient")
+}
+
+pub(super) fn of_event_state(state: EventState) -> i64 {
+    match state {
+        EventState::Waiting => 0,
+        EventState::Delivered => 1,
+        EventState::Failed => 2,
+    }
+}
+
+pub(super) fn event_state(code: i64) -> Result<EventState, Fault> {
+    known(EventState::ALL, of_event_state, code, "event state")
 }
 
 pub(super) fn status(code: i64) -> Result<Status, Fault> {

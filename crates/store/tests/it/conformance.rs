@@ -52,3 +52,4 @@ hongyan_courier::ledger_conformance!(Sqlite);
 hongyan_courier::standings_conformance!(Sqlite);
 hongyan_courier::recipients_conformance!(Sqlite);
 hongyan_courier::nodes_conformance!(Sqlite);
+hongyan_courier::outbox_conformance!(Sqlite);

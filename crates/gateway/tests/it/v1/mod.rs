@@ -7,3 +7,4 @@ mod recipients;
 mod refusals;
 mod templates;
 mod token;
+mod webhooks;

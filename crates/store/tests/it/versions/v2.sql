@@ -7,15 +7,6 @@ CREATE TABLE accounts (
     name TEXT    NOT NULL UNIQUE    -- as in the configuration
 );
 INSERT INTO "accounts" VALUES(1,'clinic');
-CREATE TABLE credits (
-    account     INTEGER NOT NULL,   -- accounts.id
-    openid      TEXT    NOT NULL,   -- the user's openid
-    template_id TEXT    NOT NULL,   -- of which template
-    remaining   INTEGER NOT NULL,   -- so many sends are left, as far as was heard
-    event_at    INTEGER NOT NULL,   -- WeChat's time of the last act that was counted, Unix seconds
-    PRIMARY KEY (account, openid, template_id)
-) WITHOUT ROWID;
-INSERT INTO "credits" VALUES(1,'o3','invoice',2,1795400002);
 CREATE TABLE flags (
     account INTEGER NOT NULL,       -- accounts.id
     subject TEXT    NOT NULL,       -- account, template or recipient
@@ -129,39 +120,32 @@ CREATE TABLE receipts (
 INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5);
 INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5);
 INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5);
-CREATE TABLE recipients (
-    account        INTEGER NOT NULL,    -- accounts.id
-    openid         TEXT    NOT NULL,    -- the user's openid
-    state          INTEGER NOT NULL,    -- 0 unknown, 1 subscribed, 2 unsubscribed, 3 blacklisted, 4 dead
-    source         TEXT,                -- who said so: errcode, receipt, event, user_info or operator
-    since          INTEGER,             -- when that was heard
-    event_at       INTEGER,             -- WeChat's time of the last event about following, Unix seconds
-    lifted_at      INTEGER,             -- when suppressions were last lifted; what was said before counts no more
-    override_until INTEGER,             -- until then nothing that WeChat says suppresses
-    confirm_at     INTEGER,             -- when WeChat is to be asked whether the user follows; null without doubt
-    PRIMARY KEY (account, openid)
-) WITHOUT ROWID;
-INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL);
-INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON
 );
 INSERT INTO "standings" VALUES(1,'{"stop":null,"trouble":null,"forced":[1795400000000]}');
-CREATE TABLE suppressions (
-    account     INTEGER NOT NULL,   -- accounts.id
-    openid      TEXT    NOT NULL,   -- the user's openid
-    template_id TEXT    NOT NULL,   -- of this template alone; empty for all
-    reason      TEXT    NOT NULL,   -- why
-    source      TEXT    NOT NULL,   -- who said so, as in recipients
-    errcode     INTEGER,            -- the errcode that said so; null if none did
-    note        TEXT,               -- what a person wrote down
-    at          INTEGER NOT NULL,   -- when it was said last
-    expires_at  INTEGER,            -- until when it holds; null for good
-    PRIMARY KEY (account, openid, template_id, reason)
+CREATE TABLE webhook_events (
+    id         BLOB    NOT NULL PRIMARY KEY,    -- the event's id, sixteen bytes of a UUID of version 7: the webhook-id
+    webhook    INTEGER NOT NULL,                -- webhooks.id
+    message    BLOB    NOT NULL,                -- messages.id
+    status     INTEGER NOT NULL,                -- where the message stood, as in messages.status
+    reason     TEXT,                            -- why
+    msgid      INTEGER,                         -- its msgid
+    at         INTEGER NOT NULL,                -- when that was
+    state      INTEGER NOT NULL,                -- 0 waiting, 1 delivered, 2 failed
+    tries      INTEGER NOT NULL,                -- tries that were begun
+    due_at     INTEGER,                         -- when the next one is due; null if it does not wait
+    ended_at   INTEGER,                         -- when it was delivered or given up
+    last_error TEXT                             -- what came of the last try that failed
 ) WITHOUT ROWID;
-INSERT INTO "suppressions" VALUES(1,'o2','','not_subscribed','user_info',NULL,NULL,1795400002000,NULL);
-INSERT INTO "suppressions" VALUES(1,'o3','appointment','suppressed_by_operator','operator',NULL,'asked us by phone',1795400002000,1795500000000);
+INSERT INTO "webhook_events" VALUES(X'01A2062DF1A1765780118671C9B37A01',1,X'01A2062DE2007A3CA1B606DF54119170',3,NULL,7,1795400003000,0,1,1795400063000,NULL,'HTTP 500');
+CREATE TABLE webhooks (
+    id   INTEGER PRIMARY KEY,       -- what webhook_events holds
+    name TEXT    NOT NULL UNIQUE,   -- as in the configuration
+    body TEXT                       -- courier's Subscription, as JSON; null once it is no longer configured
+);
+INSERT INTO "webhooks" VALUES(1,'his','{"name":"his","client":"his","statuses":["delivered","failed"],"accounts":["clinic"]}');
 CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE status = 0 OR status = 1;
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
@@ -173,7 +157,6 @@ CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
 CREATE INDEX nonces_expiry ON nonces (expires_at);
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 CREATE INDEX flags_newest ON flags (account, at);
-CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
-CREATE INDEX suppressions_newest ON suppressions (account, at);
-CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
 COMMIT;
