@@ -8,7 +8,7 @@ use hongyan_wechat::errcode::{Class, Fault, RateScope, RecipientFault};
 use super::{Credit, Following, Recipient, Source, Suppression};
 use crate::delivery::ReceiptWord;
 use crate::message::{Content, Reason};
-use crate::port::NewReceipt;
+use crate::receipt::NewReceipt;
 use crate::time::UnixMs;
 
 /// After so long what no event would ever take back is tried again: one call shows whether it still is so.
@@ -131,6 +131,8 @@ impl News {
         let what = match failure {
             Reason::UserBlocked => What::Blocked,
             Reason::FrequencyLimited => What::Limited(RECEIPT_PAUSE),
+            // Said of a subscription, which its event names.
+            Reason::UserRefused => What::Refuses(receipt.template_id.clone()?),
             _ => return None,
         };
         Some(Self {

@@ -8,25 +8,25 @@ use hongyan_wechat::callback::event::{Event, Header, Subscription};
 const CHOICES_MAX: usize = 64;
 
 /// Whom an event is about and what it tells; nothing if it tells nothing of a recipient.
-pub(super) fn news(event: Event) -> Option<(String, Vec<News>)> {
-    let (header, told): (Header, Vec<What>) = match event {
+pub(super) fn news(event: &Event) -> Option<(String, Vec<News>)> {
+    let (header, told): (&Header, Vec<What>) = match event {
         Event::Subscribe(header) => (header, vec![What::Follows]),
         Event::Unsubscribe(header) => (header, vec![What::FollowsNot]),
         Event::SubscribeMsgPopup(said) | Event::SubscribeMsgChange(said) => {
-            let choices = said.list.into_iter().take(CHOICES_MAX);
-            (said.header, choices.filter_map(choice).collect())
+            let choices = said.list.iter().take(CHOICES_MAX);
+            (&said.header, choices.filter_map(choice).collect())
         }
         _ => return None,
     };
     let at = header.create_time;
     let news = told.into_iter().map(|what| News::of_event(what, at));
-    Some((header.openid, news.collect()))
+    Some((header.openid.clone(), news.collect()))
 }
 
-fn choice(one: Subscription) -> Option<What> {
+fn choice(one: &Subscription) -> Option<What> {
     match one.status.as_str() {
-        "accept" => Some(What::Accepts(one.template_id)),
-        "reject" => Some(What::Refuses(one.template_id)),
+        "accept" => Some(What::Accepts(one.template_id.clone())),
+        "reject" => Some(What::Refuses(one.template_id.clone())),
         _ => None,
     }
 }

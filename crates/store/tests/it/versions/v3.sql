@@ -7,15 +7,6 @@ CREATE TABLE accounts (
     name TEXT    NOT NULL UNIQUE    -- as in the configuration
 );
 INSERT INTO "accounts" VALUES(1,'clinic');
-CREATE TABLE credits (
-    account     INTEGER NOT NULL,   -- accounts.id
-    openid      TEXT    NOT NULL,   -- the user's openid
-    template_id TEXT    NOT NULL,   -- of which template
-    remaining   INTEGER NOT NULL,   -- so many sends are left, as far as was heard
-    event_at    INTEGER NOT NULL,   -- WeChat's time of the last act that was counted, Unix seconds
-    PRIMARY KEY (account, openid, template_id)
-) WITHOUT ROWID;
-INSERT INTO "credits" VALUES(1,'o3','invoice',2,1795400002);
 CREATE TABLE flags (
     account INTEGER NOT NULL,       -- accounts.id
     subject TEXT    NOT NULL,       -- account, template or recipient
@@ -74,12 +65,12 @@ CREATE TABLE messages (
     url              TEXT,                    -- the landing page
     miniprogram      TEXT,                    -- the mini-program target, as JSON
     data             TEXT    NOT NULL         -- the template's data, as JSON
-);
-INSERT INTO "messages" VALUES(X'01A2062DE2007A3CA1B606DF54119170',1795400000000,1,0,1,3,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,1,NULL,1795400002000,'{"status":"success","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":1,"generation":0}]',NULL,626025670079018237,'o1','appointment','his','visit-1',NULL,'https://example.com/1',NULL,'{"thing1":{"value":"o1"}}');
-INSERT INTO "messages" VALUES(X'01A2062DE2007DBE871D4D034DD68EA1',1795400000000,1,0,1,4,1795400000000,'user_blocked',0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,2,NULL,1795400002000,'{"status":"failed:user block","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":2,"generation":0}]',NULL,626022371544133604,'o2','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o2"}}');
-INSERT INTO "messages" VALUES(X'01A2062DE20076EEA0818B67FB789A07',1795400000000,1,0,1,2,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,3,1795403601000,NULL,NULL,'[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":3,"generation":0}]',NULL,626023471055761815,'o3','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o3"}}');
-INSERT INTO "messages" VALUES(X'01A2062DEDB87A66B66EE695ED86F6BD',1795400003000,1,0,1,1,1795400003000,NULL,0,1,'n1',1,1795400003000,NULL,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626020172520877182,'o4','appointment','his',NULL,'4bf92f3577b34da6a3ce929d0e0e4736',NULL,NULL,'{"thing1":{"value":"o4"}}');
-INSERT INTO "messages" VALUES(X'01A2062DF1A076579D7B8671C9B37A43',1795400004000,1,0,1,0,1795400004000,NULL,0,0,NULL,NULL,NULL,1795405000000,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626021272032505393,'o5','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o5"}}');
+, extras TEXT);
+INSERT INTO "messages" VALUES(X'01A2062DE2007A3CA1B606DF54119170',1795400000000,1,0,1,3,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,1,NULL,1795400002000,'{"status":"success","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":1,"generation":0}]',NULL,626025670079018237,'o1','appointment','his','visit-1',NULL,'https://example.com/1',NULL,'{"thing1":{"value":"o1"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DE2007DBE871D4D034DD68EA1',1795400000000,1,0,1,4,1795400000000,'user_blocked',0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,2,NULL,1795400002000,'{"status":"failed:user block","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":2,"generation":0}]',NULL,626022371544133604,'o2','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o2"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DE20076EEA0818B67FB789A07',1795400000000,1,0,1,2,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,3,1795403601000,NULL,NULL,'[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":3,"generation":0}]',NULL,626023471055761815,'o3','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o3"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DEDB87A66B66EE695ED86F6BD',1795400003000,1,0,1,1,1795400003000,NULL,0,1,'n1',1,1795400003000,NULL,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626020172520877182,'o4','appointment','his',NULL,'4bf92f3577b34da6a3ce929d0e0e4736',NULL,NULL,'{"thing1":{"value":"o4"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DF1A076579D7B8671C9B37A43',1795400004000,1,0,1,0,1795400004000,NULL,0,0,NULL,NULL,NULL,1795405000000,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626021272032505393,'o5','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o5"}}',NULL);
 CREATE TABLE meta (
     key   TEXT    NOT NULL PRIMARY KEY,     -- which fact
     value INTEGER NOT NULL                  -- what is so
@@ -123,45 +114,17 @@ CREATE TABLE receipts (
     max_retries     INTEGER NOT NULL,   -- the account's settings when it came
     receipt_timeout INTEGER,            -- the same, in milliseconds
     receipt_retries INTEGER NOT NULL,   -- the same
-    roll            REAL    NOT NULL,   -- for the jitter of what follows
+    roll            REAL    NOT NULL, template_id TEXT,   -- for the jitter of what follows
     PRIMARY KEY (msgid, account, openid, create_time, status)
 ) WITHOUT ROWID;
-INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5);
-INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5);
-INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5);
-CREATE TABLE recipients (
-    account        INTEGER NOT NULL,    -- accounts.id
-    openid         TEXT    NOT NULL,    -- the user's openid
-    state          INTEGER NOT NULL,    -- 0 unknown, 1 subscribed, 2 unsubscribed, 3 blacklisted, 4 dead
-    source         TEXT,                -- who said so: errcode, receipt, event, user_info or operator
-    since          INTEGER,             -- when that was heard
-    event_at       INTEGER,             -- WeChat's time of the last event about following, Unix seconds
-    lifted_at      INTEGER,             -- when suppressions were last lifted; what was said before counts no more
-    override_until INTEGER,             -- until then nothing that WeChat says suppresses
-    confirm_at     INTEGER,             -- when WeChat is to be asked whether the user follows; null without doubt
-    PRIMARY KEY (account, openid)
-) WITHOUT ROWID;
-INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL);
-INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000);
+INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5,NULL);
+INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5,NULL);
+INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5,NULL);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON
 );
 INSERT INTO "standings" VALUES(1,'{"stop":null,"trouble":null,"forced":[1795400000000]}');
-CREATE TABLE suppressions (
-    account     INTEGER NOT NULL,   -- accounts.id
-    openid      TEXT    NOT NULL,   -- the user's openid
-    template_id TEXT    NOT NULL,   -- of this template alone; empty for all
-    reason      TEXT    NOT NULL,   -- why
-    source      TEXT    NOT NULL,   -- who said so, as in recipients
-    errcode     INTEGER,            -- the errcode that said so; null if none did
-    note        TEXT,               -- what a person wrote down
-    at          INTEGER NOT NULL,   -- when it was said last
-    expires_at  INTEGER,            -- until when it holds; null for good
-    PRIMARY KEY (account, openid, template_id, reason)
-) WITHOUT ROWID;
-INSERT INTO "suppressions" VALUES(1,'o2','','not_subscribed','user_info',NULL,NULL,1795400002000,NULL);
-INSERT INTO "suppressions" VALUES(1,'o3','appointment','suppressed_by_operator','operator',NULL,'asked us by phone',1795400002000,1795500000000);
 CREATE TABLE webhook_events (
     id         BLOB    NOT NULL PRIMARY KEY,    -- the event's id, sixteen bytes of a UUID of version 7: the webhook-id
     webhook    INTEGER NOT NULL,                -- webhooks.id
@@ -196,7 +159,5 @@ CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 CREATE INDEX flags_newest ON flags (account, at);
 CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
-CREATE INDEX suppressions_newest ON suppressions (account, at);
-CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
 COMMIT;
