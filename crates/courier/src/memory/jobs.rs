@@ -21,6 +21,8 @@ struct Pick {
     chosen: Vec<MessageId>,
     put_off: Vec<(MessageId, String, Priority)>,
     held: Vec<(MessageId, Hold)>,
+    /// Of stopped templates.
+    aside: Vec<MessageId>,
 }
 
 impl Pick {
@@ -29,7 +31,7 @@ impl Pick {
         &mut self,
         line: &mut impl Iterator<Item = &'a Message>,
         count: usize,
-        held: impl Fn(&Message) -> Option<Hold>,
+        (held, stopped): (impl Fn(&Message) -> Option<Hold>, impl Fn(&Message) -> bool),
     ) {
         let end = self.chosen.len() + count;
         for _ in 0..count + LOOK_PAST {
@@ -37,6 +39,10 @@ impl Pick {
                 return;
             }
             let Some(message) = line.next() else { return };
+            if stopped(message) {
+                self.aside.push(message.id);
+                continue;
+            }
             let openid = message.content.touser.clone();
             if self.busy.contains(&openid) {
                 let priority = message.content.priority;
@@ -63,13 +69,16 @@ impl State {
         let more = {
             let line = |priority: &Priority| self.due(&claim.account, *priority, now);
             let held = |message: &Message| self.held_back(message, claim, now);
+            let stopped = |message: &Message| {
+                message.delivery.may_be_parked() && self.is_stopped(&message.content)
+            };
             let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
             for (line, share) in lines.iter_mut().zip(claim.shares) {
-                pick.fill(line, share, held);
+                pick.fill(line, share, (held, stopped));
             }
             for line in &mut lines {
                 let left = claim.limit() - pick.chosen.len();
-                pick.fill(line, left, held);
+                pick.fill(line, left, (held, stopped));
             }
             lines.iter_mut().any(|line| line.next().is_some())
         };
@@ -92,6 +101,9 @@ impl State {
                 .filter(|swept| swept.status == Status::Suppressed)
         });
         let suppressed = suppressed.collect();
+        for id in pick.aside {
+            self.change(id, now, |_, delivery| delivery.park(now));
+        }
         let messages = pick
             .chosen
             .iter()
@@ -176,6 +188,7 @@ impl State {
             if let Some((openid, news)) = settled.news {
                 self.hear(&account, &openid, &[news], now);
             }
+            self.stop(&account, settled.stop);
             if let Some((msgid, _)) = settled.msgid {
                 self.msgids.insert((account.clone(), msgid), s.id);
                 self.join_orphans(now, usize::MAX, |receipt| {

@@ -2,12 +2,14 @@
 //! It applies the pure steps of `delivery` and decides nothing itself. It is not durable.
 
 mod accept;
+mod broadcasts;
 mod jobs;
 mod keys;
 mod outbox;
 mod recipients;
 mod records;
 mod state;
+mod templates;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hongyan_courier::template::check::OnViolation;
 use serde::{Deserialize, Serialize};
 
 use crate::config::delivery::{CONCURRENCY_RANGE, Delivery, RECEIPT_TIMEOUT_RANGE};
@@ -12,6 +13,7 @@ use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
 use crate::config::recipients::{self, RecipientLimitFile};
+use crate::config::templates::Templates;
 use crate::config::upstream::{TokenMode, Upstream};
 use crate::secrets::reference::SecretRef;
 
@@ -34,6 +36,7 @@ pub struct Account {
     pub token_mode: TokenMode,
     /// How often one recipient may be written to.
     pub recipient_limits: Vec<RecipientLimitFile>,
+    pub on_violation: OnViolation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -69,6 +72,7 @@ pub struct AccountFile {
     max_concurrency: Option<u32>,
     token_mode: Option<TokenMode>,
     recipient_limits: Vec<RecipientLimitFile>,
+    on_violation: Option<OnViolation>,
 }
 
 /// What an account takes from the rest of the configuration.
@@ -77,6 +81,7 @@ pub struct Surroundings<'a> {
     pub profile: Profile,
     pub delivery: &'a Delivery,
     pub upstream: &'a Upstream,
+    pub templates: &'a Templates,
 }
 
 impl AccountFile {
@@ -125,6 +130,7 @@ impl AccountFile {
             max_concurrency: self.max_concurrency.unwrap_or(around.delivery.concurrency),
             token_mode: self.token_mode.unwrap_or(around.upstream.token_mode),
             recipient_limits: self.recipient_limits,
+            on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
         };
         account.check(key, around.profile, findings);
         Some(account)

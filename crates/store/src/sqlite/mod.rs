@@ -5,6 +5,7 @@ mod accounts;
 mod answers;
 mod base;
 mod board;
+mod broadcasts;
 mod checkpoint;
 mod codes;
 mod connect;
@@ -23,6 +24,8 @@ mod recover;
 mod roster;
 mod rows;
 mod schema;
+mod tallies;
+mod templates;
 mod watch;
 mod writer;
 

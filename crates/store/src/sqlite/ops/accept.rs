@@ -11,6 +11,7 @@ use hongyan_courier::recipient::Hold;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Op;
+use super::broadcast;
 use super::keys::{self, OtherBody};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
@@ -45,13 +46,24 @@ impl Op for AcceptOp {
         if let Some(Err(OtherBody)) = known {
             return Ok(Err(AcceptError::IdempotencyMismatch));
         }
+        if let Some(rows) = &self.call.broadcast
+            && !broadcast::may_expand(base, rows)?
+        {
+            return Ok(Err(AcceptError::BroadcastMoved));
+        }
         // The first thing that is written: whatever is refused is refused by now.
         if !keys::spend(&base.conn, self.call.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         match known {
             Some(Ok(accepted)) => Ok(Ok(accepted)),
-            _ => Ok(Ok(self.store_all(base)?)),
+            _ => {
+                let accepted = self.store_all(base)?;
+                if let Some(rows) = &self.call.broadcast {
+                    broadcast::expanded(&base.conn, rows, &accepted)?;
+                }
+                Ok(Ok(accepted))
+            }
         }
     }
 
@@ -131,7 +143,12 @@ impl AcceptOp {
         let mut delivery = Delivery::queued(due_at, new.expires_at);
         // A lease on a gone epoch would belong to nobody.
         let permit = new.permit.as_ref().filter(|_| !held);
-        if let Some(permit) = permit.filter(|p| base.is_current(p.by())) {
+        let permit = permit.filter(|p| base.is_current(p.by()));
+        if base.is_stopped(&new.content) {
+            if due_at <= self.now {
+                delivery.park(self.now);
+            }
+        } else if let Some(permit) = permit {
             delivery.take_lease(permit.lease(self.now));
         }
         Message {

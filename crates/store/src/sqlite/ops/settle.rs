@@ -94,6 +94,7 @@ impl Op for SettleOp {
         if let Some(told) = changed.answer.news {
             recipients::told(base, &changed.account, told, now)?;
         }
+        base.stop(&changed.account, changed.answer.stop)?;
         let Some((msgid, generation)) = changed.answer.msgid else {
             return Ok(changed.moved);
         };

@@ -7,15 +7,6 @@ CREATE TABLE accounts (
     name TEXT    NOT NULL UNIQUE    -- as in the configuration
 );
 INSERT INTO "accounts" VALUES(1,'clinic');
-CREATE TABLE credits (
-    account     INTEGER NOT NULL,   -- accounts.id
-    openid      TEXT    NOT NULL,   -- the user's openid
-    template_id TEXT    NOT NULL,   -- of which template
-    remaining   INTEGER NOT NULL,   -- so many sends are left, as far as was heard
-    event_at    INTEGER NOT NULL,   -- WeChat's time of the last act that was counted, Unix seconds
-    PRIMARY KEY (account, openid, template_id)
-) WITHOUT ROWID;
-INSERT INTO "credits" VALUES(1,'o3','invoice',2,1795400002);
 CREATE TABLE flags (
     account INTEGER NOT NULL,       -- accounts.id
     subject TEXT    NOT NULL,       -- account, template or recipient
@@ -129,39 +120,11 @@ CREATE TABLE receipts (
 INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5,NULL);
 INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5,NULL);
 INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5,NULL);
-CREATE TABLE recipients (
-    account        INTEGER NOT NULL,    -- accounts.id
-    openid         TEXT    NOT NULL,    -- the user's openid
-    state          INTEGER NOT NULL,    -- 0 unknown, 1 subscribed, 2 unsubscribed, 3 blacklisted, 4 dead
-    source         TEXT,                -- who said so: errcode, receipt, event, user_info or operator
-    since          INTEGER,             -- when that was heard
-    event_at       INTEGER,             -- WeChat's time of the last event about following, Unix seconds
-    lifted_at      INTEGER,             -- when suppressions were last lifted; what was said before counts no more
-    override_until INTEGER,             -- until then nothing that WeChat says suppresses
-    confirm_at     INTEGER,             -- when WeChat is to be asked whether the user follows; null without doubt
-    PRIMARY KEY (account, openid)
-) WITHOUT ROWID;
-INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL);
-INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON
 );
 INSERT INTO "standings" VALUES(1,'{"stop":null,"trouble":null,"forced":[1795400000000]}');
-CREATE TABLE suppressions (
-    account     INTEGER NOT NULL,   -- accounts.id
-    openid      TEXT    NOT NULL,   -- the user's openid
-    template_id TEXT    NOT NULL,   -- of this template alone; empty for all
-    reason      TEXT    NOT NULL,   -- why
-    source      TEXT    NOT NULL,   -- who said so, as in recipients
-    errcode     INTEGER,            -- the errcode that said so; null if none did
-    note        TEXT,               -- what a person wrote down
-    at          INTEGER NOT NULL,   -- when it was said last
-    expires_at  INTEGER,            -- until when it holds; null for good
-    PRIMARY KEY (account, openid, template_id, reason)
-) WITHOUT ROWID;
-INSERT INTO "suppressions" VALUES(1,'o2','','not_subscribed','user_info',NULL,NULL,1795400002000,NULL);
-INSERT INTO "suppressions" VALUES(1,'o3','appointment','suppressed_by_operator','operator',NULL,'asked us by phone',1795400002000,1795500000000);
 CREATE TABLE webhook_events (
     id         BLOB    NOT NULL PRIMARY KEY,    -- the event's id, sixteen bytes of a UUID of version 7: the webhook-id
     webhook    INTEGER NOT NULL,                -- webhooks.id
@@ -183,6 +146,50 @@ CREATE TABLE webhooks (
     body TEXT                       -- courier's Subscription, as JSON; null once it is no longer configured
 );
 INSERT INTO "webhooks" VALUES(1,'his','{"name":"his","client":"his","statuses":["delivered","failed"],"accounts":["clinic"]}');
+CREATE TABLE templates (
+    account          INTEGER NOT NULL,  -- accounts.id
+    id               TEXT    NOT NULL,  -- WeChat's template id
+    title            TEXT    NOT NULL,  -- as it was listed last
+    text             TEXT    NOT NULL,  -- the same, with {{key.DATA}} where values go
+    choices          TEXT,              -- the values approved for its keys, as JSON; null where none are known
+    example          TEXT    NOT NULL,  -- an example of the text
+    primary_industry TEXT    NOT NULL,  -- first-level industry
+    deputy_industry  TEXT    NOT NULL,  -- second-level industry
+    first_seen       INTEGER NOT NULL,  -- when a list had it first
+    last_seen        INTEGER NOT NULL,  -- when a list had it last
+    gone_at          INTEGER,           -- since when lists do not have it; null while they do
+    PRIMARY KEY (account, id)
+) WITHOUT ROWID;
+INSERT INTO "templates" VALUES(1,'appointment','预约提醒','事项：{{thing1.DATA}}
+时间：{{time2.DATA}}',NULL,'事项：复诊','医药护理','医药医疗',1795400000000,1795403600000,NULL);
+INSERT INTO "templates" VALUES(1,'report','报告提醒','结果：{{phrase1.DATA}}','{"phrase1":["已完成"]}','','','',1795400000000,1795400000000,1795403600000);
+CREATE TABLE template_history (
+    account INTEGER NOT NULL,           -- accounts.id
+    id      TEXT    NOT NULL,           -- the template's id
+    at      INTEGER NOT NULL,           -- when a list showed it
+    change  TEXT    NOT NULL,           -- added, edited, reworded or gone
+    title   TEXT    NOT NULL,           -- its title from then on; as it was, if it is gone
+    text    TEXT    NOT NULL,           -- its text likewise
+    PRIMARY KEY (account, id, at)
+) WITHOUT ROWID;
+INSERT INTO "template_history" VALUES(1,'appointment',1795400000000,'added','预约提醒','事项：{{thing1.DATA}}');
+INSERT INTO "template_history" VALUES(1,'appointment',1795403600000,'edited','预约提醒','事项：{{thing1.DATA}}
+时间：{{time2.DATA}}');
+CREATE TABLE template_lists (
+    account   INTEGER PRIMARY KEY,      -- accounts.id
+    synced_at INTEGER NOT NULL          -- when
+);
+INSERT INTO "template_lists" VALUES(1,1795403600000);
+CREATE TABLE template_stops (
+    account     INTEGER NOT NULL,       -- accounts.id
+    template_id TEXT    NOT NULL,       -- which
+    cause       TEXT    NOT NULL,       -- why, as a word
+    errcode     INTEGER,                -- the errcode that said so; null if a list did
+    since       INTEGER NOT NULL,       -- since when
+    text        TEXT,                   -- the text that waiting messages were written for, where it is another by now
+    PRIMARY KEY (account, template_id)
+) WITHOUT ROWID;
+INSERT INTO "template_stops" VALUES(1,'report','gone',NULL,1795403600000,'结果：{{phrase1.DATA}}');
 CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE status = 0 OR status = 1;
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
@@ -197,7 +204,5 @@ CREATE INDEX flags_newest ON flags (account, at);
 CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
-CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
-CREATE INDEX suppressions_newest ON suppressions (account, at);
-CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX messages_aside ON messages (account, template_id) WHERE status = 0 AND reason = 'template_stopped';
 COMMIT;
