@@ -116,7 +116,6 @@ impl App {
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
-        let confirmations = roles.works().then(|| recipients::confirmations(&core));
         let expander = roles
             .works()
             .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
@@ -144,7 +143,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
-            confirmations,
+            confirmations: recipients::confirmations(&core, roles),
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),

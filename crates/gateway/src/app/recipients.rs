@@ -12,6 +12,7 @@ use hongyan_courier::recipient::hearing::Hearing;
 use super::Core;
 use crate::api::recipients::Contacts;
 use crate::config::Config;
+use crate::role::Roles;
 
 pub(super) fn hearing(core: &Core) -> Hearing {
     Hearing {
@@ -21,12 +22,12 @@ pub(super) fn hearing(core: &Core) -> Hearing {
     }
 }
 
-pub(super) fn confirmations(core: &Core) -> Confirmations {
-    Confirmations {
+pub(super) fn confirmations(core: &Core, roles: Roles) -> Option<Confirmations> {
+    roles.works().then(|| Confirmations {
         hearing: hearing(core),
         followers: core.upstream.clone(),
         keeper: core.keeper.clone(),
-    }
+    })
 }
 
 pub(super) fn contacts(core: &Core) -> Contacts {
