@@ -320,6 +320,7 @@ macro_rules! templates_conformance {
                 a_list_is_kept_with_what_happened_to_it
                 a_stop_survives_a_restart_and_is_flagged
                 a_stopped_templates_messages_wait_and_all_others_go
+                a_stopped_templates_backlog_hides_nobody
                 a_resumed_templates_messages_are_called_back
                 what_was_not_called_back_is_looked_at_again
                 an_answer_about_the_template_stops_it

@@ -205,7 +205,8 @@ pub async fn send(
     if let Some(patience) = patience
         && let Some(message) = intake.wait_for(&stored, patience).await?
     {
-        return Ok(Json(Answered::Message(Box::new(message))).into_response());
+        let waited_for = Box::new(WaitedFor { message, warnings });
+        return Ok(Json(Answered::Message(waited_for)).into_response());
     }
     Ok((
         StatusCode::ACCEPTED,
@@ -218,8 +219,19 @@ pub async fn send(
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Answered {
-    Message(Box<MessageView>),
+    Message(Box<WaitedFor>),
     DryRun(DryRun),
+}
+
+/// A message that was waited for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaitedFor {
+    #[serde(flatten)]
+    message: MessageView,
+    /// What you should know although the message was taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 impl Intake {
