@@ -3,6 +3,7 @@
 
 mod broadcasts;
 mod oauth;
+mod recipients;
 mod webhooks;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
 use hongyan_courier::receipt::Receipts;
+use hongyan_courier::recipient::confirm::Confirmations;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
@@ -72,6 +74,7 @@ pub struct App {
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub confirmations: Option<Confirmations>,
     pub expander: Option<Arc<Expander>>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
@@ -140,6 +143,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            confirmations: recipients::confirmations(&core, roles),
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
@@ -197,6 +201,7 @@ impl Core {
             (name, account.max_concurrency as usize)
         });
         let slots = Slots::new(config.delivery.concurrency as usize, caps);
+        recipients::limit(&slots, config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -338,6 +343,7 @@ impl Core {
                 clock,
                 counting: config.templates.counting,
             }),
+            contacts: Arc::new(recipients::contacts(self)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
@@ -381,6 +387,7 @@ impl Core {
                 clock: self.clock.clone(),
                 observer: self.observer.clone(),
             },
+            hearing: recipients::hearing(self),
             ledger: self.store.clone(),
             clock: self.clock.clone(),
         })

@@ -49,6 +49,7 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         queue: store.clone(),
         ledger: store.clone(),
         standings: store.clone(),
+        recipients: store.clone(),
         broadcasts: store.clone(),
         outbox: store.clone(),
         templates: store.clone(),

@@ -4,6 +4,7 @@ mod accounts;
 mod auth;
 mod broadcasts;
 mod messages;
+mod recipients;
 mod refusals;
 mod templates;
 mod token;

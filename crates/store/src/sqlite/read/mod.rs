@@ -6,6 +6,7 @@ pub(super) mod broadcast;
 pub(super) mod events;
 pub(super) mod find;
 pub(super) mod page;
+pub(super) mod recipient;
 #[cfg(test)]
 mod tests;
 
