@@ -1,6 +1,10 @@
 //! What the domain needs of the outside. Each port has a conformance suite that every adapter passes. `now` is always
 //! an argument. Errors tell the caller what to do: try again later, or give up with these words.
 
+pub mod limiter;
+pub mod quota;
+mod token_cache;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +20,7 @@ use crate::dispatch::Permit;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
 use crate::next::Roll;
 use crate::time::UnixMs;
+pub use token_cache::{CacheError, Fence, Token, TokenCache};
 
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -102,6 +107,8 @@ pub struct NewMessage {
     pub id: MessageId,
     /// What was handed over.
     pub content: Arc<Content>,
+    /// Not to be claimed before; none: at once, or at `send_at`.
+    pub not_before: Option<UnixMs>,
     /// Not to be sent after.
     pub expires_at: Option<UnixMs>,
     /// `client_msg_id`, as a key of its own.
@@ -160,6 +167,9 @@ pub struct Claim {
     pub account: AccountName,
     /// At most so many of each priority first, in the order of [`Priority::ALL`]; what is left goes to any.
     pub shares: [usize; 3],
+    /// At most so many of each priority in all: what is held back is as if it were not due. A message in doubt is never
+    /// held back, because its window closes.
+    pub at_most: [usize; 3],
     /// Openids that have a call under way; their messages are put off, one [behind the other](crate::backlog).
     pub busy: Vec<String>,
     /// The account's lane is closed, and this is its probe: rather than a message that was never called, one in doubt is
@@ -251,6 +261,8 @@ pub struct Filter {
     pub touser: Option<String>,
     /// By this template.
     pub template_id: Option<String>,
+    /// Whose last call was answered so.
+    pub errcode: Option<i64>,
     /// With this word of the caller's.
     pub reference: Option<String>,
     /// Accepted at this moment or later.
@@ -399,51 +411,6 @@ pub trait Standings: Send + Sync {
         account: &AccountName,
         limit: usize,
     ) -> Result<Vec<AccountFlag>, StoreError>;
-}
-
-// ── tokens ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/// An access_token with what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// The token.
-    pub secret: AccessToken,
-    /// When WeChat said it ends.
-    pub expires_at: UnixMs,
-    /// When it was fetched.
-    pub fetched_at: UnixMs,
-}
-
-/// Permission to fetch a token, until it runs out; `put` carries it so that a late holder overwrites nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fence(pub u64);
-
-/// The shared cache is away.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the shared token cache is unavailable: {0}")]
-pub struct CacheError(pub String);
-
-/// The token that all nodes share.
-#[async_trait]
-pub trait TokenCache: Send + Sync {
-    /// The token of an account, if there is one.
-    async fn get(&self, account: &AccountName) -> Result<Option<Token>, CacheError>;
-    /// Stores a token, unless a later holder of the lock did. Answers whether it was stored.
-    async fn put(
-        &self,
-        account: &AccountName,
-        token: Token,
-        fence: Fence,
-    ) -> Result<bool, CacheError>;
-    /// The permission to fetch, if nobody has it.
-    async fn lock(
-        &self,
-        account: &AccountName,
-        for_at_most: Duration,
-        now: UnixMs,
-    ) -> Result<Option<Fence>, CacheError>;
-    /// Gives the permission back.
-    async fn unlock(&self, account: &AccountName, fence: Fence) -> Result<(), CacheError>;
 }
 
 // ── WeChat ──────────────────────────────────────────────────────────────────────────────────────────────────────────

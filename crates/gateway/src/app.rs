@@ -13,6 +13,8 @@ use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
+use hongyan_courier::quota::{self, QuotaNews, Quotas};
+use hongyan_courier::rate::{MemoryLimiter, PerSecond};
 use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::time::{Clock, UnixMs};
@@ -61,6 +63,8 @@ pub struct App {
     pub ops: Option<Router>,
     pub dispatch: Option<Arc<Dispatch>>,
     pub keeper: Arc<Keeper>,
+    /// Where messages are sent, their quotas are watched.
+    pub quotas: Option<Arc<Quotas>>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
     pub gauges: Gauges,
@@ -77,6 +81,7 @@ struct Core {
     observer: Arc<dyn Observer>,
     slots: Arc<Slots>,
     keeper: Arc<Keeper>,
+    quotas: Arc<Quotas>,
     upstream: Arc<WechatUpstream>,
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
@@ -122,12 +127,14 @@ impl App {
                     Box::new(move || store.connections())
                 },
                 slots: core.slots,
+                quotas: core.quotas.clone(),
                 conditions: core.conditions,
                 accounts: accounts.clone(),
                 clock: core.clock,
                 metrics,
             },
             keeper: core.keeper,
+            quotas: roles.works().then_some(core.quotas),
             accounts,
             store: core.store,
             stopping: core.stopping,
@@ -144,15 +151,17 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let mut all: Vec<Arc<dyn Observer>> =
-            vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
+        let names = || config.accounts.iter().map(|account| account.name.as_str().into());
+        let news = Arc::new(QuotaNews::of(names()));
+        let mut all: Vec<Arc<dyn Observer>> = vec![
+            Arc::new(Meter::default()),
+            reports.clone(),
+            waiters.clone(),
+            news.clone(),
+        ];
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
-        let caps = config.accounts.iter().map(|account| {
-            let name = AccountName::from(account.name.as_str());
-            (name, account.max_concurrency as usize)
-        });
-        let slots = Slots::new(config.delivery.concurrency as usize, caps);
+        let slots = slots(config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -165,6 +174,17 @@ impl Core {
         };
         let habits = config.accounts.iter().map(|account| habit(account, config));
         let keeper = Keeper::open(parts, habits).await?;
+        let parts = quota::Parts {
+            book: store.clone(),
+            desk: upstream.clone(),
+            keeper: keeper.clone(),
+            slots: slots.clone(),
+            news,
+            clock: clock.clone(),
+            observer: observer.clone(),
+        };
+        let quotas = Quotas::open(parts, config.accounts.iter().map(|of| quota_habit(of, config)));
+        let quotas = quotas.await?;
         let conditions = Arc::new(Conditions {
             keeper: keeper.clone(),
             reports,
@@ -175,6 +195,7 @@ impl Core {
             observer,
             slots,
             keeper,
+            quotas,
             upstream,
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
@@ -207,6 +228,7 @@ impl Core {
             queue: self.store.clone(),
             upstream: self.upstream.clone(),
             keeper: self.keeper.clone(),
+            limiter: Arc::new(MemoryLimiter::default()),
             clock: self.clock.clone(),
             observer: self.observer.clone(),
             slots: self.slots.clone(),
@@ -252,6 +274,10 @@ impl Core {
                 accounts: self.accounts.clone(),
                 conditions: self.conditions.clone(),
                 standings: self.store.clone(),
+                slots: self.slots.clone(),
+                quotas: self.quotas.clone(),
+                book: self.store.clone(),
+                ledger: ledger.clone(),
                 clock: clock.clone(),
             }),
             tokens: Arc::new(Tokens {
@@ -340,6 +366,36 @@ fn known(account: &Account) -> Known {
         receipts: account.receipts,
         callback_mode: account.callback_mode,
     }
+}
+
+fn slots(config: &Config) -> Arc<Slots> {
+    let name = |account: &Account| AccountName::from(account.name.as_str());
+    let caps = config
+        .accounts
+        .iter()
+        .map(|account| (name(account), account.max_concurrency as usize));
+    let hours = config.accounts.iter().filter_map(|account| {
+        let hours = account.quiet_hours.clone()?;
+        Some((name(account), hours))
+    });
+    let total = config.delivery.concurrency as usize;
+    let slots = Slots::with_quiet_hours(total, caps, hours.collect());
+    for account in &config.accounts {
+        slots.limit_rate(&name(account), account.rate.map(PerSecond));
+    }
+    slots
+}
+
+fn quota_habit(account: &Account, config: &Config) -> (AccountName, quota::Habit) {
+    let habit = quota::Habit {
+        poll: config.quota.poll_interval,
+        leaves_percent: [
+            0,
+            account.normal_leaves_percent,
+            account.bulk_leaves_percent,
+        ],
+    };
+    (AccountName::from(account.name.as_str()), habit)
 }
 
 fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {

@@ -114,6 +114,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         ops: ops_routes,
         dispatch,
         keeper,
+        quotas,
         accounts,
         sweeper,
         gauges,
@@ -129,6 +130,9 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
     }
     for account in accounts {
+        if let Some(quotas) = &quotas {
+            tasks.spawn(Arc::clone(quotas).watch(account.clone(), stop.clone()));
+        }
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     let gauges_stop = last.clone();

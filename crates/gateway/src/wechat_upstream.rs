@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hongyan_courier::message::{AccountName, Content};
+use hongyan_courier::port::quota::QuotaDesk;
 use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
 use hongyan_wechat::AccessToken;
 use hongyan_wechat::client::Client;
 use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::{CallError, NotSent, NotSentCause};
+use hongyan_wechat::quota::QuotaReport;
 use hongyan_wechat::template::{MiniProgram, Template, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use serde::Deserialize;
@@ -51,6 +53,30 @@ impl WechatUpstream {
         self.lines
             .get(account)
             .ok_or_else(|| unwritable(endpoint, None))
+    }
+}
+
+#[async_trait]
+impl QuotaDesk for WechatUpstream {
+    async fn report(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<QuotaReport, CallError> {
+        let line = self.line(account, Endpoint::QuotaGet)?;
+        line.client.quota(token, Endpoint::TemplateSend).await
+    }
+
+    async fn clear(
+        &self,
+        account: &AccountName,
+        token: Option<&AccessToken>,
+    ) -> Result<(), CallError> {
+        let line = self.line(account, Endpoint::QuotaClear)?;
+        match token {
+            Some(token) => line.client.clear_quota(token, &line.credential.appid).await,
+            None => line.client.clear_quota_by_secret(&line.credential).await,
+        }
     }
 }
 

@@ -26,6 +26,10 @@ pub enum Endpoint {
     UserInfo,
     /// `POST /cgi-bin/openapi/quota/get`
     QuotaGet,
+    /// `POST /cgi-bin/clear_quota`
+    QuotaClear,
+    /// `POST /cgi-bin/clear_quota/v2`
+    QuotaClearBySecret,
 }
 
 impl Endpoint {
@@ -43,6 +47,8 @@ impl Endpoint {
             Self::IndustrySet => "/cgi-bin/template/api_set_industry",
             Self::UserInfo => "/cgi-bin/user/info",
             Self::QuotaGet => "/cgi-bin/openapi/quota/get",
+            Self::QuotaClear => "/cgi-bin/clear_quota",
+            Self::QuotaClearBySecret => "/cgi-bin/clear_quota/v2",
         }
     }
 

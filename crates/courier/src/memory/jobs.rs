@@ -54,15 +54,26 @@ impl State {
         let more = {
             let line = |priority: &Priority| self.due(&claim.account, *priority, now);
             let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
-            for (line, share) in lines.iter_mut().zip(claim.shares) {
-                pick.fill(line, share);
+            let mut room = claim.at_most;
+            let mut fill = |nth: usize, line: &mut _, count: usize| {
+                let before = pick.chosen.len();
+                pick.fill(line, count.min(room[nth]));
+                room[nth] -= pick.chosen.len() - before;
+                pick.chosen.len()
+            };
+            let mut chosen = 0;
+            for (nth, line) in lines.iter_mut().enumerate() {
+                chosen = fill(nth, line, claim.shares[nth]);
             }
-            for line in &mut lines {
-                let left = claim.limit() - pick.chosen.len();
-                pick.fill(line, left);
+            for (nth, line) in lines.iter_mut().enumerate() {
+                chosen = fill(nth, line, claim.limit() - chosen);
             }
-            lines.iter_mut().any(|line| line.next().is_some())
+            let open = |nth: &usize| claim.at_most[*nth] > 0;
+            (0..lines.len())
+                .filter(open)
+                .any(|nth| lines[nth].next().is_some())
         };
+        self.pick_held_back(&mut pick, claim, now);
         if let Some(id) = self.better_probe(claim, &pick.chosen, now) {
             pick.chosen = vec![id];
         }
@@ -77,11 +88,7 @@ impl State {
             .filter_map(|id| self.lease(*id, claim, now));
         Claimed {
             messages: messages.collect(),
-            next_due: if more {
-                None
-            } else {
-                self.next_due(&claim.account)
-            },
+            next_due: if more { None } else { self.next_due(claim) },
             more,
         }
     }
@@ -124,14 +131,28 @@ impl State {
             .map(|row| &row.message)
     }
 
-    fn next_due(&self, account: &AccountName) -> Option<UnixMs> {
+    fn next_due(&self, claim: &Claim) -> Option<UnixMs> {
         let first = |priority: &Priority| {
-            let first = (account.clone(), *priority, UnixMs(i64::MIN), FIRST_ID);
-            let last = (account.clone(), *priority, UnixMs(i64::MAX), LAST_ID);
+            let account = || claim.account.clone();
+            let first = (account(), *priority, UnixMs(i64::MIN), FIRST_ID);
+            let last = (account(), *priority, UnixMs(i64::MAX), LAST_ID);
             let (_, _, due, _) = self.waiting.range(first..=last).next()?;
             Some(*due)
         };
-        Priority::ALL.iter().filter_map(first).min()
+        let open = |priority: &&Priority| claim.at_most[**priority as usize] > 0;
+        Priority::ALL.iter().filter(open).filter_map(first).min()
+    }
+
+    /// What is due and in doubt although its priority is held back: its window closes.
+    fn pick_held_back(&self, pick: &mut Pick, claim: &Claim, now: UnixMs) {
+        for (nth, priority) in Priority::ALL.iter().enumerate() {
+            if claim.at_most[nth] > 0 {
+                continue;
+            }
+            let due = self.due(&claim.account, *priority, now);
+            let mut doubtful = due.filter(|message| message.delivery.doubt.is_some());
+            pick.fill(&mut doubtful, claim.limit() - pick.chosen.len());
+        }
     }
 
     pub(super) fn look(&mut self, lease: LeaseRef, now: UnixMs) -> Look {

@@ -18,6 +18,8 @@ use crate::port::{
     Accept, AcceptError, Accepted, ChangeError, Claim, Claimed, Depth, Filter, Ledger, Moved,
     NewReceipt, Nonce, Queue, ReceiptTaken, Standings, StoreError, Sweep, Swept,
 };
+use crate::port::quota::QuotaBook;
+use crate::quota::QuotaRecord;
 use crate::time::UnixMs;
 use state::State;
 
@@ -181,5 +183,29 @@ impl Standings for MemoryStore {
         limit: usize,
     ) -> Result<Vec<AccountFlag>, StoreError> {
         Ok(self.state().flags(account, limit))
+    }
+}
+
+#[async_trait]
+impl QuotaBook for MemoryStore {
+    async fn quota(&self, account: &AccountName) -> Result<QuotaRecord, StoreError> {
+        Ok(self.state().quota(account))
+    }
+
+    async fn set_quota(
+        &self,
+        account: &AccountName,
+        record: QuotaRecord,
+    ) -> Result<(), StoreError> {
+        self.state().set_quota(account, record);
+        Ok(())
+    }
+
+    async fn queued_before(
+        &self,
+        account: &AccountName,
+        until: UnixMs,
+    ) -> Result<[u64; 3], StoreError> {
+        Ok(self.state().queued_before(account, until))
     }
 }

@@ -10,6 +10,7 @@ use crate::backlog::Lines;
 use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::{Moved, NewReceipt};
+use crate::quota::QuotaRecord;
 use crate::time::UnixMs;
 
 /// Everything.
@@ -31,6 +32,7 @@ pub(super) struct State {
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
     standings: HashMap<AccountName, Standing>,
+    quotas: HashMap<AccountName, QuotaRecord>,
     /// Oldest first.
     flags: Vec<AccountFlag>,
 }
@@ -128,6 +130,25 @@ impl State {
 
     pub(super) fn set_standing(&mut self, account: &AccountName, standing: Standing) {
         self.standings.insert(account.clone(), standing);
+    }
+}
+
+impl State {
+    pub(super) fn quota(&self, account: &AccountName) -> QuotaRecord {
+        self.quotas.get(account).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn set_quota(&mut self, account: &AccountName, record: QuotaRecord) {
+        self.quotas.insert(account.clone(), record);
+    }
+
+    pub(super) fn queued_before(&self, account: &AccountName, until: UnixMs) -> [u64; 3] {
+        let mut counts = [0; 3];
+        let of_account = self.waiting.iter().filter(|(of, ..)| of == account);
+        for (_, priority, ..) in of_account.filter(|(_, _, due, _)| *due < until) {
+            counts[*priority as usize] += 1;
+        }
+        counts
     }
 }
 

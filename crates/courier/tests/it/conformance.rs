@@ -20,6 +20,7 @@ impl Adapter for Memory {
             queue: self.0.clone(),
             ledger: self.0.clone(),
             standings: self.0.clone(),
+            quotas: self.0.clone(),
         }
     }
 

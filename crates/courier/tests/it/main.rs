@@ -10,6 +10,9 @@
 mod conformance;
 mod dispatch;
 mod explorer;
+mod quiet;
+mod quota;
+mod rate;
 mod rig;
 mod set_back;
 mod token;

@@ -22,6 +22,7 @@ use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, send, show};
 use crate::api::openapi;
+use crate::api::quota;
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
 use crate::auth::scope::Scope;
@@ -78,6 +79,10 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(accounts::list).with_state(parts.accounts.clone()),
             Need::Read(&[Scope::Accounts]),
+        ))
+        .routes(behind(
+            routes!(quota::clear).with_state(parts.accounts.clone()),
+            Need::Write(&[Scope::Quota]),
         ))
         .routes(behind(
             routes!(token::show).with_state(parts.tokens.clone()),

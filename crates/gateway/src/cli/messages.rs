@@ -49,6 +49,9 @@ struct ListArgs {
     /// By this template
     #[arg(long, value_name = "ID")]
     template: Option<String>,
+    /// Whose last call WeChat answered so, such as 43004
+    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+    errcode: Option<i64>,
     /// With this reference
     #[arg(long, value_name = "TEXT")]
     reference: Option<String>,
@@ -123,7 +126,9 @@ pub fn run(args: &MessagesArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
 }
 
 fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let errcode = args.errcode.map(|code| code.to_string());
     let filters = [
+        ("errcode", &errcode),
         ("account", &args.account),
         ("status", &args.status),
         ("reason", &args.reason),

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, each with its arguments and its `run`.
 //! It must not do a command's work here, and operator commands know the gateway by its HTTP API alone.
 
+pub mod accounts;
 pub mod client;
 pub mod config_cmd;
 pub mod context;
@@ -50,6 +51,7 @@ pub enum Command {
     Sim(sim::SimArgs),
     Send(send::SendArgs),
     Messages(messages::MessagesArgs),
+    Accounts(accounts::AccountsArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
     Migrate(migrate::MigrateArgs),
@@ -95,6 +97,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Sim(args) => sim::run(&args, context),
         Command::Send(args) => send::run(&args, context),
         Command::Messages(args) => messages::run(&args, context),
+        Command::Accounts(args) => accounts::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),

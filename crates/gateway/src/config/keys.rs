@@ -9,18 +9,20 @@ use crate::config::delivery::Delivery;
 use crate::config::layers::Layer;
 use crate::config::limits::{Limits, Retention};
 use crate::config::problem::{Findings, Problem};
+use crate::config::quota::Quota;
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
 use crate::config::upstream::Upstream;
 
 type Fields = fn() -> &'static [&'static str];
 
-pub const SECTIONS: [(&str, Fields); 7] = [
+pub const SECTIONS: [(&str, Fields); 8] = [
     ("server", fields_of::<Server>),
     ("store", fields_of::<Store>),
     ("shared", fields_of::<Shared>),
     ("delivery", fields_of::<Delivery>),
     ("upstream", fields_of::<Upstream>),
+    ("quota", fields_of::<Quota>),
     ("retention", fields_of::<Retention>),
     ("limits", fields_of::<Limits>),
 ];

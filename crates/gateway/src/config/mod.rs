@@ -13,6 +13,7 @@ pub mod list;
 pub mod names;
 pub mod problem;
 pub mod profile;
+pub mod quota;
 pub mod resolved;
 pub mod server;
 pub mod show;
@@ -27,6 +28,7 @@ use layers::Sources;
 use limits::{Limits, Retention};
 use problem::{Findings, Problem, Problems};
 use profile::{PROFILE_VARIABLE, Profile};
+use quota::Quota;
 use server::Server;
 use show::Row;
 use store::{Shared, Store};
@@ -40,6 +42,7 @@ pub struct Config {
     pub shared: Shared,
     pub delivery: Delivery,
     pub upstream: Upstream,
+    pub quota: Quota,
     pub retention: Retention,
     pub limits: Limits,
     pub accounts: Vec<Account>,
@@ -86,8 +89,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
 fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Config {
     let delivery: Delivery = tree::section("delivery", table, findings);
     let upstream: Upstream = tree::section("upstream", table, findings);
+    let quota: Quota = tree::section("quota", table, findings);
     let around = Surroundings {
         profile,
+        quota: &quota,
         delivery: &delivery,
         upstream: &upstream,
     };
@@ -110,6 +115,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         limits: tree::section("limits", table, findings),
         delivery,
         upstream,
+        quota,
         accounts,
         clients,
     }
@@ -131,6 +137,7 @@ fn check(config: &Config, findings: &mut Findings) {
     config.server.check(config.profile, findings);
     config.delivery.check(findings);
     config.upstream.check(findings);
+    config.quota.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);
     let accounts = &config.accounts;

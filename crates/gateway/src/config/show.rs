@@ -72,6 +72,14 @@ fn derived(account: &Account, written: &toml::Table, shown: &str) -> Vec<Row> {
             Some(i64::from(account.max_concurrency).into()),
         ),
         ("token_mode", toml::Value::try_from(account.token_mode).ok()),
+        (
+            "bulk_leaves_percent",
+            Some(i64::from(account.bulk_leaves_percent).into()),
+        ),
+        (
+            "normal_leaves_percent",
+            Some(i64::from(account.normal_leaves_percent).into()),
+        ),
     ];
     all.into_iter()
         .filter(|(key, _)| !written.contains_key(*key))

@@ -14,6 +14,7 @@ mod lock;
 mod open;
 mod ops;
 mod queue;
+mod quotas;
 mod read;
 mod recover;
 mod rows;

@@ -5,7 +5,10 @@ use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
 /// One step from each version to the next. Once released, a step is never edited: what it made is out there.
-const STEPS: &[&str] = &[include_str!("migrations/0001_messages.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_messages.sql"),
+    include_str!("migrations/0002_quotas.sql"),
+];
 
 /// The version that this program reads and writes.
 pub const LATEST: usize = STEPS.len();

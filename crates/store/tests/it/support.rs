@@ -49,6 +49,7 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         queue: store.clone(),
         ledger: store.clone(),
         standings: store.clone(),
+        quotas: store.clone(),
     }
 }
 

@@ -125,6 +125,8 @@ fn other_business_calls_agree_with_send() {
         Endpoint::IndustrySet,
         Endpoint::UserInfo,
         Endpoint::QuotaGet,
+        Endpoint::QuotaClear,
+        Endpoint::QuotaClearBySecret,
     ] {
         for code in KNOWN {
             assert_eq!(
@@ -170,6 +172,8 @@ fn helper_calls_have_codes_of_their_own() {
             Endpoint::IndustrySet,
             Endpoint::UserInfo,
             Endpoint::QuotaGet,
+            Endpoint::QuotaClear,
+            Endpoint::QuotaClearBySecret,
         ] {
             let expected = if other == endpoint { class } else { Unknown };
             assert_eq!(classify(other, code), expected, "{code} at {other}");

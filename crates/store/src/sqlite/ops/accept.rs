@@ -100,7 +100,8 @@ impl AcceptOp {
     }
 
     fn message(&self, base: &Base, new: &NewMessage) -> Message {
-        let due_at = new.content.send_at.unwrap_or(self.now);
+        let due_at = new.not_before.or(new.content.send_at);
+        let due_at = due_at.unwrap_or(self.now);
         let mut delivery = Delivery::queued(due_at, new.expires_at);
         // A lease on a gone epoch would belong to nobody.
         if let Some(permit) = new.permit.as_ref().filter(|p| base.is_current(p.by())) {

@@ -8,6 +8,7 @@ pub(super) mod claim;
 pub(super) mod keys;
 pub(super) mod probe;
 pub(super) mod prune;
+pub(super) mod quota;
 pub(super) mod receipt;
 pub(super) mod settle;
 pub(super) mod standing;

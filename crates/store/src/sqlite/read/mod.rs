@@ -4,6 +4,7 @@
 
 pub(super) mod find;
 pub(super) mod page;
+pub(super) mod quota;
 #[cfg(test)]
 mod tests;
 
