@@ -22,6 +22,10 @@ use crate::next::Roll;
 use crate::time::UnixMs;
 pub use token_cache::{CacheError, Fence, Token, TokenCache};
 
+mod tokens;
+
+pub use tokens::{CacheError, Fence, Token, TokenCache};
+
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// The store could not do it.
