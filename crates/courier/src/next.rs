@@ -139,9 +139,7 @@ pub fn next(class: Class, tries: Tries, errcode: i64, now: UnixMs, roll: Roll) -
         }),
         Class::Rate(scope) => rate(scope, now, roll),
         // Its lane stands still until the day changes, or until the quota is cleared.
-        Class::Quota => {
-            Next::waits_for_account(now.plus(STOPPED_PAUSE), Reason::QuotaExhausted)
-        }
+        Class::Quota => Next::waits_for_account(now.plus(STOPPED_PAUSE), Reason::QuotaExhausted),
         Class::Parameter(Fault::OpenId) => {
             Next::refused_for(FlagSubject::Recipient, Reason::InvalidOpenid)
         }

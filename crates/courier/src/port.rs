@@ -1,10 +1,6 @@
 //! What the domain needs of the outside. Each port has a conformance suite that every adapter passes. `now` is always
 //! an argument. Errors tell the caller what to do: try again later, or give up with these words.
 
-pub mod limiter;
-pub mod quota;
-mod token_cache;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +16,9 @@ use crate::dispatch::Permit;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
 use crate::next::Roll;
 use crate::time::UnixMs;
-pub use token_cache::{CacheError, Fence, Token, TokenCache};
 
+pub mod limiter;
+pub mod quota;
 mod tokens;
 
 pub use tokens::{CacheError, Fence, Token, TokenCache};

@@ -115,8 +115,9 @@ impl QuietHours {
 /// Whether the stretches leave no minute of a day.
 fn covers_the_day<'a>(stretches: impl Iterator<Item = &'a Stretch>) -> bool {
     let mut minutes = [false; 24 * 60];
-    let minute = |time: Time| usize::from(time.hour().unsigned_abs()) * 60
-        + usize::from(time.minute().unsigned_abs());
+    let minute = |time: Time| {
+        usize::from(time.hour().unsigned_abs()) * 60 + usize::from(time.minute().unsigned_abs())
+    };
     for stretch in stretches {
         let (from, to) = (minute(stretch.from), minute(stretch.to));
         let length = (to + minutes.len() - from - 1) % minutes.len() + 1;
@@ -157,7 +158,10 @@ mod tests {
     fn a_night_is_quiet_over_midnight() {
         let night = hours("Asia/Shanghai", &[("22:00", "07:30", ALL_BUT_HIGH)]).unwrap();
         for (due, goes) in [
-            ("2026-11-25T21:59:59.999+08:00", "2026-11-25T21:59:59.999+08:00"),
+            (
+                "2026-11-25T21:59:59.999+08:00",
+                "2026-11-25T21:59:59.999+08:00",
+            ),
             ("2026-11-25T22:00:00+08:00", "2026-11-26T07:30:00+08:00"),
             ("2026-11-26T00:00:00+08:00", "2026-11-26T07:30:00+08:00"),
             ("2026-11-26T07:29:59.999+08:00", "2026-11-26T07:30:00+08:00"),
@@ -167,9 +171,15 @@ mod tests {
         }
         let due = moment("2026-11-26T03:00:00+08:00");
         assert_eq!(night.put_off(Priority::High, due), due);
-        assert_eq!(night.at(due), (ALL_BUT_HIGH, moment("2026-11-26T07:30:00+08:00")));
+        assert_eq!(
+            night.at(due),
+            (ALL_BUT_HIGH, moment("2026-11-26T07:30:00+08:00"))
+        );
         let noon = moment("2026-11-26T12:00:00+08:00");
-        assert_eq!(night.at(noon), ([false; 3], moment("2026-11-26T22:00:00+08:00")));
+        assert_eq!(
+            night.at(noon),
+            ([false; 3], moment("2026-11-26T22:00:00+08:00"))
+        );
     }
 
     #[test]
@@ -192,7 +202,11 @@ mod tests {
             ("23:00", "05:00", [true; 3]),
         ];
         let night = hours("Asia/Shanghai", both).unwrap();
-        check(&night, "2026-11-25T23:30:00+08:00", "2026-11-26T08:00:00+08:00");
+        check(
+            &night,
+            "2026-11-25T23:30:00+08:00",
+            "2026-11-26T08:00:00+08:00",
+        );
         let due = moment("2026-11-25T23:30:00+08:00");
         let ends = moment("2026-11-26T05:00:00+08:00");
         assert_eq!(night.put_off(Priority::High, due), ends);
@@ -201,7 +215,10 @@ mod tests {
     #[test]
     fn no_priority_is_quiet_all_day() {
         let bulk = [false, false, true];
-        let all = hours("Asia/Shanghai", &[("08:00", "20:00", bulk), ("20:00", "08:00", bulk)]);
+        let all = hours(
+            "Asia/Shanghai",
+            &[("08:00", "20:00", bulk), ("20:00", "08:00", bulk)],
+        );
         assert_eq!(all, Err(NeverSent(Priority::Bulk)));
         let whole = hours("Asia/Shanghai", &[("08:00", "08:00", bulk)]);
         assert_eq!(whole, Err(NeverSent(Priority::Bulk)));

@@ -151,7 +151,12 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let names = || config.accounts.iter().map(|account| account.name.as_str().into());
+        let names = || {
+            config
+                .accounts
+                .iter()
+                .map(|account| account.name.as_str().into())
+        };
         let news = Arc::new(QuotaNews::of(names()));
         let mut all: Vec<Arc<dyn Observer>> = vec![
             Arc::new(Meter::default()),
@@ -183,7 +188,10 @@ impl Core {
             clock: clock.clone(),
             observer: observer.clone(),
         };
-        let quotas = Quotas::open(parts, config.accounts.iter().map(|of| quota_habit(of, config)));
+        let quotas = Quotas::open(
+            parts,
+            config.accounts.iter().map(|of| quota_habit(of, config)),
+        );
         let quotas = quotas.await?;
         let conditions = Arc::new(Conditions {
             keeper: keeper.clone(),

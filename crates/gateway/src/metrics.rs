@@ -225,8 +225,7 @@ impl Gauges {
         if let Some(today) = self.quotas.view(account).and_then(|view| view.today) {
             gauge!("hongyan_quota_remaining", "account" => account.to_string())
                 .set(count(today.remaining));
-            gauge!("hongyan_quota_limit", "account" => account.to_string())
-                .set(count(today.limit));
+            gauge!("hongyan_quota_limit", "account" => account.to_string()).set(count(today.limit));
         }
         if let Some(lane) = self.slots.lane(account, self.clock.now()) {
             gauge!("hongyan_send_rate_limit", "account" => account.to_string())

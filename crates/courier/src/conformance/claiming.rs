@@ -216,7 +216,10 @@ pub async fn what_is_left_of_a_quota_is_claimed_and_no_more<A: Adapter>() {
         let of = claimed.messages.iter();
         of.filter(|m| m.content.priority == priority).count()
     };
-    assert_eq!(Priority::ALL.iter().map(|p| count(*p)).collect::<Vec<_>>(), [2, 4, 2]);
+    assert_eq!(
+        Priority::ALL.iter().map(|p| count(*p)).collect::<Vec<_>>(),
+        [2, 4, 2]
+    );
     assert!(claimed.more);
 }
 

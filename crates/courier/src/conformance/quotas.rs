@@ -72,5 +72,9 @@ pub async fn what_waits_for_today_is_counted<A: Adapter>() {
     assert_eq!(count(at(101)).await, [1, 0, 3]);
     let by = stores.join("n1", NOW).await;
     stores.claim(super::fixture::claim(&by, 10), NOW).await;
-    assert_eq!(count(at(101)).await, [0, 0, 1], "what is sent waits no more");
+    assert_eq!(
+        count(at(101)).await,
+        [0, 0, 1],
+        "what is sent waits no more"
+    );
 }

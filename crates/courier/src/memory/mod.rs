@@ -14,11 +14,11 @@ use async_trait::async_trait;
 use crate::account::{AccountFlag, Standing};
 use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
 use crate::message::{AccountName, Message, MessageId};
+use crate::port::quota::QuotaBook;
 use crate::port::{
     Accept, AcceptError, Accepted, ChangeError, Claim, Claimed, Depth, Filter, Ledger, Moved,
     NewReceipt, Nonce, Queue, ReceiptTaken, Standings, StoreError, Sweep, Swept,
 };
-use crate::port::quota::QuotaBook;
 use crate::quota::QuotaRecord;
 use crate::time::UnixMs;
 use state::State;

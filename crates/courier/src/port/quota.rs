@@ -16,11 +16,8 @@ pub trait QuotaBook: Send + Sync {
     /// What is known of an account's quota.
     async fn quota(&self, account: &AccountName) -> Result<QuotaRecord, StoreError>;
     /// Durable when answered.
-    async fn set_quota(
-        &self,
-        account: &AccountName,
-        record: QuotaRecord,
-    ) -> Result<(), StoreError>;
+    async fn set_quota(&self, account: &AccountName, record: QuotaRecord)
+    -> Result<(), StoreError>;
     /// How many of an account's messages wait that are due before `until`, in the order of
     /// [`Priority::ALL`](crate::message::Priority::ALL).
     async fn queued_before(

@@ -34,7 +34,9 @@ pub enum ClearError {
     #[error("the quota was not cleared: {0}")]
     Failed(String),
     /// The call may have been heard: it counts.
-    #[error("nobody can tell whether the quota was cleared, so it counts as one of the month's ten: {0}")]
+    #[error(
+        "nobody can tell whether the quota was cleared, so it counts as one of the month's ten: {0}"
+    )]
     InDoubt(String),
     /// It could not be counted, so it was not done.
     #[error(transparent)]

@@ -231,7 +231,11 @@ impl Held {
 
     /// Takes note of how many were used, for the pace; of another day than before, it begins anew.
     fn sample(&mut self, used: u64, now: UnixMs) {
-        if self.samples.back().is_some_and(|(_, before)| used < *before) {
+        if self
+            .samples
+            .back()
+            .is_some_and(|(_, before)| used < *before)
+        {
             self.samples.clear();
         }
         self.samples.push_back((now, used));

@@ -95,8 +95,16 @@ mod tests {
         let next = month_end(now);
         assert_eq!(record.clearings_left(next), CLEARINGS_A_MONTH);
         record.cleared(next);
-        assert_eq!(record.clearings, [next], "what no longer counts is forgotten");
+        assert_eq!(
+            record.clearings,
+            [next],
+            "what no longer counts is forgotten"
+        );
         record.no_clearing_before = Some(month_end(next));
-        assert_eq!(record.clearings_left(next), 0, "WeChat counts what others did too");
+        assert_eq!(
+            record.clearings_left(next),
+            0,
+            "WeChat counts what others did too"
+        );
     }
 }

@@ -52,11 +52,13 @@ impl Pace {
 
     /// What WeChat says it allows: so many calls in a time. None if it says nothing.
     pub fn told(&mut self, allowed: Option<(u64, Duration)>) {
-        self.told = allowed.filter(|(_, time)| !time.is_zero()).map(|(calls, time)| {
-            #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
-            let calls = calls as f64;
-            OF_WHAT_WECHAT_ALLOWS * calls / time.as_secs_f64()
-        });
+        self.told = allowed
+            .filter(|(_, time)| !time.is_zero())
+            .map(|(calls, time)| {
+                #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+                let calls = calls as f64;
+                OF_WHAT_WECHAT_ALLOWS * calls / time.as_secs_f64()
+            });
     }
 
     fn ceiling(&self) -> Option<f64> {
@@ -187,7 +189,10 @@ mod tests {
         assert_eq!(limit(&pace), Some(100.0));
         pace.well(at(2));
         let grown = limit(&pace).unwrap();
-        assert!(grown > 100.0 && grown < 110.0, "{grown}: a little at a time");
+        assert!(
+            grown > 100.0 && grown < 110.0,
+            "{grown}: a little at a time"
+        );
         for second in 3..120 {
             pace.well(at(second));
         }

@@ -59,10 +59,7 @@ async fn what_comes_in_at_night_waits_for_the_morning_unless_it_is_urgent() {
 async fn a_backlog_stops_at_the_hour_and_goes_on_in_the_morning() {
     let evening = moment("2026-11-25T22:00:00+08:00");
     let clock = PausedClock::start_at(evening.minus(seconds(10)));
-    let stage = Stage::open_with(clock, settings(1), |wechat| {
-        wechat.takes(|_| seconds(1))
-    })
-    .await;
+    let stage = Stage::open_with(clock, settings(1), |wechat| wechat.takes(|_| seconds(1))).await;
     stage
         .hand_over(call((0..100).map(|n| of(Priority::Bulk, n))))
         .await;
@@ -113,9 +110,7 @@ async fn what_expires_in_the_night_is_never_sent() {
     let mut wanted = call([of(Priority::Normal, 1)]);
     wanted.messages[0].expires_at = Some(moment("2026-11-26T06:00:00+08:00"));
     stage.hand_over(wanted).await;
-    stage
-        .until_at(moment("2026-11-26T08:00:00+08:00"))
-        .await;
+    stage.until_at(moment("2026-11-26T08:00:00+08:00")).await;
     stage.assert_all(ACCOUNT, Status::Expired, 1).await;
     assert_eq!(stage.wechat.count(), 0);
 }

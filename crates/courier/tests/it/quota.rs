@@ -101,8 +101,12 @@ async fn watched(stage: &Stage, desk: &Arc<Desk>) -> Arc<Quotas> {
         poll: Duration::from_secs(600),
         leaves_percent: [0, 0, 20],
     };
-    let quotas = Quotas::open(parts, [(ACCOUNT.into(), habit)]).await.unwrap();
-    let watching = quotas.clone().watch(ACCOUNT.into(), stage.node.stop.clone());
+    let quotas = Quotas::open(parts, [(ACCOUNT.into(), habit)])
+        .await
+        .unwrap();
+    let watching = quotas
+        .clone()
+        .watch(ACCOUNT.into(), stage.node.stop.clone());
     stage.node.tasks.spawn(watching);
     quotas
 }
@@ -123,7 +127,11 @@ async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
     stage.hand_over(call(of(Priority::Bulk, 0..50))).await;
     tokio::time::sleep(seconds(60)).await;
     assert_eq!(stage.tally(ACCOUNT).await[&Status::Sent], 10);
-    let lane = stage.node.slots.lane(&ACCOUNT.into(), stage.clock.now()).unwrap();
+    let lane = stage
+        .node
+        .slots
+        .lane(&ACCOUNT.into(), stage.clock.now())
+        .unwrap();
     assert_eq!(lane.held, [false, false, true]);
     stage.hand_over(call(of(Priority::Normal, 50..60))).await;
     stage.hand_over(call(of(Priority::High, 60..70))).await;
@@ -131,8 +139,14 @@ async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
     let tally = stage.tally(ACCOUNT).await;
     assert_eq!((tally[&Status::Sent], tally[&Status::Queued]), (30, 40));
     let today = quotas.view(&ACCOUNT.into()).unwrap().today.unwrap();
-    assert_eq!((today.used, today.remaining), (100, 0), "carried on by counting");
-    stage.until_at(stage.clock.now().next_beijing_midnight()).await;
+    assert_eq!(
+        (today.used, today.remaining),
+        (100, 0),
+        "carried on by counting"
+    );
+    stage
+        .until_at(stage.clock.now().next_beijing_midnight())
+        .await;
     assert_eq!(stage.wechat.count(), 30, "no call was made in vain");
     desk.used.store(0, Ordering::SeqCst);
     stage.all_over().await;
@@ -151,7 +165,10 @@ async fn a_spent_quota_is_known_after_a_restart() {
     let stage = stage.restart().await;
     let quotas = watched(&stage, &desk).await;
     let midnight = stage.clock.now().next_beijing_midnight();
-    assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent_until, Some(midnight));
+    assert_eq!(
+        quotas.view(&ACCOUNT.into()).unwrap().spent_until,
+        Some(midnight)
+    );
     stage.until_at(midnight).await;
     assert_eq!(stage.wechat.count(), calls, "not one more call");
     stage.assert_all(ACCOUNT, Status::Queued, 50).await;
@@ -173,7 +190,10 @@ async fn an_account_goes_on_once_wechat_says_that_there_is_room() {
     let began = stage.clock.now();
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, 50).await;
-    assert!(stage.clock.now() < began.plus(seconds(1_300)), "at the next poll");
+    assert!(
+        stage.clock.now() < began.plus(seconds(1_300)),
+        "at the next poll"
+    );
     assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent_until, None);
 }
 
@@ -183,7 +203,9 @@ async fn wechat_is_not_asked_all_the_time() {
     let (stage, _quotas) = opened(&desk).await;
     stage.node.slots.allow(&ACCOUNT.into(), None);
     stage.hand_over(calls(ACCOUNT, 0..50)).await;
-    stage.until_at(stage.clock.now().plus(seconds(6 * 3_600))).await;
+    stage
+        .until_at(stage.clock.now().plus(seconds(6 * 3_600)))
+        .await;
     let reports = desk.reports.load(Ordering::SeqCst);
     assert!((30..50).contains(&reports), "{reports} in six hours");
 }
@@ -201,7 +223,10 @@ async fn an_operator_clears_ten_times_a_month_and_the_account_goes_on() {
     stage.assert_all(ACCOUNT, Status::Sent, 50).await;
     // What was not done is not counted.
     *desk.clearing.lock().unwrap() = Some(refused_at(Endpoint::QuotaClear, 48001, "no"));
-    assert!(matches!(quotas.clear(&account).await, Err(ClearError::Failed(_))));
+    assert!(matches!(
+        quotas.clear(&account).await,
+        Err(ClearError::Failed(_))
+    ));
     for left in (0..9).rev() {
         assert_eq!(quotas.clear(&account).await.unwrap().left, left);
     }
@@ -223,7 +248,11 @@ async fn wechats_own_count_of_clearings_is_believed() {
     assert!(matches!(spent, ClearError::Spent { .. }), "{spent}");
     let again = quotas.clear(&account).await.unwrap_err();
     assert!(matches!(again, ClearError::Spent { .. }), "{again}");
-    assert_eq!(desk.cleared.load(Ordering::SeqCst), 0, "it was not asked again");
+    assert_eq!(
+        desk.cleared.load(Ordering::SeqCst),
+        0,
+        "it was not asked again"
+    );
     let record = stage.store.inner.quota(&account).await.unwrap();
     assert_eq!(record.clearings, []);
 }

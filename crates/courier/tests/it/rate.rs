@@ -62,7 +62,10 @@ async fn a_busy_wechat_is_spared_and_the_rate_comes_back() {
     stage.hand_over(calls(ACCOUNT, 140..200)).await;
     tokio::time::sleep(seconds(1)).await;
     let slowed = rate().unwrap();
-    assert!(slowed > PerSecond(5.0) && slowed < PerSecond(200.0), "{slowed:?}");
+    assert!(
+        slowed > PerSecond(5.0) && slowed < PerSecond(200.0),
+        "{slowed:?}"
+    );
     stage.hand_over(calls(ACCOUNT, 200..20_000)).await;
     stage.all_over().await;
     assert_eq!(rate(), None, "it was let go");

@@ -15,7 +15,10 @@ use crate::cli::table::{cell, encoded, pairs, table};
 
 /// Look at the accounts: quota, token, rate and what stands still.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hongyan accounts")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  hongyan accounts"
+)]
 pub struct AccountsArgs {
     #[command(subcommand)]
     command: Option<AccountsCommand>,
@@ -75,7 +78,15 @@ fn list(gateway: &GatewayArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
     let list = block_on_here(GatewayClient::new(gateway)?.get("/v1/accounts"))?;
     let accounts = list["accounts"].as_array().map_or(&[][..], Vec::as_slice);
     let header = [
-        "name", "state", "used", "remaining", "limit", "runs out", "queued", "lane", "rate",
+        "name",
+        "state",
+        "used",
+        "remaining",
+        "limit",
+        "runs out",
+        "queued",
+        "lane",
+        "rate",
     ];
     shown(&list, context, &table(&header, accounts.iter().map(row)))
 }

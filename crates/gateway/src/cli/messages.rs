@@ -22,7 +22,7 @@ pub struct MessagesArgs {
 
 #[derive(Debug, Subcommand)]
 enum MessagesCommand {
-    List(ListArgs),
+    List(Box<ListArgs>),
     Show(ShowArgs),
     Cancel(CancelArgs),
     Retry(RetryArgs),

@@ -86,8 +86,8 @@ fn stretch(written: &QuietHoursFile) -> Result<Stretch, String> {
     let mut priorities = [false; 3];
     for word in &written.priorities {
         let priority = Priority::from_word(word);
-        let priority =
-            priority.ok_or_else(|| format!("{word:?} is not a priority; use high, normal, bulk"))?;
+        let priority = priority
+            .ok_or_else(|| format!("{word:?} is not a priority; use high, normal, bulk"))?;
         priorities[priority as usize] = true;
     }
     if priorities == [false; 3] {

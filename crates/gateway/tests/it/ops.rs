@@ -114,6 +114,7 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/messages/{id}",
         "GET /v1/templates",
         "GET /wechat/callback/{account}",
+        "POST /v1/accounts/{name}/quota/clear",
         "POST /v1/accounts/{name}/token/refresh",
         "POST /v1/messages",
         "POST /v1/messages/batch",

@@ -150,22 +150,14 @@ impl ClaimOp {
     }
 
     /// What is due and in doubt although its priority is held back: its window closes.
-    fn pick_held_back(
-        &self,
-        base: &mut Base,
-        pick: &mut Pick,
-        account: i64,
-    ) -> Result<(), Fault> {
+    fn pick_held_back(&self, base: &mut Base, pick: &mut Pick, account: i64) -> Result<(), Fault> {
         let Base { conn, accounts, .. } = base;
         let mut doubtful = conn.prepare_cached(rows::select!(
             "INDEXED BY messages_doubt WHERE status = 0 AND doubt_at IS NOT NULL AND doubt_at > ?1 AND account = ?2 \
              AND due_at <= ?3 ORDER BY doubt_at"
         ))?;
-        let mut found = doubtful.query(params![
-            self.now.minus(SAFE_WINDOW).0,
-            account,
-            self.now.0
-        ])?;
+        let mut found =
+            doubtful.query(params![self.now.minus(SAFE_WINDOW).0, account, self.now.0])?;
         while pick.chosen.len() < self.claim.limit()
             && let Some(row) = found.next()?
         {
@@ -233,4 +225,3 @@ impl ClaimOp {
         }
     }
 }
-

@@ -64,7 +64,10 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
     let first_at = |at: UnixMs| id(MessageId::first_at(at));
     let hash = filter.touser.as_deref().map(codes::openid_hash);
     // Written out, an index of what ended badly serves; but a recipient has fewer messages than that.
-    let written_out = filter.status.and_then(ended_badly).filter(|_| hash.is_none());
+    let written_out = filter
+        .status
+        .and_then(ended_badly)
+        .filter(|_| hash.is_none());
     add(
         "status = ?",
         filter

@@ -39,7 +39,9 @@ pub(in crate::sqlite) fn queued_before(
     let mut count = conn.prepare_cached(sql)?;
     for (found, priority) in counts.iter_mut().zip(Priority::ALL) {
         let of = params![account, codes::of_priority(*priority), until.0];
-        *found = count.query_row(of, |row| row.get::<_, i64>(0))?.unsigned_abs();
+        *found = count
+            .query_row(of, |row| row.get::<_, i64>(0))?
+            .unsigned_abs();
     }
     Ok(counts)
 }
