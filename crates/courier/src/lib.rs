@@ -24,5 +24,6 @@ pub mod sweep;
 pub mod template;
 pub mod time;
 pub mod token;
+pub mod webhook;
 
 pub use time::{Clock, UnixMs};

@@ -1,10 +1,13 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod webhooks;
+
+mod accounts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::change::Changes;
@@ -12,23 +15,20 @@ use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
-use hongyan_courier::port::{Ledger, TokenMode};
+use hongyan_courier::port::Ledger;
 use hongyan_courier::quota::{self, QuotaNews, Quotas};
-use hongyan_courier::rate::{MemoryLimiter, PerSecond};
+use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_courier::token::{self, Keeper, MemoryTokenCache};
+use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
-use hongyan_wechat::AppSecret;
-use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
-use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
-use hongyan_wechat::token::Credential;
-use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::accounts::{AccountBook, Accounts, Known};
-use crate::api::callback::{CallbackAccount, Callbacks};
+use self::accounts::{callback, habit, known, lines, policy, quota_habit, retries, slots};
+use crate::api::accounts::{AccountBook, Accounts};
+use crate::api::callback::Callbacks;
 use crate::api::door::Door;
 use crate::api::health::Readiness;
 use crate::api::messages::send::Intake;
@@ -40,15 +40,13 @@ use crate::auth::client::Clients;
 use crate::clock::SystemClock;
 use crate::condition::{Conditions, Reports};
 use crate::config::Config;
-use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
-use crate::config::upstream::TokenMode as ConfiguredMode;
-use crate::metrics::{Gauges, Meter, StoreMeter, call_times};
+use crate::metrics::{Gauges, Meter, StoreMeter};
 use crate::role::Roles;
 use crate::telemetry::prometheus::Metrics;
 use crate::wait::Waiters;
-use crate::wechat_upstream::{Line, WechatUpstream};
+use crate::wechat_upstream::WechatUpstream;
 
 /// How often a message is sent anew after its receipt said that WeChat's system failed.
 const RECEIPT_RETRIES: u16 = 2;
@@ -67,6 +65,7 @@ pub struct App {
     pub quotas: Option<Arc<Quotas>>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -86,6 +85,7 @@ struct Core {
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    bell: Arc<Bell>,
     stopping: CancellationToken,
 }
 
@@ -100,10 +100,18 @@ impl App {
         let metrics = Metrics::install()?;
         let clock = Arc::new(SystemClock::new());
         let store = open(&config.store.url, clock.now()).await?;
+        webhooks::subscribe(&*store, config).await?;
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
-        let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
+        let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
+        let cases = core.use_cases(
+            config,
+            secrets,
+            dispatch.clone(),
+            metrics.clone(),
+            sender.clone(),
+        )?;
         let doors = Doors {
             callers: roles.serves(),
             ops_elsewhere: config.server.ops_listen.is_some(),
@@ -122,6 +130,8 @@ impl App {
             sweeper,
             gauges: Gauges {
                 ledger: core.store.clone(),
+                outbox: core.store.clone(),
+                sender: sender.clone(),
                 connections: {
                     let store = core.store.clone();
                     Box::new(move || store.connections())
@@ -133,6 +143,7 @@ impl App {
                 clock: core.clock,
                 metrics,
             },
+            webhooks: sender,
             keeper: core.keeper,
             quotas: roles.works().then_some(core.quotas),
             accounts,
@@ -164,6 +175,11 @@ impl Core {
             waiters.clone(),
             news.clone(),
         ];
+        let bell = Arc::new(Bell::default());
+        // It rings with every message that moves, so only where somebody listens.
+        if !config.webhooks.is_empty() {
+            all.push(bell.clone());
+        }
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let slots = slots(config);
@@ -208,6 +224,7 @@ impl Core {
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            bell,
             stopping: CancellationToken::new(),
         })
     }
@@ -260,6 +277,7 @@ impl Core {
         secrets: Secrets,
         dispatch: Option<Arc<Dispatch>>,
         metrics: Metrics,
+        sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
@@ -303,6 +321,7 @@ impl Core {
                     Box::pin(async move { upstream.templates(&account, &token).await })
                 }),
             }),
+            webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
@@ -365,124 +384,4 @@ pub fn migrate(url: &StoreUrl) -> anyhow::Result<(usize, usize)> {
     let StoreUrl::Sqlite(path) = url;
     let migrated = hongyan_store::sqlite::migrate(path)?;
     Ok((migrated.from, migrated.to))
-}
-
-fn known(account: &Account) -> Known {
-    Known {
-        name: AccountName::from(account.name.as_str()),
-        appid: account.appid.clone(),
-        receipts: account.receipts,
-        callback_mode: account.callback_mode,
-    }
-}
-
-fn slots(config: &Config) -> Arc<Slots> {
-    let name = |account: &Account| AccountName::from(account.name.as_str());
-    let caps = config
-        .accounts
-        .iter()
-        .map(|account| (name(account), account.max_concurrency as usize));
-    let hours = config.accounts.iter().filter_map(|account| {
-        let hours = account.quiet_hours.clone()?;
-        Some((name(account), hours))
-    });
-    let total = config.delivery.concurrency as usize;
-    let slots = Slots::with_quiet_hours(total, caps, hours.collect());
-    for account in &config.accounts {
-        slots.limit_rate(&name(account), account.rate.map(PerSecond));
-    }
-    slots
-}
-
-fn quota_habit(account: &Account, config: &Config) -> (AccountName, quota::Habit) {
-    let habit = quota::Habit {
-        poll: config.quota.poll_interval,
-        leaves_percent: [
-            0,
-            account.normal_leaves_percent,
-            account.bulk_leaves_percent,
-        ],
-    };
-    (AccountName::from(account.name.as_str()), habit)
-}
-
-fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {
-    let mode = match account.token_mode {
-        ConfiguredMode::Stable => TokenMode::Stable,
-        ConfiguredMode::Plain => TokenMode::Plain,
-    };
-    let habit = Habit {
-        mode,
-        probe: config.upstream.probe_interval,
-    };
-    (AccountName::from(account.name.as_str()), habit)
-}
-
-fn retries(config: &Config) -> u16 {
-    u16::try_from(config.delivery.max_retries).unwrap_or(u16::MAX)
-}
-
-fn policy(account: &Account, config: &Config) -> Policy {
-    Policy {
-        max_retries: retries(config),
-        receipt_timeout: (account.receipts != ReceiptHabit::None)
-            .then_some(account.receipt_timeout),
-        receipt_retries: RECEIPT_RETRIES,
-    }
-}
-
-fn lines(config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Vec<(AccountName, Line)>> {
-    let client = Client::builder()
-        .timeouts(Timeouts {
-            connect: config.upstream.connect_timeout,
-            write: config.upstream.write_timeout,
-            read: config.upstream.read_timeout,
-            call: config.upstream.call_timeout,
-        })
-        .max_idle(config.delivery.concurrency as usize)
-        .layer(TraceLayer)
-        .layer(MeasureLayer::new(call_times()))
-        .build()?;
-    let line = |(account, secrets): (&Account, &AccountSecrets)| {
-        let hosts = Hosts::new(&account.api_base)
-            .with_context(|| format!("accounts[{}].api_base", account.name))?;
-        let credential = Credential {
-            appid: account.appid.clone(),
-            secret: AppSecret::new(secrets.secret.expose_secret()),
-        };
-        let line = Line {
-            client: client.at(hosts),
-            credential,
-        };
-        Ok((AccountName::from(account.name.as_str()), line))
-    };
-    config.accounts.iter().zip(secrets).map(line).collect()
-}
-
-fn callback(
-    account: &Account,
-    secrets: &AccountSecrets,
-    config: &Config,
-) -> anyhow::Result<CallbackAccount> {
-    let tokens = secrets.callback_tokens.iter();
-    let keys = secrets.encoding_aes_keys.iter().map(|key| {
-        let parsed = key.expose_secret().parse();
-        parsed.with_context(|| format!("accounts[{}].encoding_aes_key", account.name))
-    });
-    Ok(CallbackAccount {
-        name: AccountName::from(account.name.as_str()),
-        mode: match account.callback_mode {
-            CallbackMode::Plain => Mode::Plain,
-            CallbackMode::Compatible => Mode::Compatible,
-            CallbackMode::Safe => Mode::Safe,
-        },
-        secrets: CallbackSecrets {
-            appid: account.appid.clone(),
-            tokens: tokens
-                .map(|token| CallbackToken::new(token.expose_secret()))
-                .collect(),
-            keys: keys.collect::<anyhow::Result<_>>()?,
-        },
-        receipts: (account.receipts != ReceiptHabit::None).then(|| policy(account, config)),
-    })
 }

@@ -16,4 +16,5 @@ pub mod role;
 pub mod secrets;
 pub mod telemetry;
 pub mod wait;
+pub mod webhook;
 pub mod wechat_upstream;

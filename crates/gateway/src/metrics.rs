@@ -12,6 +12,7 @@ use hongyan_courier::observer::{Event, Observer, Sought, Tier};
 use hongyan_courier::port::{Depth, Ledger};
 use hongyan_courier::quota::Quotas;
 use hongyan_courier::time::{Clock, UnixMs};
+use hongyan_courier::webhook::{Outbox, Sender, Verdict};
 use hongyan_store::sqlite::{Connections, Watch};
 use hongyan_wechat::client::Outcome;
 use hongyan_wechat::errcode::Endpoint;
@@ -124,6 +125,17 @@ impl Observer for Meter {
         };
         self.sought.of((tier, result)).increment(1);
     }
+
+    fn webhook_tried(&self, webhook: &str, verdict: &Verdict) {
+        let result = match verdict {
+            Verdict::Delivered => "delivered",
+            Verdict::Again { .. } => "again",
+            Verdict::GivenUp { .. } => "given_up",
+        };
+        let webhook = webhook.to_owned();
+        counter!("hongyan_webhook_posts_total", "webhook" => webhook, "result" => result)
+            .increment(1);
+    }
 }
 
 /// Times the store's queries.
@@ -172,6 +184,9 @@ fn fetched(account: &AccountName, expires_at: Option<UnixMs>) {
 /// What is looked at from time to time.
 pub struct Gauges {
     pub ledger: Arc<dyn Ledger>,
+    pub outbox: Arc<dyn Outbox>,
+    /// None where this process posts no events.
+    pub sender: Option<Arc<Sender>>,
     /// How the store's connections are used.
     pub connections: Box<dyn Fn() -> Connections + Send + Sync>,
     pub slots: Arc<Slots>,
@@ -211,6 +226,9 @@ impl Gauges {
             degraded(format!("account:{account}"), condition.state != State::Ok);
             self.limits(account);
         }
+        if let Some(sender) = &self.sender {
+            self.webhooks(sender).await;
+        }
         let ready = tokio::time::timeout(STORE_PATIENCE, self.ledger.ready()).await;
         degraded("store".to_owned(), !matches!(ready, Ok(Ok(()))));
         let now = self.clock.now();
@@ -230,6 +248,26 @@ impl Gauges {
         if let Some(lane) = self.slots.lane(account, self.clock.now()) {
             gauge!("hongyan_send_rate_limit", "account" => account.to_string())
                 .set(lane.rate.map_or(f64::INFINITY, |rate| rate.0));
+        }
+    }
+
+    async fn webhooks(&self, sender: &Sender) {
+        let backlogs = match self.outbox.backlogs().await {
+            Ok(backlogs) => backlogs,
+            Err(error) => return tracing::warn!(%error, "cannot measure the webhooks"),
+        };
+        let now = self.clock.now();
+        for backlog in backlogs {
+            let name = backlog.webhook;
+            let age = backlog.oldest.map_or(Duration::ZERO, |at| now.since(at));
+            gauge!("hongyan_webhook_oldest_seconds", "webhook" => name.clone())
+                .set(age.as_secs_f64());
+            for (state, events) in [("waiting", backlog.waiting), ("failed", backlog.failed)] {
+                gauge!("hongyan_webhook_events", "webhook" => name.clone(), "state" => state)
+                    .set(count(events));
+            }
+            let failing = sender.condition(&name).open_until.is_some();
+            degraded(format!("webhook:{name}"), failing);
         }
     }
 

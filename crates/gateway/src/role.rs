@@ -117,6 +117,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         quotas,
         accounts,
         sweeper,
+        webhooks,
         gauges,
         store,
         stopping,
@@ -145,6 +146,9 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     let sending = TaskTracker::new();
     if let Some(dispatch) = dispatch {
         sending.spawn(dispatch.run(stop.clone(), shutdown_timeout - last_moment));
+    }
+    if let Some(webhooks) = webhooks {
+        sending.spawn(webhooks.run(stop.clone()));
     }
     tokio::select! {
         () = stop.cancelled() => {}

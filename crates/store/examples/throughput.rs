@@ -149,6 +149,7 @@ fn message(caller: usize, nth: usize) -> NewMessage {
         send_at: None,
     };
     NewMessage {
+        not_before: None,
         // As in life, ids grow with time; here by a millisecond for every message of a caller.
         id: MessageId::new(NOW.plus(Duration::from_millis(nth as u64))),
         content: Arc::new(content),
@@ -160,6 +161,7 @@ fn message(caller: usize, nth: usize) -> NewMessage {
 
 fn claim(by: &NodeEpoch) -> Claim {
     Claim {
+        at_most: [usize::MAX; 3],
         by: by.clone(),
         account: "clinic".into(),
         shares: [0, SLOTS, 0],

@@ -5,6 +5,7 @@
 pub mod accepting;
 pub mod changing;
 pub mod claiming;
+pub mod events;
 pub mod fixture;
 pub mod leasing;
 pub mod listing;
@@ -22,8 +23,9 @@ use std::sync::Arc;
 
 use crate::port::quota::QuotaBook;
 use crate::port::{Ledger, Queue, Standings, TokenCache};
+use crate::webhook::Outbox;
 
-/// A store's three faces.
+/// A store's faces.
 #[derive(Clone)]
 pub struct Stores {
     /// The messages as jobs.
@@ -34,6 +36,8 @@ pub struct Stores {
     pub standings: Arc<dyn Standings>,
     /// How much of their quotas is spent.
     pub quotas: Arc<dyn QuotaBook>,
+    /// The events that wait to be posted.
+    pub outbox: Arc<dyn Outbox>,
 }
 
 /// A store as the suites see it.
@@ -204,6 +208,29 @@ macro_rules! standings_conformance {
                 nothing_is_known_of_a_quota_until_something_is_stored
                 a_quota_survives_a_restart
                 what_waits_for_today_is_counted
+            }
+        }
+    };
+}
+
+/// One test for each promise of `outbox`, for an [`Adapter`].
+#[macro_export]
+macro_rules! outbox_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            events {
+                a_move_leaves_an_event_for_those_who_want_it
+                what_stays_where_it_was_leaves_no_event
+                what_a_restart_ends_is_told_of
+                an_event_survives_a_restart
+                a_taken_event_is_nobody_elses_for_a_while
+                no_more_is_taken_than_asked_for_and_the_oldest_first
+                an_event_too_old_is_given_up
+                what_was_given_up_can_be_posted_again
+                events_are_listed_newest_first_and_by_their_state
+                backlogs_count_what_waits_and_what_was_given_up
+                a_webhook_that_is_gone_is_left_nothing
+                events_are_forgotten_after_their_time
             }
         }
     };

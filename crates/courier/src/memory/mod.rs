@@ -4,6 +4,7 @@
 mod accept;
 mod jobs;
 mod keys;
+mod outbox;
 mod records;
 mod state;
 
@@ -21,6 +22,9 @@ use crate::port::{
 };
 use crate::quota::QuotaRecord;
 use crate::time::UnixMs;
+use crate::webhook::{
+    Again, Backlog, EventId, EventState, Kept, Outbox, Subscription, Taken, Verdict,
+};
 use state::State;
 
 /// A store in memory; clones share it, as two nodes share a database.
@@ -207,5 +211,69 @@ impl QuotaBook for MemoryStore {
         until: UnixMs,
     ) -> Result<[u64; 3], StoreError> {
         Ok(self.state().queued_before(account, until))
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn subscribe(&self, webhooks: Vec<Subscription>) -> Result<(), StoreError> {
+        self.state().outbox.webhooks = webhooks;
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        webhook: &str,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<Vec<Taken>, StoreError> {
+        Ok(self.state().take_events(webhook, limit, now))
+    }
+
+    async fn tried(&self, tries: Vec<(EventId, Verdict)>, now: UnixMs) -> Result<(), StoreError> {
+        self.state().outbox.tried(tries, now);
+        Ok(())
+    }
+
+    async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {
+        Ok(self.state().outbox.backlogs())
+    }
+
+    async fn events(
+        &self,
+        webhook: &str,
+        state: Option<EventState>,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, StoreError> {
+        Ok(self.state().outbox.page(webhook, state, before, limit))
+    }
+
+    async fn post_again(
+        &self,
+        webhook: &str,
+        which: Again,
+        limit: usize,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<usize, AcceptError> {
+        let mut state = self.state();
+        if !state.spend(nonce.as_ref()) {
+            return Err(AcceptError::NonceSeen);
+        }
+        Ok(state.outbox.post_again(webhook, which, limit, now))
+    }
+
+    async fn prune_events(
+        &self,
+        delivered_before: UnixMs,
+        failed_before: UnixMs,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<usize, StoreError> {
+        let mut state = self.state();
+        Ok(state
+            .outbox
+            .prune(delivered_before, failed_before, limit, now))
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::keys::{Keys, Nonces};
+use super::outbox::Outbox;
 use crate::account::{AccountFlag, Flag, Standing};
 use crate::backlog::Lines;
 use crate::delivery::Delivery;
@@ -31,6 +32,7 @@ pub(super) struct State {
     pub(super) last_epoch: i64,
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
+    pub(super) outbox: Outbox,
     standings: HashMap<AccountName, Standing>,
     quotas: HashMap<AccountName, QuotaRecord>,
     /// Oldest first.
@@ -60,6 +62,7 @@ pub(super) struct Node {
 impl State {
     pub(super) fn insert(&mut self, message: Message) {
         self.waiting.extend(turn(&message));
+        self.outbox.leave(None, &message, message.created_at);
         let row = Row {
             message,
             ended_at: None,
@@ -79,8 +82,10 @@ impl State {
             self.waiting.remove(&before);
         }
         let content = Arc::clone(&row.message.content);
+        let before = row.message.delivery.status;
         let answer = step(&content, &mut row.message.delivery);
         self.waiting.extend(turn(&row.message));
+        self.outbox.leave(Some(before), &row.message, now);
         row.ended_at = match row.message.delivery.is_over() {
             true => row.ended_at.or(Some(now)),
             false => None,

@@ -21,6 +21,7 @@ impl Adapter for Memory {
             ledger: self.0.clone(),
             standings: self.0.clone(),
             quotas: self.0.clone(),
+            outbox: self.0.clone(),
         }
     }
 
@@ -44,6 +45,7 @@ mod memory {
     hongyan_courier::ledger_conformance!(Memory);
     hongyan_courier::standings_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
+    hongyan_courier::outbox_conformance!(Memory);
 }
 
 mod tokens {

@@ -16,3 +16,4 @@ mod rate;
 mod rig;
 mod set_back;
 mod token;
+mod webhook;

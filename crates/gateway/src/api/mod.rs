@@ -18,3 +18,4 @@ pub mod quota;
 pub mod router;
 pub mod templates;
 pub mod token;
+pub mod webhooks;

@@ -25,6 +25,7 @@ use crate::api::openapi;
 use crate::api::quota;
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
+use crate::api::webhooks::{self, Webhooks};
 use crate::auth::scope::Scope;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::request::request_context;
@@ -39,6 +40,7 @@ pub struct UseCases {
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
+    pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
@@ -95,6 +97,18 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(templates::list).with_state(parts.templates.clone()),
             Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(webhooks::list).with_state(parts.webhooks.clone()),
+            Need::Read(&[Scope::Webhooks]),
+        ))
+        .routes(behind(
+            routes!(webhooks::events).with_state(parts.webhooks.clone()),
+            Need::Read(&[Scope::Webhooks]),
+        ))
+        .routes(behind(
+            routes!(webhooks::redeliver).with_state(parts.webhooks.clone()),
+            Need::Write(&[Scope::Webhooks]),
         ))
         .routes(open(
             routes!(callback::check, callback::push).with_state(Arc::new(entrance)),

@@ -16,10 +16,11 @@ pub enum Scope {
     Recipients,
     Receipts,
     Quota,
+    Webhooks,
 }
 
 impl Scope {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MessagesSend,
         Self::MessagesRead,
         Self::Accounts,
@@ -29,6 +30,7 @@ impl Scope {
         Self::Recipients,
         Self::Receipts,
         Self::Quota,
+        Self::Webhooks,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -42,6 +44,7 @@ impl Scope {
             Self::Recipients => "recipients",
             Self::Receipts => "receipts",
             Self::Quota => "quota",
+            Self::Webhooks => "webhooks",
         }
     }
 }

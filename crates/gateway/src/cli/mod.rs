@@ -19,6 +19,7 @@ pub mod sources;
 pub mod table;
 pub mod templates;
 pub mod token;
+pub mod webhooks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ pub enum Command {
     Accounts(accounts::AccountsArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
+    Webhooks(webhooks::WebhooksArgs),
     Migrate(migrate::MigrateArgs),
     Sign(sign::SignArgs),
     Client(client::ClientArgs),
@@ -100,6 +102,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Accounts(args) => accounts::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
+        Command::Webhooks(args) => webhooks::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Sign(args) => sign::run(&args, context),
         Command::Client(args) => client::run(&args, context),

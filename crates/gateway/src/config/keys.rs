@@ -13,6 +13,7 @@ use crate::config::quota::Quota;
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
 use crate::config::upstream::Upstream;
+use crate::config::webhooks::WebhookFile;
 
 type Fields = fn() -> &'static [&'static str];
 
@@ -27,16 +28,16 @@ pub const SECTIONS: [(&str, Fields); 8] = [
     ("limits", fields_of::<Limits>),
 ];
 
-pub const LISTS: [(&str, Fields); 2] = [
+pub const LISTS: [(&str, Fields); 3] = [
     ("accounts", fields_of::<AccountFile>),
     ("clients", fields_of::<ClientFile>),
+    ("webhooks", fields_of::<WebhookFile>),
 ];
 
 /// Promised keys that this version does not have. To say so beats "unknown", and to ignore one would be unsafe.
-const NOT_YET: [&str; 6] = [
+const NOT_YET: [&str; 5] = [
     "server.tls",
     "server.trusted_proxies",
-    "webhooks",
     "accounts.proxy",
     "clients.accounts",
     "clients.templates",

@@ -20,6 +20,7 @@ pub mod show;
 pub mod store;
 pub mod tree;
 pub mod upstream;
+pub mod webhooks;
 
 use accounts::{Account, AccountFile, Surroundings};
 use clients::{Client, ClientFile};
@@ -33,6 +34,7 @@ use server::Server;
 use show::Row;
 use store::{Shared, Store};
 use upstream::Upstream;
+use webhooks::{Webhook, WebhookFile};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -47,6 +49,7 @@ pub struct Config {
     pub limits: Limits,
     pub accounts: Vec<Account>,
     pub clients: Vec<Client>,
+    pub webhooks: Vec<Webhook>,
 }
 
 /// A configuration without problems, with what a person may want to know of it.
@@ -106,6 +109,11 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
             tree::element::<ClientFile>(&key, element, findings).finish(&key, profile, findings)
         })
         .collect();
+    let webhooks = elements(table, "webhooks")
+        .filter_map(|(key, element)| {
+            tree::element::<WebhookFile>(&key, element, findings).finish(&key, profile, findings)
+        })
+        .collect();
     Config {
         profile,
         server: tree::section("server", table, findings),
@@ -118,6 +126,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         quota,
         accounts,
         clients,
+        webhooks,
     }
 }
 
@@ -173,6 +182,19 @@ fn check(config: &Config, findings: &mut Findings) {
         |id| format!("there are two clients called {id}"),
         findings,
     );
+    let webhooks = &config.webhooks;
+    names::refuse_twins(
+        webhooks
+            .iter()
+            .map(|hook| (format!("webhooks[{}].name", hook.name), hook.name.as_str())),
+        |name| format!("there are two webhooks called {name}"),
+        findings,
+    );
+    let clients: Vec<&str> = config.clients.iter().map(|one| one.id.as_str()).collect();
+    let names: Vec<&str> = accounts.iter().map(|one| one.name.as_str()).collect();
+    for hook in webhooks {
+        hook.check(&clients, &names, findings);
+    }
     for list in ["accounts", "clients"] {
         let empty = if list == "accounts" {
             accounts.is_empty()

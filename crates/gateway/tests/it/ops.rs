@@ -113,6 +113,8 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/messages",
         "GET /v1/messages/{id}",
         "GET /v1/templates",
+        "GET /v1/webhooks",
+        "GET /v1/webhooks/{name}/events",
         "GET /wechat/callback/{account}",
         "POST /v1/accounts/{name}/quota/clear",
         "POST /v1/accounts/{name}/token/refresh",
@@ -120,6 +122,7 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "POST /v1/messages/batch",
         "POST /v1/messages/{id}/cancel",
         "POST /v1/messages/{id}/retry",
+        "POST /v1/webhooks/{name}/redeliver",
         "POST /wechat/callback/{account}",
     ];
     assert_eq!(listed, expected.map(str::to_owned).into());

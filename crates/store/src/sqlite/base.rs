@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accounts::Accounts;
 use super::board::Board;
 use super::fault::Fault;
+use super::hooks::Hooks;
 use super::ops::claim::Lines;
 use super::rows;
 
@@ -32,6 +33,8 @@ pub(super) struct Base {
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
     pub(super) lines: Lines,
+    /// Who is told of what moves.
+    pub(super) hooks: Hooks,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -56,6 +59,7 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             lines: Lines::default(),
+            hooks: Hooks::default(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
@@ -98,6 +102,7 @@ impl Base {
         self.orphans = conn
             .prepare_cached(orphans)?
             .query_row([], |row| row.get(0))?;
+        self.hooks = Hooks::load(conn)?;
         Ok(())
     }
 
@@ -105,6 +110,8 @@ impl Base {
     pub(super) fn insert(&mut self, message: Message) -> Result<(), Fault> {
         let account = self.accounts.id(&self.conn, &message.content.account)?;
         rows::insert(&self.conn, account, &message)?;
+        self.hooks
+            .leave(&self.conn, None, &message, message.created_at)?;
         self.keep(message);
         Ok(())
     }
@@ -131,9 +138,11 @@ impl Base {
                 None => return Ok(None),
             },
         };
-        let was_leased = message.delivery.status == Status::Sending;
+        let before = message.delivery.status;
+        let was_leased = before == Status::Sending;
         let answer = step(&message.content, &mut message.delivery);
         rows::update(&self.conn, id, &message.delivery, now)?;
+        self.hooks.leave(&self.conn, Some(before), &message, now)?;
         if was_leased {
             self.touched.push(id);
         }

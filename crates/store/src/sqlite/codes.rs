@@ -2,6 +2,7 @@
 //! It knows nothing of tables.
 
 use hongyan_courier::message::{Kind, Priority, Status};
+use hongyan_courier::webhook::EventState;
 
 use super::fault::Fault;
 
@@ -32,6 +33,18 @@ pub(super) fn of_priority(priority: Priority) -> i64 {
         Priority::Normal => 1,
         Priority::Bulk => 2,
     }
+}
+
+pub(super) fn of_event_state(state: EventState) -> i64 {
+    match state {
+        EventState::Waiting => 0,
+        EventState::Delivered => 1,
+        EventState::Failed => 2,
+    }
+}
+
+pub(super) fn event_state(code: i64) -> Result<EventState, Fault> {
+    known(EventState::ALL, of_event_state, code, "event state")
 }
 
 pub(super) fn status(code: i64) -> Result<Status, Fault> {

@@ -51,3 +51,4 @@ hongyan_courier::queue_conformance!(Sqlite);
 hongyan_courier::ledger_conformance!(Sqlite);
 hongyan_courier::standings_conformance!(Sqlite);
 hongyan_courier::nodes_conformance!(Sqlite);
+hongyan_courier::outbox_conformance!(Sqlite);

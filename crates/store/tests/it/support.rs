@@ -43,13 +43,14 @@ impl Place {
     }
 }
 
-/// A store's three faces.
+/// A store's faces.
 pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
     Stores {
         queue: store.clone(),
         ledger: store.clone(),
         standings: store.clone(),
         quotas: store.clone(),
+        outbox: store.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::support::Place;
 const DUMPS: [&str; SCHEMA_VERSION] = [
     include_str!("versions/v1.sql"),
     include_str!("versions/v2.sql"),
+    include_str!("versions/v3.sql"),
 ];
 
 fn left_by(version: usize) -> Place {

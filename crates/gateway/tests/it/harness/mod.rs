@@ -2,6 +2,7 @@
 //! A story ends with `finish`, which fails it if leased work is left behind.
 
 mod call;
+mod receiver;
 mod settings;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use call::{Call, Reply, get, post};
+pub(crate) use receiver::{Post, Receiver};
 pub(crate) use settings::{ACCOUNT, APPID, CALLBACK_TOKEN, CLIENT, CLIENT_SECRET, Settings};
 
 /// How long anything in a story may take.

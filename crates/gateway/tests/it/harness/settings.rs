@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     /// Further accounts that WeChat knows, with the secret of the first.
     pub(crate) others: Vec<(&'static str, &'static str)>,
     pub(crate) concurrency: usize,
+    /// Further tables, such as `[[webhooks]]`.
+    pub(crate) more: String,
 }
 
 impl Default for Settings {
@@ -48,9 +50,11 @@ impl Default for Settings {
                 "token",
                 "templates",
                 "quota",
+                "webhooks",
             ],
             others: Vec::new(),
             concurrency: 64,
+            more: String::new(),
         }
     }
 }
@@ -120,6 +124,7 @@ impl Settings {
             "[[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = {:?}",
             self.scopes
         );
+        text.push_str(&self.more);
         text
     }
 }

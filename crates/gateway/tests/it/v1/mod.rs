@@ -7,3 +7,4 @@ mod quota;
 mod refusals;
 mod templates;
 mod token;
+mod webhooks;

@@ -5,6 +5,7 @@ pub(super) mod accept;
 pub(super) mod beat;
 pub(super) mod change;
 pub(super) mod claim;
+pub(super) mod events;
 pub(super) mod keys;
 pub(super) mod probe;
 pub(super) mod prune;
