@@ -10,6 +10,7 @@ pub mod change;
 pub mod conformance;
 pub mod delivery;
 pub mod dispatch;
+pub mod kind;
 #[cfg(feature = "conformance")]
 pub mod memory;
 pub mod message;

@@ -9,12 +9,10 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::error::CallError;
 
 use crate::account::{AccountFlag, Standing};
-use crate::delivery::{
-    CancelRefused, Cancelled, LeaseRef, Look, Policy, ReceiptWord, RetryRefused, Settlement,
-};
+use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
 use crate::dispatch::Permit;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
-use crate::next::Roll;
+use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
 
 pub mod limiter;
@@ -272,38 +270,6 @@ pub struct Filter {
     pub until: Option<UnixMs>,
     /// Older than this message.
     pub before: Option<MessageId>,
-}
-
-/// A receipt as it came.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewReceipt {
-    /// For which account.
-    pub account: AccountName,
-    /// Of which message.
-    pub msgid: i64,
-    /// For whom.
-    pub openid: String,
-    /// What it says.
-    pub word: ReceiptWord,
-    /// In WeChat's words.
-    pub status: String,
-    /// WeChat's time of the event, Unix seconds.
-    pub create_time: i64,
-    /// The account's settings.
-    pub policy: Policy,
-    /// For the jitter of what follows.
-    pub roll: Roll,
-}
-
-/// What became of a receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiptTaken {
-    /// It was joined with this message, which now stands here.
-    Joined(MessageId, Status),
-    /// Its msgid is not known yet: kept until it is.
-    Orphan,
-    /// It came before.
-    Known,
 }
 
 /// What time does to messages that wait.

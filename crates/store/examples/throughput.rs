@@ -144,6 +144,7 @@ fn message(caller: usize, nth: usize) -> NewMessage {
         url: Some("https://example.com/visits/2026-11-23".into()),
         miniprogram: None,
         data: r#"{"thing1":{"value":"Outpatient clinic"},"time2":{"value":"2026-11-24 09:30"},"thing3":{"value":"Dr. Li, room 204"}}"#.into(),
+        extras: None,
         reference: Some(format!("visit-{caller}-{nth}")),
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
         send_at: None,

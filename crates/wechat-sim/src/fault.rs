@@ -18,6 +18,12 @@ pub enum Endpoint {
     /// `stable_token` with `force_refresh`.
     ForcedToken,
     Send,
+    /// `message/subscribe/bizsend`
+    BizSend,
+    /// `message/subscribe/send`
+    SubscribeSend,
+    /// `message/template/subscribe`
+    OneTimeSend,
     Templates,
     TemplateAdd,
     TemplateDelete,

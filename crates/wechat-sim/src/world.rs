@@ -12,6 +12,7 @@ mod quota;
 mod refusal;
 mod registry;
 mod send;
+mod subscription;
 mod token;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub use check::MiniProgram;
 pub use ledger::{FollowerState, Seen};
 pub use refusal::{Refusal, text_of};
 pub use send::{Accepted, SendAnswer, SendRequest};
+pub use subscription::{SubscriptionCall, SubscriptionRequest};
 pub use token::{TokenGrant, TokenRequest};
 
 use crate::config::{AccountConfig, CallbackTarget, Rules, Seed, TemplateConfig};
@@ -243,7 +245,7 @@ impl World {
         })
     }
 
-    fn number_of(&self, appid: &str) -> Option<usize> {
+    pub(crate) fn number_of(&self, appid: &str) -> Option<usize> {
         self.numbers.get(appid).copied()
     }
 

@@ -12,6 +12,12 @@ pub enum Endpoint {
     StableToken,
     /// `POST /cgi-bin/message/template/send`
     TemplateSend,
+    /// `POST /cgi-bin/message/subscribe/bizsend`
+    SubscriptionSend,
+    /// `POST /cgi-bin/message/template/subscribe`
+    OneTimeSend,
+    /// `POST /cgi-bin/message/subscribe/send`
+    MiniProgramSend,
     /// `GET /cgi-bin/template/get_all_private_template`
     TemplateList,
     /// `POST /cgi-bin/template/api_add_template`
@@ -40,6 +46,9 @@ impl Endpoint {
             Self::Token => "/cgi-bin/token",
             Self::StableToken => "/cgi-bin/stable_token",
             Self::TemplateSend => "/cgi-bin/message/template/send",
+            Self::SubscriptionSend => "/cgi-bin/message/subscribe/bizsend",
+            Self::OneTimeSend => "/cgi-bin/message/template/subscribe",
+            Self::MiniProgramSend => "/cgi-bin/message/subscribe/send",
             Self::TemplateList => "/cgi-bin/template/get_all_private_template",
             Self::TemplateAdd => "/cgi-bin/template/api_add_template",
             Self::TemplateDelete => "/cgi-bin/template/del_private_template",

@@ -18,6 +18,7 @@ pub mod errcode;
 pub mod error;
 pub mod industry;
 pub mod quota;
+pub mod subscription;
 pub mod template;
 pub mod token;
 pub mod user;

@@ -9,6 +9,7 @@ pub mod events;
 pub mod fixture;
 pub mod leasing;
 pub mod listing;
+pub mod matching;
 pub mod nodes;
 pub mod permits;
 pub mod quotas;
@@ -174,6 +175,19 @@ macro_rules! ledger_conformance {
                 a_late_receipt_settles_but_never_sends_again
                 a_msgid_belongs_to_its_account
                 a_callback_url_with_another_body_is_refused
+            }
+            matching {
+                an_event_finds_the_one_message_it_can_mean
+                an_event_that_can_mean_two_messages_means_none
+                an_event_means_its_own_recipient_template_account_and_time
+                an_event_is_not_about_a_message_that_was_not_called_by_then
+                a_template_message_is_never_matched
+                an_event_before_the_answer_settles_the_call_under_way
+                an_event_settles_what_nobody_could_tell
+                an_event_comes_twice_and_acts_once
+                a_failure_that_names_no_call_sends_nothing_again
+                a_kind_without_receipts_is_over_when_it_is_sent
+                an_event_cannot_end_what_was_sent_again_by_force
             }
             sweeping {
                 what_expired_ends

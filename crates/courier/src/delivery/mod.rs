@@ -3,6 +3,7 @@
 
 mod caller;
 mod lease;
+mod matching;
 mod receipt;
 mod settle;
 mod sweep;
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use caller::{CancelRefused, Cancelled, RetryRefused};
 pub use lease::{Lease, LeaseRef, Look};
-pub use receipt::{ReceiptRecord, ReceiptWord};
+pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, the_one_meant};
+pub use receipt::{Addressed, OUTWEIGHED_KEPT, ReceiptRecord, ReceiptWord};
 pub use settle::{CONTENT_MINUTE, Outcome, Settled, Settlement};
 
 use crate::message::{Kind, Reason, Status};

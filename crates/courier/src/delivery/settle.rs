@@ -7,6 +7,7 @@ use hongyan_wechat::errcode::Class;
 
 use super::{Attempt, Delivery, Policy};
 use crate::account::{Flag, FlagSubject};
+use crate::kind::ReceiptBy;
 use crate::message::{Content, Kind, MessageId, Reason, Status};
 use crate::next::{Next, REPEAT_AFTER, Roll, Tries, Verdict, next, repeat_after};
 use crate::time::UnixMs;
@@ -98,7 +99,7 @@ impl Delivery {
         match &s.outcome {
             Outcome::Accepted { msgid } => {
                 settled.msgid = msgid.map(|msgid| (msgid, s.generation));
-                self.accepted(*msgid, s, holds, now);
+                self.accepted(content.kind, *msgid, s, holds, now);
             }
             Outcome::Answered { class, errcode } => {
                 let decided = next(*class, tries, *errcode, now, s.roll);
@@ -138,12 +139,12 @@ impl Delivery {
         now: UnixMs,
     ) {
         match decided.verdict {
-            Verdict::Accepted => self.accepted(None, s, holds, now),
+            Verdict::Accepted => self.accepted(kind, None, s, holds, now),
             // The doubt is about this message alone: an earlier call of it got through.
             Verdict::Duplicate
                 if self.doubt.is_some() && s.generation == self.generation && unique =>
             {
-                self.accepted(None, s, holds, now);
+                self.accepted(kind, None, s, holds, now);
             }
             _ if !holds => {}
             // It may be another message's doing: ask again when WeChat's minute is over.
@@ -167,7 +168,14 @@ impl Delivery {
         }
     }
 
-    fn accepted(&mut self, msgid: Option<i64>, s: &Settlement, holds: bool, now: UnixMs) {
+    fn accepted(
+        &mut self,
+        kind: Kind,
+        msgid: Option<i64>,
+        s: &Settlement,
+        holds: bool,
+        now: UnixMs,
+    ) {
         let late = s.generation != self.generation
             || (!holds && self.status.rank() >= Status::Sent.rank());
         if late {
@@ -176,7 +184,9 @@ impl Delivery {
         self.end(Status::Sent, None);
         self.doubt = None;
         self.msgid = msgid;
-        self.receipt_due = s.policy.receipt_timeout.map(|timeout| now.plus(timeout));
+        let awaited = kind.traits().receipt != ReceiptBy::Nothing;
+        let timeout = s.policy.receipt_timeout.filter(|_| awaited);
+        self.receipt_due = timeout.map(|timeout| now.plus(timeout));
     }
 
     /// The call may have been accepted: repeat it while WeChat would drop the repeat, else nobody can tell.

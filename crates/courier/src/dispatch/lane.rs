@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::gate::Gate;
+use super::slot::Ended;
 use super::steer::LaneView;
 use crate::message::AccountName;
 use crate::time::UnixMs;
@@ -56,7 +57,7 @@ pub(super) struct Lane {
     paused_until: UnixMs,
     /// The rate allows nothing more until then.
     paced_until: UnixMs,
-    /// Messages that WeChat took.
+    /// Messages that WeChat took of the quota that is watched.
     taken: u64,
     pub(super) gate: Gate,
 }
@@ -188,17 +189,20 @@ impl Lane {
         self.backlog = Backlog::More;
     }
 
-    /// A call begun at `began` ended: what it says of the rate and of the quota.
-    pub(super) fn count(&mut self, health: Health, accepted: bool, began: UnixMs, now: UnixMs) {
+    /// What a call that ended says of the rate and of the quota.
+    pub(super) fn count(&mut self, ended: &Ended, now: UnixMs) {
+        let began = ended.began;
         self.gate.pace.called(now);
-        match health {
+        match ended.health {
             // On a closed lane nothing but probes go, which overtax nobody.
             Health::Busy if self.is_closed() => {}
             Health::Paused(_) | Health::Busy => self.gate.pace.overtaxed(began, now),
-            Health::Fine if accepted => {
+            Health::Fine if ended.accepted => {
                 self.gate.pace.well(now);
-                self.gate.spent();
-                self.taken += 1;
+                if ended.of_the_quota {
+                    self.gate.spent();
+                    self.taken += 1;
+                }
             }
             Health::Fine | Health::Failing | Health::Stopped(_) => {}
         }

@@ -298,7 +298,7 @@ impl Slots {
         now: UnixMs,
     ) -> Option<LaneTurn> {
         self.with_lane(account, |lane| {
-            lane.count(ended.health, ended.accepted, ended.began, now);
+            lane.count(ended, now);
             let turned = lane.record(ended.health, ended.probe, now);
             turned.then_some(if lane.is_closed() {
                 LaneTurn::Closed
@@ -355,6 +355,8 @@ impl Slots {
 pub(super) struct Ended {
     pub(super) health: Health,
     pub(super) accepted: bool,
+    /// Template messages have a quota of their own, which is the one that is watched.
+    pub(super) of_the_quota: bool,
     pub(super) probe: bool,
     pub(super) began: UnixMs,
 }

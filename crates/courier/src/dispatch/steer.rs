@@ -25,7 +25,7 @@ pub struct LaneView {
     pub rate: Option<PerSecond>,
     /// Which priorities are held back, by quiet hours or for want of quota.
     pub held: [bool; 3],
-    /// So many messages were taken by WeChat since the process began.
+    /// So many template messages were taken by WeChat since the process began.
     pub taken: u64,
 }
 

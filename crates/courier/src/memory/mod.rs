@@ -18,9 +18,10 @@ use crate::message::{AccountName, Message, MessageId};
 use crate::port::quota::QuotaBook;
 use crate::port::{
     Accept, AcceptError, Accepted, ChangeError, Claim, Claimed, Depth, Filter, Ledger, Moved,
-    NewReceipt, Nonce, Queue, ReceiptTaken, Standings, StoreError, Sweep, Swept,
+    Nonce, Queue, Standings, StoreError, Sweep, Swept,
 };
 use crate::quota::QuotaRecord;
+use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
 use crate::webhook::{
     Again, Backlog, EventId, EventState, Kept, Outbox, Subscription, Taken, Verdict,

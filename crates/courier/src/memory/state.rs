@@ -10,8 +10,9 @@ use crate::account::{AccountFlag, Flag, Standing};
 use crate::backlog::Lines;
 use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
-use crate::port::{Moved, NewReceipt};
+use crate::port::Moved;
 use crate::quota::QuotaRecord;
+use crate::receipt::NewReceipt;
 use crate::time::UnixMs;
 
 /// Everything.

@@ -95,6 +95,8 @@ struct Account {
 #[derive(Default)]
 struct Held {
     record: QuotaRecord,
+    /// When sending found the quota spent; not known of a former process.
+    spent_at: Option<UnixMs>,
     /// What the lane had sent when WeChat was asked.
     base: u64,
     /// How many were used when, oldest first.

@@ -118,7 +118,10 @@ impl Quotas {
             held.error = None;
             held.sample(told.used, told.at);
             let stopped = held.record.spent_until.is_some_and(|until| now < until);
-            (held.record.clone(), stopped)
+            // A word that was asked for at the moment of the refusal says nothing against it.
+            let soon = found.habit.poll / MORE_OFTEN[0].1;
+            let later = held.spent_at.is_none_or(|at| told.at >= at.plus(soon));
+            (held.record.clone(), stopped && later)
         };
         let since = taken.saturating_sub(base);
         let slots: &Slots = &self.parts.slots;
@@ -141,6 +144,9 @@ impl Quotas {
             }
             let news = until.is_some() && held.record.spent_until.is_none();
             held.record.spent_until = until;
+            if news {
+                held.spent_at = Some(now);
+            }
             (held.record.clone(), news)
         };
         self.persist(account, record).await;

@@ -6,7 +6,7 @@ use super::measure::Counting;
 use super::shape::{
     AMOUNT, ANY, ASCII, Bound, DATE, HAN, LETTERS, NUMBER, PHONE, PLATE, SYMBOLS, Shape, TIME,
 };
-use crate::message::Kind;
+use crate::kind::{Kind, ValueRules};
 
 /// How many characters WeChat shows of a key of the old template library; the rest is cut, without an error.
 pub const SHOWN_CHARS: usize = 20;
@@ -112,9 +112,10 @@ impl Rule {
     /// The bound where a message of this kind is sent; none where WeChat documents no rule for the type.
     #[must_use]
     pub fn bound(&self, kind: Kind) -> Option<Bound> {
-        match kind {
-            Kind::Template => self.template,
-            Kind::Subscription => self.subscription,
+        match kind.traits().values {
+            ValueRules::Template => self.template,
+            ValueRules::Subscription => self.subscription,
+            ValueRules::Content => None,
         }
     }
 }

@@ -22,6 +22,7 @@ fn content(client: &str, account: &str) -> Content {
         url: None,
         miniprogram: None,
         data: "{}".into(),
+        extras: None,
         reference: None,
         trace_id: None,
         send_at: None,
@@ -89,10 +90,7 @@ fn a_late_try_says_what_the_first_said() {
     message.delivery.status = Status::Delivered;
     message.delivery.msgid = Some(2);
     message.delivery.attempts.push(call(later));
-    message.delivery.receipt = Some(ReceiptRecord {
-        status: "success".into(),
-        at: later,
-    });
+    message.delivery.receipt = Some(ReceiptRecord::new("success", later));
     assert_eq!(sent.as_it_stood(&message), first);
 }
 

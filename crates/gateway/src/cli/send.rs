@@ -32,6 +32,18 @@ pub struct SendArgs {
     /// Where a tap leads
     #[arg(long = "url", value_name = "URL")]
     link: Option<String>,
+    /// What sort of message: template, subscription, one_time_subscription or miniprogram_subscription
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Where a tap leads, for a subscription message
+    #[arg(long, value_name = "PAGE")]
+    page: Option<String>,
+    /// The scene of the authorise page, for a one-time subscription
+    #[arg(long, value_name = "NUMBER")]
+    scene: Option<u16>,
+    /// The card's title, for a one-time subscription
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
     /// The account that sends; may be left out while there is only one
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
@@ -89,6 +101,9 @@ fn body(args: &SendArgs) -> Value {
     ]);
     for (name, value) in [
         ("url", &args.link),
+        ("kind", &args.kind),
+        ("page", &args.page),
+        ("title", &args.title),
         ("account", &args.account),
         ("reference", &args.reference),
         ("client_msg_id", &args.client_msg_id),
@@ -96,6 +111,9 @@ fn body(args: &SendArgs) -> Value {
         if let Some(value) = value {
             body.insert(name.to_owned(), value.as_str().into());
         }
+    }
+    if let Some(scene) = args.scene {
+        body.insert("scene".to_owned(), scene.into());
     }
     body.into()
 }

@@ -24,6 +24,8 @@ pub(super) fn of_kind(kind: Kind) -> i64 {
     match kind {
         Kind::Template => 0,
         Kind::Subscription => 1,
+        Kind::OneTime => 2,
+        Kind::MiniProgram => 3,
     }
 }
 

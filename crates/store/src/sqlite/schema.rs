@@ -8,7 +8,8 @@ use rusqlite_migration::{M, Migrations};
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_messages.sql"),
     include_str!("migrations/0002_webhooks.sql"),
-    include_str!("migrations/0003_quotas.sql"),
+    include_str!("migrations/0003_kinds.sql"),
+    include_str!("migrations/0004_quotas.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -43,6 +44,7 @@ mod tests {
     const RELEASED: &[u64] = &[
         0x8099_5c0b_f5e3_68de,
         0x3a8d_2778_56e9_ed40,
+        0x8e43_d437_7637_a894,
         0x440c_8bb2_3a42_21b5,
     ];
 

@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Cut};
 use super::business::Call;
-use super::{Shared, business, control, library};
+use super::{Shared, business, control, library, subscription};
+use crate::world::SubscriptionCall;
 
 /// More than WeChat takes; a bound all the same.
 const BODY_MAX: usize = 4 << 20;
@@ -32,6 +33,15 @@ pub(crate) async fn respond(
     };
     match head.uri.path() {
         "/cgi-bin/message/template/send" => business::send(call).await,
+        "/cgi-bin/message/subscribe/bizsend" => {
+            subscription::send(call, SubscriptionCall::Service).await
+        }
+        "/cgi-bin/message/subscribe/send" => {
+            subscription::send(call, SubscriptionCall::MiniProgram).await
+        }
+        "/cgi-bin/message/template/subscribe" => {
+            subscription::send(call, SubscriptionCall::OneTime).await
+        }
         "/cgi-bin/token" => business::token(call).await,
         "/cgi-bin/stable_token" => business::stable_token(call).await,
         "/cgi-bin/template/get_all_private_template" => business::templates(call).await,

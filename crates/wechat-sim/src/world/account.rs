@@ -48,6 +48,8 @@ pub(crate) struct Account {
     pub(crate) calls: Calls,
     /// Messages accepted whose answer is not out yet; counted for test accounts alone.
     pub(crate) under_way: u32,
+    /// Whose subscription messages are not answered yet: another one to them is refused meanwhile.
+    pub(crate) fans_under_way: HashSet<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub(crate) struct Template {
     pub(crate) content: String,
     /// The keys between `{{` and `.DATA}}`.
     pub(crate) keys: Vec<String>,
+    /// A subscription template that may be sent again and again.
+    pub(crate) long_term: bool,
 }
 
 impl From<&TemplateConfig> for Template {
@@ -64,6 +68,7 @@ impl From<&TemplateConfig> for Template {
             title: config.title.clone(),
             content: config.content.clone(),
             keys: keys_of(&config.content),
+            long_term: config.long_term,
         }
     }
 }
@@ -93,6 +98,7 @@ impl From<&AccountConfig> for Account {
             meters: Meters::default(),
             calls: Calls::default(),
             under_way: 0,
+            fans_under_way: HashSet::new(),
         };
         for follower in &config.followers {
             account.ledger.set_state(&follower.openid, follower.state);

@@ -16,6 +16,9 @@ pub struct Calls {
     /// `stable_token` with `force_refresh`.
     pub forced: u64,
     pub sends: u64,
+    pub bizsends: u64,
+    pub subscribe_sends: u64,
+    pub one_time_sends: u64,
     /// Sends that made a new message.
     pub accepted: u64,
     /// Sends recognised by their `client_msg_id`.
@@ -51,6 +54,9 @@ impl Calls {
             Endpoint::StableToken => &mut self.stable_token,
             Endpoint::ForcedToken => &mut self.forced,
             Endpoint::Send => &mut self.sends,
+            Endpoint::BizSend => &mut self.bizsends,
+            Endpoint::SubscribeSend => &mut self.subscribe_sends,
+            Endpoint::OneTimeSend => &mut self.one_time_sends,
             Endpoint::Templates => &mut self.templates,
             Endpoint::TemplateAdd => &mut self.add_template,
             Endpoint::TemplateDelete => &mut self.del_template,

@@ -58,6 +58,8 @@ pub(crate) struct Ledger {
     /// … those used for further ones are here.
     shown_to_others: HashMap<(u32, Box<str>), Shown>,
     contents: HashMap<(u32, u64), i64>,
+    /// How many subscription messages of a template somebody still takes; none at all after a reject.
+    subscriptions: HashMap<(u32, Box<str>), Option<u32>>,
     contents_by_age: VecDeque<(i64, (u32, u64))>,
     minutes: HashMap<u32, (i64, u32)>,
 }
@@ -86,6 +88,35 @@ impl Ledger {
             seen: Vec::new(),
         });
         number
+    }
+
+    pub(crate) fn subscribe(&mut self, openid: &str, template_id: &str, accept: bool) {
+        let person = self.person(openid);
+        let key = (person, template_id.into());
+        let left = self.subscriptions.entry(key).or_default();
+        *left = accept.then(|| left.unwrap_or(0) + 1);
+    }
+
+    pub(crate) fn credits(&self, openid: &str, template_id: &str) -> u32 {
+        let person = self.numbers.get(openid).copied();
+        let key = person.map(|person| (person, Box::from(template_id)));
+        let left = key.and_then(|key| self.subscriptions.get(&key).copied());
+        left.flatten().unwrap_or(0)
+    }
+
+    pub(crate) fn has_rejected(&self, person: u32, template_id: &str) -> bool {
+        self.subscriptions.get(&(person, template_id.into())) == Some(&None)
+    }
+
+    /// Spends one; false if there is none.
+    pub(crate) fn spend_credit(&mut self, person: u32, template_id: &str) -> bool {
+        match self.subscriptions.get_mut(&(person, template_id.into())) {
+            Some(Some(left @ 1..)) => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn shown(&self, person: u32, client_msg_id: &str) -> Option<&Shown> {

@@ -4,7 +4,8 @@ use hongyan_wechat::client::{Client, Hosts, TraceLayer};
 use hongyan_wechat::errcode::{Class, ConfigurationFault, Endpoint, KNOWN, classify};
 use hongyan_wechat::error::{CallError, DoubtCause};
 use hongyan_wechat::industry::IndustryCodes;
-use hongyan_wechat::template::{NewTemplate, TemplateMessage};
+use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
+use hongyan_wechat::template::{Accepted, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
 use hongyan_wechat_sim::fault::{Endpoint as SimEndpoint, Place, What};
@@ -137,6 +138,52 @@ const OF_ONE_CALL: [(Endpoint, &[i64]); 4] = [
     (Endpoint::QuotaGet, &[76003, 76021, 76022]),
 ];
 
+async fn subscription(
+    client: &Client,
+    token: &AccessToken,
+    endpoint: Endpoint,
+) -> Result<Accepted, CallError> {
+    let data = data(r#"{"content":{"value":"咖啡"}}"#);
+    let (touser, template_id) = ("oUser", "t1");
+    match endpoint {
+        Endpoint::SubscriptionSend => {
+            let message = SubscriptionMessage {
+                touser,
+                template_id,
+                page: None,
+                miniprogram: None,
+                data: &data,
+                miniprogram_state: None,
+                lang: None,
+            };
+            client.send_subscription(token, &message).await
+        }
+        Endpoint::MiniProgramSend => {
+            let message = MiniProgramMessage {
+                touser,
+                template_id,
+                page: None,
+                data: &data,
+                miniprogram_state: None,
+                lang: None,
+            };
+            client.send_mini_program(token, &message).await
+        }
+        _ => {
+            let message = OneTimeMessage {
+                touser,
+                template_id,
+                url: None,
+                miniprogram: None,
+                scene: 1,
+                title: "title",
+                data: &data,
+            };
+            client.send_one_time(token, &message).await
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_code_of_every_other_call_arrives_as_its_class() {
     let (sim, client, credential) = simulator().await;
@@ -153,6 +200,9 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
         Endpoint::QuotaClear => client.clear_quota(&token, &credential.appid).await.err(),
         Endpoint::QuotaClearBySecret => client.clear_quota_by_secret(&credential).await.err(),
+        Endpoint::SubscriptionSend | Endpoint::MiniProgramSend | Endpoint::OneTimeSend => {
+            subscription(&client, &token, endpoint).await.err()
+        }
         Endpoint::TemplateSend => unreachable!("it has a test of its own"),
     };
     let places = [
@@ -166,6 +216,12 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         ),
         (Endpoint::IndustryGet, Place::One(SimEndpoint::IndustryGet)),
         (Endpoint::IndustrySet, Place::One(SimEndpoint::IndustrySet)),
+        (Endpoint::SubscriptionSend, Place::One(SimEndpoint::BizSend)),
+        (
+            Endpoint::MiniProgramSend,
+            Place::One(SimEndpoint::SubscribeSend),
+        ),
+        (Endpoint::OneTimeSend, Place::One(SimEndpoint::OneTimeSend)),
         (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
         (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
         (Endpoint::QuotaClear, Place::One(SimEndpoint::ClearQuota)),

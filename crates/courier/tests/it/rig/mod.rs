@@ -47,6 +47,7 @@ pub(crate) fn content(account: &str, n: usize) -> Content {
         url: None,
         miniprogram: None,
         data: format!(r#"{{"thing1":{{"value":"m{n}"}}}}"#),
+        extras: None,
         reference: None,
         trace_id: None,
         send_at: None,

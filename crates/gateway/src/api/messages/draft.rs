@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hongyan_courier::message::{AccountName, Content, Kind, Priority};
+use hongyan_courier::message::{AccountName, Content, Priority};
 use hongyan_courier::time::UnixMs;
 
 use super::data;
@@ -14,6 +14,7 @@ use crate::api::error::Problem;
 
 use written::Written;
 
+mod kinds;
 mod written;
 
 const OPENID_CHARS_MAX: usize = 64;
@@ -114,6 +115,7 @@ impl Written<'_> {
             TEMPLATE_ID_CHARS_MAX,
             faults,
         );
+        let kind = self.kind(faults);
         let data = match self.data {
             Some(raw) => data::rewrite(raw, faults, &mut warnings),
             None => {
@@ -121,6 +123,7 @@ impl Written<'_> {
                 String::new()
             }
         };
+        kinds::check_data(kind, &data, faults);
         let optional = |value, name, chars_max, faults: &mut Faults| {
             text(value, Field { name, chars_max }, faults).map(String::from)
         };
@@ -133,7 +136,8 @@ impl Written<'_> {
         let reference = optional(self.reference, "reference", REFERENCE_CHARS_MAX, faults);
         let url = link(self.url, faults);
         let miniprogram = miniprogram(self.miniprogram, faults);
-        let kind = self.kind(faults);
+        let extras = self.extras(kind, faults);
+        self.check_fields(kind, faults);
         let priority = self.priority(faults);
         let (send_at, expires_at) = self.times(around.now, faults);
         for misplaced in self.misplaced.drain(..) {
@@ -149,6 +153,7 @@ impl Written<'_> {
             url,
             miniprogram,
             data,
+            extras,
             reference,
             trace_id: Some(around.trace_id.to_owned()),
             send_at,
@@ -184,23 +189,6 @@ impl Written<'_> {
             }
             (None, Some(_)) => None,
         }
-    }
-
-    fn kind(&self, faults: &mut Faults) -> Kind {
-        let field = Field {
-            name: "kind",
-            chars_max: 32,
-        };
-        if let Some(word) = text(self.kind, field, faults)
-            && word != Kind::Template.as_str()
-        {
-            let fault = match Kind::from_word(&word) {
-                Some(_) => "is not supported yet; use template",
-                None => "must be template",
-            };
-            faults.add("kind", fault);
-        }
-        Kind::Template
     }
 
     fn priority(&self, faults: &mut Faults) -> Priority {

@@ -75,6 +75,8 @@ pub(super) fn new_message(draft: Draft, now: UnixMs) -> NewMessage {
 
 /// What makes two messages with one `client_msg_id` the same: all that the recipient would see.
 pub(super) fn content_hash(content: &Content) -> [u8; 32] {
+    let extras = content.extras.as_deref().map(serde_json::to_string);
+    let extras = extras.and_then(Result::ok);
     let parts = [
         content.kind.as_str(),
         &content.template_id,
@@ -82,6 +84,8 @@ pub(super) fn content_hash(content: &Content) -> [u8; 32] {
         content.miniprogram.as_deref().unwrap_or_default(),
         &content.data,
     ];
+    // What most messages have not is left out, so that they hash as they always did.
+    let parts = parts.into_iter().chain(extras.as_deref());
     let mut hash = Sha256::new();
     for part in parts {
         // With its length before it, no part can run into the next.

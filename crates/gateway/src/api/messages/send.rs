@@ -83,9 +83,32 @@ pub struct SendMessage {
     /// Deduplicates by client, account and openid for 24 h.
     #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
     client_msg_id: Option<String>,
-    /// `template`
-    #[schema(pattern = "^template$")]
+    /// `template`, `subscription` (of a service account), `one_time_subscription` or `miniprogram_subscription`
+    #[schema(pattern = "^(template|subscription|one_time_subscription|miniprogram_subscription)$")]
     kind: Option<String>,
+    /// Where a tap leads: an address for a subscription message, a page for a mini-program's.
+    #[schema(
+        min_length = 1,
+        max_length = 1024,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$"
+    )]
+    page: Option<String>,
+    /// For both: in which language the card is shown.
+    #[schema(pattern = "^(zh_CN|en_US|zh_HK|zh_TW)$")]
+    lang: Option<String>,
+    /// For both: which version of the mini-program a tap opens.
+    #[schema(pattern = "^(developer|trial|formal)$")]
+    miniprogram_state: Option<String>,
+    /// For a one-time subscription: the scene of the authorise page.
+    #[schema(minimum = 0, maximum = 10000)]
+    scene: Option<u16>,
+    /// For a one-time subscription: the card's title.
+    #[schema(
+        min_length = 1,
+        max_length = 15,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$"
+    )]
+    title: Option<String>,
     /// `high`, `normal` or `bulk`
     #[schema(pattern = "^(high|normal|bulk)$")]
     priority: Option<String>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::delivery::{Attempt, ReceiptRecord};
+use hongyan_courier::kind::Extras;
 use hongyan_courier::message::{Message, MessageId, Status};
 use hongyan_courier::port::Ledger;
 use http::Uri;
@@ -78,6 +79,10 @@ pub struct ReceiptView {
     pub status: String,
     #[schema(value_type = String, format = DateTime)]
     pub at: Moment,
+    /// What else WeChat said of the message, which this outweighs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub outweighed: Vec<String>,
 }
 
 /// A message together with what was handed over.
@@ -90,6 +95,37 @@ pub struct WholeMessage {
     pub miniprogram: Option<Box<RawValue>>,
     #[schema(value_type = Object)]
     pub data: Option<Box<RawValue>>,
+    /// The fields that only some kinds have.
+    #[serde(flatten)]
+    pub extras: ExtrasView,
+}
+
+/// The fields that only some kinds have.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Extras)]
+pub struct ExtrasView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miniprogram_state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scene: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+impl From<&Extras> for ExtrasView {
+    fn from(extras: &Extras) -> Self {
+        Self {
+            page: extras.page.clone(),
+            lang: extras.lang.clone(),
+            miniprogram_state: extras.miniprogram_state.clone(),
+            scene: extras.scene,
+            title: extras.title.clone(),
+        }
+    }
 }
 
 impl From<&Message> for MessageView {
@@ -135,6 +171,7 @@ impl From<&ReceiptRecord> for ReceiptView {
         Self {
             status: receipt.status.clone(),
             at: Moment(receipt.at),
+            outweighed: receipt.outweighed.clone(),
         }
     }
 }
@@ -147,6 +184,12 @@ impl From<&Message> for WholeMessage {
             url: message.content.url.clone(),
             miniprogram: message.content.miniprogram.as_deref().and_then(json),
             data: json(&message.content.data),
+            extras: message
+                .content
+                .extras
+                .as_deref()
+                .map(ExtrasView::from)
+                .unwrap_or_default(),
         }
     }
 }

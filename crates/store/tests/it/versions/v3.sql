@@ -65,12 +65,12 @@ CREATE TABLE messages (
     url              TEXT,                    -- the landing page
     miniprogram      TEXT,                    -- the mini-program target, as JSON
     data             TEXT    NOT NULL         -- the template's data, as JSON
-);
-INSERT INTO "messages" VALUES(X'01A2062DE2007A3CA1B606DF54119170',1795400000000,1,0,1,3,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,1,NULL,1795400002000,'{"status":"success","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":1,"generation":0}]',NULL,626025670079018237,'o1','appointment','his','visit-1',NULL,'https://example.com/1',NULL,'{"thing1":{"value":"o1"}}');
-INSERT INTO "messages" VALUES(X'01A2062DE2007DBE871D4D034DD68EA1',1795400000000,1,0,1,4,1795400000000,'user_blocked',0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,2,NULL,1795400002000,'{"status":"failed:user block","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":2,"generation":0}]',NULL,626022371544133604,'o2','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o2"}}');
-INSERT INTO "messages" VALUES(X'01A2062DE20076EEA0818B67FB789A07',1795400000000,1,0,1,2,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,3,1795403601000,NULL,NULL,'[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":3,"generation":0}]',NULL,626023471055761815,'o3','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o3"}}');
-INSERT INTO "messages" VALUES(X'01A2062DEDB87A66B66EE695ED86F6BD',1795400003000,1,0,1,1,1795400003000,NULL,0,1,'n1',1,1795400003000,NULL,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626020172520877182,'o4','appointment','his',NULL,'4bf92f3577b34da6a3ce929d0e0e4736',NULL,NULL,'{"thing1":{"value":"o4"}}');
-INSERT INTO "messages" VALUES(X'01A2062DF1A076579D7B8671C9B37A43',1795400004000,1,0,1,0,1795400004000,NULL,0,0,NULL,NULL,NULL,1795405000000,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626021272032505393,'o5','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o5"}}');
+, extras TEXT);
+INSERT INTO "messages" VALUES(X'01A2062DE2007A3CA1B606DF54119170',1795400000000,1,0,1,3,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,1,NULL,1795400002000,'{"status":"success","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":1,"generation":0}]',NULL,626025670079018237,'o1','appointment','his','visit-1',NULL,'https://example.com/1',NULL,'{"thing1":{"value":"o1"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DE2007DBE871D4D034DD68EA1',1795400000000,1,0,1,4,1795400000000,'user_blocked',0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,2,NULL,1795400002000,'{"status":"failed:user block","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":2,"generation":0}]',NULL,626022371544133604,'o2','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o2"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DE20076EEA0818B67FB789A07',1795400000000,1,0,1,2,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,3,1795403601000,NULL,NULL,'[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":3,"generation":0}]',NULL,626023471055761815,'o3','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o3"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DEDB87A66B66EE695ED86F6BD',1795400003000,1,0,1,1,1795400003000,NULL,0,1,'n1',1,1795400003000,NULL,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626020172520877182,'o4','appointment','his',NULL,'4bf92f3577b34da6a3ce929d0e0e4736',NULL,NULL,'{"thing1":{"value":"o4"}}',NULL);
+INSERT INTO "messages" VALUES(X'01A2062DF1A076579D7B8671C9B37A43',1795400004000,1,0,1,0,1795400004000,NULL,0,0,NULL,NULL,NULL,1795405000000,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626021272032505393,'o5','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o5"}}',NULL);
 CREATE TABLE meta (
     key   TEXT    NOT NULL PRIMARY KEY,     -- which fact
     value INTEGER NOT NULL                  -- what is so
@@ -102,11 +102,6 @@ CREATE TABLE nonces (
     PRIMARY KEY (owner, nonce)
 ) WITHOUT ROWID;
 INSERT INTO "nonces" VALUES('his','n',1795400604000,NULL);
-CREATE TABLE quotas (
-    account INTEGER PRIMARY KEY,    -- accounts.id
-    body    TEXT NOT NULL           -- courier's QuotaRecord, as JSON
-);
-INSERT INTO "quotas" VALUES(1,'{"told":{"limit":100000,"used":60000,"remaining":40000,"at":1795400000000},"spent_until":null,"clearings":[1795400000000],"no_clearing_before":null}');
 CREATE TABLE receipts (
     account         INTEGER NOT NULL,   -- accounts.id
     msgid           INTEGER NOT NULL,   -- of which message
@@ -119,12 +114,12 @@ CREATE TABLE receipts (
     max_retries     INTEGER NOT NULL,   -- the account's settings when it came
     receipt_timeout INTEGER,            -- the same, in milliseconds
     receipt_retries INTEGER NOT NULL,   -- the same
-    roll            REAL    NOT NULL,   -- for the jitter of what follows
+    roll            REAL    NOT NULL, template_id TEXT,   -- for the jitter of what follows
     PRIMARY KEY (msgid, account, openid, create_time, status)
 ) WITHOUT ROWID;
-INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5);
-INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5);
-INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5);
+INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5,NULL);
+INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5,NULL);
+INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5,NULL);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON
@@ -164,5 +159,5 @@ CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 CREATE INDEX flags_newest ON flags (account, at);
 CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX messages_bad ON messages (status, id, account, reason) WHERE status = 4 OR status = 8;
+CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
 COMMIT;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Outcome, Shared, done, found, given, parsed};
 use crate::config::{AccountConfig, CallbackTarget, TemplateConfig};
+use crate::receipts::Push;
 use crate::world::{AccountKind, FollowerState, World};
 
 pub(super) fn add(shared: &Shared, body: &[u8]) -> Outcome {
@@ -82,6 +83,24 @@ pub(super) fn add_follower(shared: &Shared, body: &[u8]) -> Outcome {
     let new: NewFollower = parsed(body)?;
     let mut world = shared.world();
     found(world.add_follower(&new.appid, &new.openid, new.state))
+}
+
+#[derive(Deserialize)]
+struct UserPush {
+    appid: String,
+    openid: String,
+    #[serde(flatten)]
+    push: Push,
+}
+
+/// `{"appid": …, "openid": …, "event": "popup", "template_id": …, "accept": true}` and the like.
+pub(super) fn push(shared: &Shared, body: &[u8]) -> Outcome {
+    let UserPush {
+        appid,
+        openid,
+        push,
+    } = parsed(body)?;
+    found(shared.push(&appid, &openid, push))
 }
 
 #[derive(Deserialize)]

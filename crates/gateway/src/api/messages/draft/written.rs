@@ -10,12 +10,17 @@ use serde_json::value::RawValue;
 use crate::api::error::FieldProblem;
 use crate::api::messages::text::Text;
 
-pub(super) const KNOWN: [&str; 12] = [
+pub(super) const KNOWN: [&str; 17] = [
     "touser",
     "template_id",
     "data",
     "url",
     "miniprogram",
+    "page",
+    "lang",
+    "miniprogram_state",
+    "scene",
+    "title",
     "client_msg_id",
     "account",
     "kind",
@@ -33,6 +38,11 @@ pub(super) struct Written<'a> {
     pub(super) data: Option<&'a RawValue>,
     pub(super) url: Option<&'a RawValue>,
     pub(super) miniprogram: Option<&'a RawValue>,
+    pub(super) page: Option<&'a RawValue>,
+    pub(super) lang: Option<&'a RawValue>,
+    pub(super) miniprogram_state: Option<&'a RawValue>,
+    pub(super) scene: Option<&'a RawValue>,
+    pub(super) title: Option<&'a RawValue>,
     pub(super) client_msg_id: Option<&'a RawValue>,
     pub(super) account: Option<&'a RawValue>,
     pub(super) kind: Option<&'a RawValue>,
@@ -52,6 +62,11 @@ impl<'a> Written<'a> {
             "data" => &mut self.data,
             "url" => &mut self.url,
             "miniprogram" => &mut self.miniprogram,
+            "page" => &mut self.page,
+            "lang" => &mut self.lang,
+            "miniprogram_state" => &mut self.miniprogram_state,
+            "scene" => &mut self.scene,
+            "title" => &mut self.title,
             "client_msg_id" => &mut self.client_msg_id,
             "account" => &mut self.account,
             "kind" => &mut self.kind,

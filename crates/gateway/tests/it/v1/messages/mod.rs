@@ -5,6 +5,7 @@ mod change;
 mod hang_up;
 mod idempotency;
 mod invalid;
+mod kinds;
 mod list;
 mod send;
 mod wait;
