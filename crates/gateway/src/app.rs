@@ -1,15 +1,17 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
-mod webhooks;
-
 mod accounts;
+mod broadcasts;
+mod oauth;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::broadcast::expand::Expander;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -20,13 +22,15 @@ use hongyan_courier::quota::{self, QuotaNews, Quotas};
 use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Keeper, MemoryTokenCache};
 use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::accounts::{callback, habit, known, lines, policy, quota_habit, retries, slots};
+use self::accounts::{callback, habits, known, lines, names, policy, quota_habits, retries, slots};
 use crate::api::accounts::{AccountBook, Accounts};
 use crate::api::callback::Callbacks;
 use crate::api::door::Door;
@@ -63,8 +67,10 @@ pub struct App {
     pub keeper: Arc<Keeper>,
     /// Where messages are sent, their quotas are watched.
     pub quotas: Option<Arc<Quotas>>,
+    pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub expander: Option<Expander>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
@@ -81,10 +87,12 @@ struct Core {
     slots: Arc<Slots>,
     keeper: Arc<Keeper>,
     quotas: Arc<Quotas>,
+    book: Arc<Book>,
     upstream: Arc<WechatUpstream>,
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    broadcast_changed: Arc<Notify>,
     bell: Arc<Bell>,
     stopping: CancellationToken,
 }
@@ -104,6 +112,9 @@ impl App {
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
+        let expander = roles
+            .works()
+            .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
         let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
         let cases = core.use_cases(
             config,
@@ -128,6 +139,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
                 outbox: core.store.clone(),
@@ -146,6 +158,7 @@ impl App {
             webhooks: sender,
             keeper: core.keeper,
             quotas: roles.works().then_some(core.quotas),
+            book: core.book,
             accounts,
             store: core.store,
             stopping: core.stopping,
@@ -162,18 +175,14 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let names = || {
-            config
-                .accounts
-                .iter()
-                .map(|account| account.name.as_str().into())
-        };
-        let news = Arc::new(QuotaNews::of(names()));
+        let news = Arc::new(QuotaNews::of(names(config)));
+        let prompts = Prompts::new(names(config));
         let mut all: Vec<Arc<dyn Observer>> = vec![
             Arc::new(Meter::default()),
             reports.clone(),
             waiters.clone(),
             news.clone(),
+            prompts.clone(),
         ];
         let bell = Arc::new(Bell::default());
         // It rings with every message that moves, so only where somebody listens.
@@ -193,8 +202,7 @@ impl Core {
             observer: observer.clone(),
             ready: Arc::new(move || woken.wake()),
         };
-        let habits = config.accounts.iter().map(|account| habit(account, config));
-        let keeper = Keeper::open(parts, habits).await?;
+        let keeper = Keeper::open(parts, habits(config)).await?;
         let parts = quota::Parts {
             book: store.clone(),
             desk: upstream.clone(),
@@ -204,11 +212,17 @@ impl Core {
             clock: clock.clone(),
             observer: observer.clone(),
         };
-        let quotas = Quotas::open(
-            parts,
-            config.accounts.iter().map(|of| quota_habit(of, config)),
-        );
-        let quotas = quotas.await?;
+        let quotas = Quotas::open(parts, quota_habits(config)).await?;
+        let parts = book::Parts {
+            templates: store.clone(),
+            source: upstream.clone(),
+            keeper: keeper.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            prompts,
+            every: config.templates.sync_interval,
+        };
+        let book = Book::open(parts, names(config)).await?;
         let conditions = Arc::new(Conditions {
             keeper: keeper.clone(),
             reports,
@@ -220,10 +234,12 @@ impl Core {
             slots,
             keeper,
             quotas,
+            book,
             upstream,
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            broadcast_changed: Arc::default(),
             bell,
             stopping: CancellationToken::new(),
         })
@@ -271,6 +287,16 @@ impl Core {
         }
     }
 
+    fn acceptor(&self, dispatch: Option<Arc<Dispatch>>) -> Acceptor {
+        Acceptor {
+            queue: self.store.clone(),
+            dispatch,
+            slots: self.slots.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+
     fn use_cases(
         &self,
         config: &Config,
@@ -281,7 +307,6 @@ impl Core {
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
-        let upstream = self.upstream.clone();
         Ok(UseCases {
             door: Arc::new(Door {
                 authenticator: Authenticator::new(Clients::new(&secrets.clients)),
@@ -311,17 +336,21 @@ impl Core {
                 keeper: self.keeper.clone(),
                 conditions: self.conditions.clone(),
                 ledger: ledger.clone(),
-                clock,
+                clock: clock.clone(),
             }),
             templates: Arc::new(Templates {
                 accounts: self.accounts.clone(),
+                book: self.book.clone(),
+                templates: self.store.clone(),
                 keeper: self.keeper.clone(),
-                ask: Arc::new(move |account, token| {
-                    let upstream = Arc::clone(&upstream);
-                    Box::pin(async move { upstream.templates(&account, &token).await })
-                }),
+                library: self.upstream.clone(),
+                ledger: ledger.clone(),
+                clock,
+                counting: config.templates.counting,
             }),
+            broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
+            oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
@@ -335,15 +364,11 @@ impl Core {
 
     fn intake(&self, config: &Config, dispatch: Option<Arc<Dispatch>>) -> anyhow::Result<Intake> {
         Ok(Intake {
-            acceptor: Acceptor {
-                queue: self.store.clone(),
-                dispatch,
-                slots: self.slots.clone(),
-                clock: self.clock.clone(),
-                observer: self.observer.clone(),
-            },
+            acceptor: self.acceptor(dispatch),
             ledger: self.store.clone(),
             accounts: self.accounts.clone(),
+            templates: self.book.clone(),
+            counting: config.templates.counting,
             waiters: self.waiters.clone(),
             wait_max: config.limits.wait,
             batch_max: usize::try_from(config.limits.batch_messages)?,

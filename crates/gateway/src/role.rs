@@ -115,8 +115,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         dispatch,
         keeper,
         quotas,
+        book,
         accounts,
         sweeper,
+        expander,
         webhooks,
         gauges,
         store,
@@ -134,6 +136,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         if let Some(quotas) = &quotas {
             tasks.spawn(Arc::clone(quotas).watch(account.clone(), stop.clone()));
         }
+        tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     let gauges_stop = last.clone();
@@ -141,6 +144,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
+    }
+    if let Some(expander) = expander {
+        let expand_stop = stop.clone();
+        tasks.spawn(async move { expander.run(expand_stop).await });
     }
     let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
     let sending = TaskTracker::new();

@@ -19,17 +19,28 @@ struct Pick {
     busy: HashSet<String>,
     chosen: Vec<MessageId>,
     put_off: Vec<(MessageId, String, Priority)>,
+    /// Of stopped templates.
+    aside: Vec<MessageId>,
 }
 
 impl Pick {
     /// Takes at most `count` more from a line, and looks at not many more than that.
-    fn fill<'a>(&mut self, line: &mut impl Iterator<Item = &'a Message>, count: usize) {
+    fn fill<'a>(
+        &mut self,
+        line: &mut impl Iterator<Item = &'a Message>,
+        count: usize,
+        stopped: impl Fn(&Message) -> bool,
+    ) {
         let end = self.chosen.len() + count;
         for _ in 0..count + LOOK_PAST {
             if self.chosen.len() == end {
                 return;
             }
             let Some(message) = line.next() else { return };
+            if stopped(message) {
+                self.aside.push(message.id);
+                continue;
+            }
             let openid = message.content.touser.clone();
             if self.busy.contains(&openid) {
                 let priority = message.content.priority;
@@ -53,11 +64,14 @@ impl State {
         };
         let more = {
             let line = |priority: &Priority| self.due(&claim.account, *priority, now);
+            let stopped = |message: &Message| {
+                message.delivery.may_be_parked() && self.is_stopped(&message.content)
+            };
             let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
             let mut room = claim.at_most;
             let mut fill = |nth: usize, line: &mut _, count: usize| {
                 let before = pick.chosen.len();
-                pick.fill(line, count.min(room[nth]));
+                pick.fill(line, count.min(room[nth]), stopped);
                 room[nth] -= pick.chosen.len() - before;
                 pick.chosen.len()
             };
@@ -81,6 +95,9 @@ impl State {
             let recipient = (claim.account.clone(), openid);
             let later = self.lines.after_the_last(recipient, priority, now);
             self.change(id, now, |_, delivery| delivery.due_at = later);
+        }
+        for id in pick.aside {
+            self.change(id, now, |_, delivery| delivery.park(now));
         }
         let messages = pick
             .chosen
@@ -151,7 +168,7 @@ impl State {
             }
             let due = self.due(&claim.account, *priority, now);
             let mut doubtful = due.filter(|message| message.delivery.doubt.is_some());
-            pick.fill(&mut doubtful, claim.limit() - pick.chosen.len());
+            pick.fill(&mut doubtful, claim.limit() - pick.chosen.len(), |_| false);
         }
     }
 
@@ -171,6 +188,7 @@ impl State {
         });
         if let Some((account, settled)) = settled {
             self.raise(&account, settled.flag);
+            self.stop(&account, settled.stop);
             if let Some((msgid, _)) = settled.msgid {
                 self.msgids.insert((account.clone(), msgid), s.id);
                 self.join_orphans(now, usize::MAX, |receipt| {

@@ -7,6 +7,7 @@
     reason = "a helper that cannot go on fails its test, and a search tells what it went through"
 )]
 
+mod broadcast;
 mod conformance;
 mod dispatch;
 mod explorer;
@@ -15,5 +16,6 @@ mod quota;
 mod rate;
 mod rig;
 mod set_back;
+mod template;
 mod token;
 mod webhook;

@@ -33,6 +33,7 @@ pub(super) fn known(account: &Account) -> Known {
         appid: account.appid.clone(),
         receipts: account.receipts,
         callback_mode: account.callback_mode,
+        on_violation: account.on_violation,
     }
 }
 
@@ -54,8 +55,13 @@ pub(super) fn slots(config: &Config) -> Arc<Slots> {
     slots
 }
 
-pub(super) fn quota_habit(account: &Account, config: &Config) -> (AccountName, quota::Habit) {
-    let habit = quota::Habit {
+pub(super) fn names(config: &Config) -> impl Iterator<Item = AccountName> {
+    let names = config.accounts.iter().map(|account| &account.name);
+    names.map(|name| AccountName::from(name.as_str()))
+}
+
+pub(super) fn quota_habits(config: &Config) -> impl Iterator<Item = (AccountName, quota::Habit)> {
+    let habit = |account: &Account| quota::Habit {
         poll: config.quota.poll_interval,
         leaves_percent: [
             0,
@@ -63,10 +69,14 @@ pub(super) fn quota_habit(account: &Account, config: &Config) -> (AccountName, q
             account.bulk_leaves_percent,
         ],
     };
-    (AccountName::from(account.name.as_str()), habit)
+    names(config).zip(config.accounts.iter().map(habit))
 }
 
-pub(super) fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {
+pub(super) fn habits(config: &Config) -> impl Iterator<Item = (AccountName, Habit)> {
+    config.accounts.iter().map(|account| habit(account, config))
+}
+
+fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {
     let mode = match account.token_mode {
         ConfiguredMode::Stable => TokenMode::Stable,
         ConfiguredMode::Plain => TokenMode::Plain,

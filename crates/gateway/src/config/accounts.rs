@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hongyan_courier::quiet::QuietHours;
+use hongyan_courier::template::check::OnViolation;
 use serde::{Deserialize, Serialize};
 
 use crate::config::delivery::{CONCURRENCY_RANGE, Delivery, RECEIPT_TIMEOUT_RANGE};
@@ -14,6 +15,7 @@ use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
 use crate::config::quota::{self, QuietHoursFile, Quota};
+use crate::config::templates::Templates;
 use crate::config::upstream::{TokenMode, Upstream};
 use crate::secrets::reference::SecretRef;
 
@@ -39,6 +41,7 @@ pub struct Account {
     pub bulk_leaves_percent: u8,
     pub normal_leaves_percent: u8,
     pub quiet_hours: Option<Arc<QuietHours>>,
+    pub on_violation: OnViolation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -78,6 +81,7 @@ pub struct AccountFile {
     normal_leaves_percent: Option<u8>,
     time_zone: Option<String>,
     quiet_hours: Vec<QuietHoursFile>,
+    on_violation: Option<OnViolation>,
 }
 
 /// What an account takes from the rest of the configuration.
@@ -87,6 +91,7 @@ pub struct Surroundings<'a> {
     pub delivery: &'a Delivery,
     pub upstream: &'a Upstream,
     pub quota: &'a Quota,
+    pub templates: &'a Templates,
 }
 
 impl AccountFile {
@@ -144,6 +149,7 @@ impl AccountFile {
                 .normal_leaves_percent
                 .unwrap_or(around.quota.normal_leaves_percent),
             quiet_hours: hours.map(Arc::new),
+            on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
         };
         account.check(key, around.profile, findings);
         Some(account)

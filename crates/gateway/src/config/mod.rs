@@ -11,6 +11,7 @@ pub mod layers;
 pub mod limits;
 pub mod list;
 pub mod names;
+pub mod oauth;
 pub mod problem;
 pub mod profile;
 pub mod quota;
@@ -18,6 +19,7 @@ pub mod resolved;
 pub mod server;
 pub mod show;
 pub mod store;
+pub mod templates;
 pub mod tree;
 pub mod upstream;
 pub mod webhooks;
@@ -27,12 +29,14 @@ use clients::{Client, ClientFile};
 use delivery::Delivery;
 use layers::Sources;
 use limits::{Limits, Retention};
+use oauth::{Oauth, OauthFile};
 use problem::{Findings, Problem, Problems};
 use profile::{PROFILE_VARIABLE, Profile};
 use quota::Quota;
 use server::Server;
 use show::Row;
 use store::{Shared, Store};
+use templates::Templates;
 use upstream::Upstream;
 use webhooks::{Webhook, WebhookFile};
 
@@ -45,11 +49,13 @@ pub struct Config {
     pub delivery: Delivery,
     pub upstream: Upstream,
     pub quota: Quota,
+    pub templates: Templates,
     pub retention: Retention,
     pub limits: Limits,
     pub accounts: Vec<Account>,
     pub clients: Vec<Client>,
     pub webhooks: Vec<Webhook>,
+    pub oauth: Vec<Oauth>,
 }
 
 /// A configuration without problems, with what a person may want to know of it.
@@ -93,11 +99,13 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
     let delivery: Delivery = tree::section("delivery", table, findings);
     let upstream: Upstream = tree::section("upstream", table, findings);
     let quota: Quota = tree::section("quota", table, findings);
+    let templates: Templates = tree::section("templates", table, findings);
     let around = Surroundings {
         profile,
         quota: &quota,
         delivery: &delivery,
         upstream: &upstream,
+        templates: &templates,
     };
     let accounts = elements(table, "accounts")
         .filter_map(|(key, element)| {
@@ -114,6 +122,11 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
             tree::element::<WebhookFile>(&key, element, findings).finish(&key, profile, findings)
         })
         .collect();
+    let oauth = elements(table, "oauth")
+        .filter_map(|(key, element)| {
+            tree::element::<OauthFile>(&key, element, findings).finish(&key, profile, findings)
+        })
+        .collect();
     Config {
         profile,
         server: tree::section("server", table, findings),
@@ -124,9 +137,11 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         delivery,
         upstream,
         quota,
+        templates,
         accounts,
         clients,
         webhooks,
+        oauth,
     }
 }
 
@@ -147,6 +162,7 @@ fn check(config: &Config, findings: &mut Findings) {
     config.delivery.check(findings);
     config.upstream.check(findings);
     config.quota.check(findings);
+    config.templates.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);
     let accounts = &config.accounts;
@@ -194,6 +210,9 @@ fn check(config: &Config, findings: &mut Findings) {
     let names: Vec<&str> = accounts.iter().map(|one| one.name.as_str()).collect();
     for hook in webhooks {
         hook.check(&clients, &names, findings);
+    }
+    for (index, way) in config.oauth.iter().enumerate() {
+        way.check(&format!("oauth[{index}]"), &clients, &names, findings);
     }
     for list in ["accounts", "clients"] {
         let empty = if list == "accounts" {

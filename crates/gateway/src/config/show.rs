@@ -80,6 +80,10 @@ fn derived(account: &Account, written: &toml::Table, shown: &str) -> Vec<Row> {
             "normal_leaves_percent",
             Some(i64::from(account.normal_leaves_percent).into()),
         ),
+        (
+            "on_violation",
+            toml::Value::try_from(account.on_violation).ok(),
+        ),
     ];
     all.into_iter()
         .filter(|(key, _)| !written.contains_key(*key))

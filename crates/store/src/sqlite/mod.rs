@@ -5,6 +5,7 @@ mod accounts;
 mod answers;
 mod base;
 mod board;
+mod broadcasts;
 mod checkpoint;
 mod codes;
 mod connect;
@@ -21,6 +22,8 @@ mod read;
 mod recover;
 mod rows;
 mod schema;
+mod tallies;
+mod templates;
 mod watch;
 mod writer;
 

@@ -50,7 +50,9 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         ledger: store.clone(),
         standings: store.clone(),
         quotas: store.clone(),
+        broadcasts: store.clone(),
         outbox: store.clone(),
+        templates: store.clone(),
     }
 }
 

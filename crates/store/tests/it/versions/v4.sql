@@ -102,11 +102,6 @@ CREATE TABLE nonces (
     PRIMARY KEY (owner, nonce)
 ) WITHOUT ROWID;
 INSERT INTO "nonces" VALUES('his','n',1795400604000,NULL);
-CREATE TABLE quotas (
-    account INTEGER PRIMARY KEY,    -- accounts.id
-    body    TEXT NOT NULL           -- courier's QuotaRecord, as JSON
-);
-INSERT INTO "quotas" VALUES(1,'{"told":{"limit":100000,"used":60000,"remaining":40000,"at":1795400000000},"spent_until":null,"clearings":[1795400000000],"no_clearing_before":null}');
 CREATE TABLE receipts (
     account         INTEGER NOT NULL,   -- accounts.id
     msgid           INTEGER NOT NULL,   -- of which message
@@ -151,6 +146,50 @@ CREATE TABLE webhooks (
     body TEXT                       -- courier's Subscription, as JSON; null once it is no longer configured
 );
 INSERT INTO "webhooks" VALUES(1,'his','{"name":"his","client":"his","statuses":["delivered","failed"],"accounts":["clinic"]}');
+CREATE TABLE templates (
+    account          INTEGER NOT NULL,  -- accounts.id
+    id               TEXT    NOT NULL,  -- WeChat's template id
+    title            TEXT    NOT NULL,  -- as it was listed last
+    text             TEXT    NOT NULL,  -- the same, with {{key.DATA}} where values go
+    choices          TEXT,              -- the values approved for its keys, as JSON; null where none are known
+    example          TEXT    NOT NULL,  -- an example of the text
+    primary_industry TEXT    NOT NULL,  -- first-level industry
+    deputy_industry  TEXT    NOT NULL,  -- second-level industry
+    first_seen       INTEGER NOT NULL,  -- when a list had it first
+    last_seen        INTEGER NOT NULL,  -- when a list had it last
+    gone_at          INTEGER,           -- since when lists do not have it; null while they do
+    PRIMARY KEY (account, id)
+) WITHOUT ROWID;
+INSERT INTO "templates" VALUES(1,'appointment','预约提醒','事项：{{thing1.DATA}}
+时间：{{time2.DATA}}',NULL,'事项：复诊','医药护理','医药医疗',1795400000000,1795403600000,NULL);
+INSERT INTO "templates" VALUES(1,'report','报告提醒','结果：{{phrase1.DATA}}','{"phrase1":["已完成"]}','','','',1795400000000,1795400000000,1795403600000);
+CREATE TABLE template_history (
+    account INTEGER NOT NULL,           -- accounts.id
+    id      TEXT    NOT NULL,           -- the template's id
+    at      INTEGER NOT NULL,           -- when a list showed it
+    change  TEXT    NOT NULL,           -- added, edited, reworded or gone
+    title   TEXT    NOT NULL,           -- its title from then on; as it was, if it is gone
+    text    TEXT    NOT NULL,           -- its text likewise
+    PRIMARY KEY (account, id, at)
+) WITHOUT ROWID;
+INSERT INTO "template_history" VALUES(1,'appointment',1795400000000,'added','预约提醒','事项：{{thing1.DATA}}');
+INSERT INTO "template_history" VALUES(1,'appointment',1795403600000,'edited','预约提醒','事项：{{thing1.DATA}}
+时间：{{time2.DATA}}');
+CREATE TABLE template_lists (
+    account   INTEGER PRIMARY KEY,      -- accounts.id
+    synced_at INTEGER NOT NULL          -- when
+);
+INSERT INTO "template_lists" VALUES(1,1795403600000);
+CREATE TABLE template_stops (
+    account     INTEGER NOT NULL,       -- accounts.id
+    template_id TEXT    NOT NULL,       -- which
+    cause       TEXT    NOT NULL,       -- why, as a word
+    errcode     INTEGER,                -- the errcode that said so; null if a list did
+    since       INTEGER NOT NULL,       -- since when
+    text        TEXT,                   -- the text that waiting messages were written for, where it is another by now
+    PRIMARY KEY (account, template_id)
+) WITHOUT ROWID;
+INSERT INTO "template_stops" VALUES(1,'report','gone',NULL,1795403600000,'结果：{{phrase1.DATA}}');
 CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE status = 0 OR status = 1;
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
@@ -165,5 +204,5 @@ CREATE INDEX flags_newest ON flags (account, at);
 CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
-CREATE INDEX messages_bad ON messages (status, id, account, reason) WHERE status = 4 OR status = 8;
+CREATE INDEX messages_aside ON messages (account, template_id) WHERE status = 0 AND reason = 'template_stopped';
 COMMIT;
