@@ -22,6 +22,7 @@ pub mod quiet;
 pub mod quota;
 pub mod rate;
 pub mod receipt;
+pub mod recipient;
 pub mod sweep;
 pub mod template;
 pub mod time;

@@ -4,6 +4,7 @@
 mod accounts;
 mod broadcasts;
 mod oauth;
+mod recipients;
 mod webhooks;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use hongyan_courier::port::Ledger;
 use hongyan_courier::quota::{self, QuotaNews, Quotas};
 use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::receipt::Receipts;
+use hongyan_courier::recipient::confirm::Confirmations;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
@@ -70,6 +72,7 @@ pub struct App {
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub confirmations: Option<Confirmations>,
     pub expander: Option<Expander>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
@@ -139,6 +142,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            confirmations: recipients::confirmations(&core, roles),
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
@@ -192,6 +196,7 @@ impl Core {
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let slots = slots(config);
+        recipients::limit(&slots, config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -348,6 +353,7 @@ impl Core {
                 clock,
                 counting: config.templates.counting,
             }),
+            contacts: Arc::new(recipients::contacts(self)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
@@ -391,6 +397,7 @@ impl Core {
                 clock: self.clock.clone(),
                 observer: self.observer.clone(),
             },
+            hearing: recipients::hearing(self),
             ledger: self.store.clone(),
             clock: self.clock.clone(),
         })

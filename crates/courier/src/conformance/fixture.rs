@@ -205,6 +205,7 @@ pub fn claim(by: &NodeEpoch, limit: usize) -> Claim {
         shares: [limit, 0, 0],
         at_most: [usize::MAX; 3],
         busy: Vec::new(),
+        limits: Arc::default(),
         probe: false,
     }
 }

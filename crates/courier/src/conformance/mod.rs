@@ -13,9 +13,11 @@ pub mod leasing;
 pub mod listing;
 pub mod matching;
 pub mod nodes;
+pub mod pacing;
 pub mod permits;
 pub mod quotas;
 pub mod receiving;
+pub mod recipients;
 pub mod repeating;
 pub mod settling;
 pub mod standings;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use crate::broadcast::port::Broadcasts;
 use crate::port::quota::QuotaBook;
 use crate::port::{Ledger, Queue, Standings, TokenCache};
+use crate::recipient::Recipients;
 use crate::template::catalogue::Templates;
 use crate::webhook::Outbox;
 
@@ -42,6 +45,8 @@ pub struct Stores {
     pub standings: Arc<dyn Standings>,
     /// How much of their quotas is spent.
     pub quotas: Arc<dyn QuotaBook>,
+    /// What is known of recipients.
+    pub recipients: Arc<dyn Recipients>,
     /// The broadcasts.
     pub broadcasts: Arc<dyn Broadcasts>,
     /// The events that wait to be posted.
@@ -237,6 +242,36 @@ macro_rules! standings_conformance {
     };
 }
 
+/// One test for each promise of `recipients`, for an [`Adapter`].
+#[macro_export]
+macro_rules! recipients_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            recipients {
+                what_is_heard_survives_a_restart
+                news_spends_its_nonce
+                a_message_to_a_suppressed_recipient_ends_as_it_is_stored
+                a_suppression_of_a_template_leaves_the_others
+                what_waits_ends_when_it_is_claimed
+                the_look_before_the_call_ends_what_is_suppressed
+                a_message_in_doubt_never_ends_suppressed
+                an_answer_tells_of_its_recipient
+                a_receipt_tells_of_its_recipient
+                whoever_follows_again_is_written_to_again
+                a_person_can_resume_what_is_suppressed
+                a_suppression_ends_by_itself
+                suppressions_are_listed_newest_first
+                who_may_not_follow_is_to_be_confirmed
+                an_agreement_is_used_up_by_one_message
+            }
+            pacing {
+                who_gets_too_much_waits
+                a_message_over_a_limit_waits_until_its_window_opens
+            }
+        }
+    };
+}
+
 /// One test for each promise of `broadcasts`, for an [`Adapter`].
 #[macro_export]
 macro_rules! broadcasts_conformance {
@@ -298,6 +333,7 @@ macro_rules! templates_conformance {
                 a_list_is_kept_with_what_happened_to_it
                 a_stop_survives_a_restart_and_is_flagged
                 a_stopped_templates_messages_wait_and_all_others_go
+                a_stopped_templates_backlog_hides_nobody
                 a_resumed_templates_messages_are_called_back
                 what_was_not_called_back_is_looked_at_again
                 an_answer_about_the_template_stops_it

@@ -24,7 +24,7 @@ pub use steer::LaneView;
 
 use crate::delivery::{Lease, LeaseRef, Policy};
 use crate::message::{AccountName, Content, Message};
-use crate::observer::Observer;
+use crate::observer::{Event, Observer};
 use crate::port::limiter::Limiter;
 use crate::port::{Claimed, NodeEpoch, Queue, StoreError, Upstream};
 use crate::time::{Clock, UnixMs};
@@ -192,6 +192,15 @@ impl Dispatch {
         let now = self.parts.clock.now();
         let (more, next_due) = (claimed.more, claimed.next_due);
         self.parts.slots.looked(round.lane, more, next_due, now);
+        for ended in claimed.suppressed {
+            self.parts.observer.observe(&Event::Moved {
+                id: ended.id,
+                account: ended.account,
+                status: ended.status,
+                reason: ended.reason,
+                msgid: None,
+            });
+        }
         let mut unfilled = Vec::new();
         let mut slots = round.slots.into_iter();
         for message in claimed.messages {

@@ -15,6 +15,7 @@ use crate::message::{AccountName, Content};
 use crate::port::{Claim, NodeEpoch};
 use crate::quiet::QuietHours;
 use crate::rate::PerSecond;
+use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
 /// The most that one claim asks for.
@@ -156,6 +157,15 @@ impl Slots {
         Some(act(&mut table.lanes[lane]))
     }
 
+    /// Says how often an account may write to one recipient. Its messages are all claimed from then on, and none goes out
+    /// as it is stored: only a claim looks at what the recipient got lately.
+    pub fn limit_recipients(&self, account: &AccountName, limits: Vec<RecipientLimit>) {
+        let mut table = self.table();
+        if let Some(&lane) = table.by_account.get(account) {
+            table.lanes[lane].limits = limits.into();
+        }
+    }
+
     /// Whoever claims looks again.
     pub fn wake(&self) {
         self.wake.notify_one();
@@ -189,7 +199,8 @@ impl Slots {
         }
         let lane = &mut table.lanes[nth];
         lane.look(now);
-        let open = lane.is_clear(now)
+        let open = lane.limits.is_empty()
+            && lane.is_clear(now)
             && lane.capacity(now) > 0
             && lane.gate.lets_pass(content.priority, lane.in_flight);
         let openid = content.touser.clone();
@@ -254,6 +265,7 @@ impl Slots {
                 shares: shares(limit, found.turn),
                 at_most,
                 busy,
+                limits: Arc::clone(&found.limits),
                 probe: found.is_closed(),
             };
             found.turn = found.turn.wrapping_add(limit);

@@ -8,6 +8,7 @@ use crate::backlog::LOOK_PAST;
 use crate::delivery::{CONTENT_MINUTE, Lease, LeaseRef, Look, Settlement};
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
 use crate::port::{Claim, Claimed, LEASE_GRACE, Moved};
+use crate::recipient::Hold;
 use crate::time::UnixMs;
 
 const FIRST_ID: MessageId = MessageId::from_bytes([0; 16]);
@@ -19,6 +20,7 @@ struct Pick {
     busy: HashSet<String>,
     chosen: Vec<MessageId>,
     put_off: Vec<(MessageId, String, Priority)>,
+    held: Vec<(MessageId, Hold)>,
     /// Of stopped templates.
     aside: Vec<MessageId>,
 }
@@ -29,7 +31,7 @@ impl Pick {
         &mut self,
         line: &mut impl Iterator<Item = &'a Message>,
         count: usize,
-        stopped: impl Fn(&Message) -> bool,
+        (held, stopped): (impl Fn(&Message) -> Option<Hold>, impl Fn(&Message) -> bool),
     ) {
         let end = self.chosen.len() + count;
         for _ in 0..count + LOOK_PAST {
@@ -45,6 +47,8 @@ impl Pick {
             if self.busy.contains(&openid) {
                 let priority = message.content.priority;
                 self.put_off.push((message.id, openid, priority));
+            } else if let Some(hold) = held(message) {
+                self.held.push((message.id, hold));
             } else {
                 self.busy.insert(openid);
                 self.chosen.push(message.id);
@@ -64,6 +68,7 @@ impl State {
         };
         let more = {
             let line = |priority: &Priority| self.due(&claim.account, *priority, now);
+            let held = |message: &Message| self.held_back(message, claim, now);
             let stopped = |message: &Message| {
                 message.delivery.may_be_parked() && self.is_stopped(&message.content)
             };
@@ -71,7 +76,7 @@ impl State {
             let mut room = claim.at_most;
             let mut fill = |nth: usize, line: &mut _, count: usize| {
                 let before = pick.chosen.len();
-                pick.fill(line, count.min(room[nth]), stopped);
+                pick.fill(line, count.min(room[nth]), (held, stopped));
                 room[nth] -= pick.chosen.len() - before;
                 pick.chosen.len()
             };
@@ -96,6 +101,17 @@ impl State {
             let later = self.lines.after_the_last(recipient, priority, now);
             self.change(id, now, |_, delivery| delivery.due_at = later);
         }
+        let suppressed = pick.held.into_iter().filter_map(|(id, hold)| {
+            self.change(id, now, |_, delivery| match hold {
+                Hold::End(reason) => {
+                    delivery.suppress(reason);
+                }
+                Hold::Until(end) => delivery.put_off(end),
+            });
+            self.swept(id)
+                .filter(|swept| swept.status == Status::Suppressed)
+        });
+        let suppressed = suppressed.collect();
         for id in pick.aside {
             self.change(id, now, |_, delivery| delivery.park(now));
         }
@@ -105,6 +121,7 @@ impl State {
             .filter_map(|id| self.lease(*id, claim, now));
         Claimed {
             messages: messages.collect(),
+            suppressed,
             next_due: if more { None } else { self.next_due(claim) },
             more,
         }
@@ -168,13 +185,19 @@ impl State {
             }
             let due = self.due(&claim.account, *priority, now);
             let mut doubtful = due.filter(|message| message.delivery.doubt.is_some());
-            pick.fill(&mut doubtful, claim.limit() - pick.chosen.len(), |_| false);
+            let room = claim.limit() - pick.chosen.len();
+            pick.fill(
+                &mut doubtful,
+                room,
+                (|_: &Message| None, |_: &Message| false),
+            );
         }
     }
 
     pub(super) fn look(&mut self, lease: LeaseRef, now: UnixMs) -> Look {
+        let suppressed = self.suppressed(lease, now);
         self.change(lease.id, now, |content, delivery| {
-            delivery.look(content.kind, lease.lease_seq, now)
+            delivery.look(content.kind, lease.lease_seq, suppressed, now)
         })
         .unwrap_or(Look::LeaseGone)
     }
@@ -188,6 +211,9 @@ impl State {
         });
         if let Some((account, settled)) = settled {
             self.raise(&account, settled.flag);
+            if let Some((openid, news)) = settled.news {
+                self.hear(&account, &openid, &[news], now);
+            }
             self.stop(&account, settled.stop);
             if let Some((msgid, _)) = settled.msgid {
                 self.msgids.insert((account.clone(), msgid), s.id);

@@ -6,6 +6,7 @@ mod broadcasts;
 mod jobs;
 mod keys;
 mod outbox;
+mod recipients;
 mod records;
 mod state;
 mod templates;

@@ -16,6 +16,7 @@ use crate::message::{AccountName, Content, Message, MessageId, Priority, Status}
 use crate::port::Moved;
 use crate::quota::QuotaRecord;
 use crate::receipt::NewReceipt;
+use crate::recipient::Recipient;
 use crate::time::UnixMs;
 
 /// Everything.
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) broadcasts: BTreeMap<BroadcastId, Kept>,
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
+    /// Of whom anything was heard.
+    pub(super) recipients: BTreeMap<(AccountName, String), Recipient>,
     pub(super) outbox: Outbox,
     pub(super) shelves: Shelves,
     standings: HashMap<AccountName, Standing>,

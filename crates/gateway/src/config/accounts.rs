@@ -15,6 +15,7 @@ use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
 use crate::config::quota::{self, QuietHoursFile, Quota};
+use crate::config::recipients::{self, RecipientLimitFile};
 use crate::config::templates::Templates;
 use crate::config::upstream::{TokenMode, Upstream};
 use crate::secrets::reference::SecretRef;
@@ -41,6 +42,8 @@ pub struct Account {
     pub bulk_leaves_percent: u8,
     pub normal_leaves_percent: u8,
     pub quiet_hours: Option<Arc<QuietHours>>,
+    /// How often one recipient may be written to.
+    pub recipient_limits: Vec<RecipientLimitFile>,
     pub on_violation: OnViolation,
 }
 
@@ -81,6 +84,7 @@ pub struct AccountFile {
     normal_leaves_percent: Option<u8>,
     time_zone: Option<String>,
     quiet_hours: Vec<QuietHoursFile>,
+    recipient_limits: Vec<RecipientLimitFile>,
     on_violation: Option<OnViolation>,
 }
 
@@ -149,6 +153,7 @@ impl AccountFile {
                 .normal_leaves_percent
                 .unwrap_or(around.quota.normal_leaves_percent),
             quiet_hours: hours.map(Arc::new),
+            recipient_limits: self.recipient_limits,
             on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
         };
         account.check(key, around.profile, findings);
@@ -194,6 +199,8 @@ impl Account {
             let key = format!("{key}.{field}");
             findings.require_range(&key, percent, quota::PERCENT_RANGE, |p| p.to_string());
         }
+        let limits_key = format!("{key}.recipient_limits");
+        recipients::check(&limits_key, &self.recipient_limits, findings);
     }
 
     fn check_callback(&self, key: &str, findings: &mut Findings) {

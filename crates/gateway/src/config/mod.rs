@@ -15,6 +15,7 @@ pub mod oauth;
 pub mod problem;
 pub mod profile;
 pub mod quota;
+pub mod recipients;
 pub mod resolved;
 pub mod server;
 pub mod show;

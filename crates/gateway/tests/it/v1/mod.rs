@@ -5,6 +5,7 @@ mod auth;
 mod broadcasts;
 mod messages;
 mod quota;
+mod recipients;
 mod refusals;
 mod templates;
 mod token;

@@ -13,6 +13,7 @@ pub(super) mod probe;
 pub(super) mod prune;
 pub(super) mod quota;
 pub(super) mod receipt;
+pub(super) mod recipient;
 pub(super) mod settle;
 pub(super) mod standing;
 pub(super) mod sweep;
