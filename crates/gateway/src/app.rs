@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::bulk_retry::BulkRetry;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -26,6 +27,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::accounts::{AccountBook, Accounts, Known};
+use crate::api::attention::Attention;
 use crate::api::callback::{CallbackAccount, Callbacks};
 use crate::api::door::Door;
 use crate::api::health::Readiness;
@@ -246,7 +248,21 @@ impl Core {
                 ledger: ledger.clone(),
                 slots: self.slots.clone(),
                 clock: clock.clone(),
+                observer: observer.clone(),
+            }),
+            retries: Arc::new(BulkRetry {
+                ledger: ledger.clone(),
+                dead_letters: self.store.clone(),
+                slots: self.slots.clone(),
+                clock: clock.clone(),
                 observer,
+            }),
+            attention: Arc::new(Attention {
+                accounts: self.accounts.clone(),
+                conditions: self.conditions.clone(),
+                standings: self.store.clone(),
+                dead_letters: self.store.clone(),
+                clock: clock.clone(),
             }),
             accounts: Arc::new(AccountBook {
                 accounts: self.accounts.clone(),

@@ -5,6 +5,7 @@
 pub mod accepting;
 pub mod changing;
 pub mod claiming;
+pub mod dead_letters;
 pub mod fixture;
 pub mod leasing;
 pub mod listing;
@@ -19,15 +20,17 @@ pub mod token_cache;
 
 use std::sync::Arc;
 
-use crate::port::{Ledger, Queue, Standings, TokenCache};
+use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache};
 
-/// A store's three faces.
+/// A store's faces.
 #[derive(Clone)]
 pub struct Stores {
     /// The messages as jobs.
     pub queue: Arc<dyn Queue>,
     /// The messages as records.
     pub ledger: Arc<dyn Ledger>,
+    /// The messages that ended badly.
+    pub dead_letters: Arc<dyn DeadLetterOffice>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
 }
@@ -176,6 +179,21 @@ macro_rules! ledger_conformance {
                 every_filter_narrows
                 depths_count_what_waits
                 what_is_not_there_is_not_found
+            }
+        }
+    };
+}
+
+/// One test for each promise of `dead_letters`, for an [`Adapter`].
+#[macro_export]
+macro_rules! dead_letters_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            dead_letters {
+                what_ended_badly_is_counted_by_account_and_reason
+                many_are_sent_again_each_when_it_is_told
+                what_had_better_not_be_sent_again_is_left_alone
+                what_a_receipt_failed_is_sent_again_as_another_message
             }
         }
     };

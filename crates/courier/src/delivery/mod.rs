@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use caller::{CancelRefused, Cancelled, RetryRefused};
+pub use caller::{CancelRefused, Cancelled, LeftAlone, RetryRefused};
 pub use lease::{Lease, LeaseRef, Look};
 pub use receipt::{ReceiptRecord, ReceiptWord};
 pub use settle::{CONTENT_MINUTE, Outcome, Settled, Settlement};

@@ -2,6 +2,7 @@
 //! It applies the pure steps of `delivery` and decides nothing itself. It is not durable.
 
 mod accept;
+mod dead_letters;
 mod jobs;
 mod keys;
 mod records;

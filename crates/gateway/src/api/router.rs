@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
+use hongyan_courier::bulk_retry::BulkRetry;
 use hongyan_courier::change::Changes;
 use hongyan_courier::port::Ledger;
 use http::{Method, Uri};
@@ -15,12 +16,13 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::accounts::{self, AccountBook};
+use crate::api::attention::{self, Attention};
 use crate::api::callback::{self, Callbacks, Entrance};
 use crate::api::docs;
 use crate::api::door::{Door, Guard, Need, admit};
 use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
-use crate::api::messages::{batch, change, list, send, show};
+use crate::api::messages::{batch, change, list, retry_all, send, show};
 use crate::api::openapi;
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
@@ -35,6 +37,8 @@ pub struct UseCases {
     pub intake: Arc<send::Intake>,
     pub ledger: Arc<dyn Ledger>,
     pub changes: Arc<Changes>,
+    pub retries: Arc<BulkRetry>,
+    pub attention: Arc<Attention>,
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
@@ -74,6 +78,14 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(change::retry).with_state(parts.changes.clone()),
             SEND,
+        ))
+        .routes(behind(
+            routes!(retry_all::retry_all).with_state(parts.retries.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(attention::list).with_state(parts.attention.clone()),
+            LOOK,
         ))
         .routes(behind(
             routes!(accounts::list).with_state(parts.accounts.clone()),

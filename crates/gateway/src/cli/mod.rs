@@ -1,6 +1,7 @@
 //! The command line: one file for each command, each with its arguments and its `run`.
 //! It must not do a command's work here, and operator commands know the gateway by its HTTP API alone.
 
+pub mod attention;
 pub mod client;
 pub mod config_cmd;
 pub mod context;
@@ -9,6 +10,7 @@ pub mod gateway;
 pub mod http;
 pub mod messages;
 pub mod migrate;
+pub mod retry;
 pub mod runtime;
 pub mod send;
 pub mod serve;
@@ -50,6 +52,7 @@ pub enum Command {
     Sim(sim::SimArgs),
     Send(send::SendArgs),
     Messages(messages::MessagesArgs),
+    Attention(attention::AttentionArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
     Migrate(migrate::MigrateArgs),
@@ -95,6 +98,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Sim(args) => sim::run(&args, context),
         Command::Send(args) => send::run(&args, context),
         Command::Messages(args) => messages::run(&args, context),
+        Command::Attention(args) => attention::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),

@@ -8,6 +8,7 @@ mod board;
 mod checkpoint;
 mod codes;
 mod connect;
+mod dead_letters;
 mod fault;
 mod ledger;
 mod lock;

@@ -49,5 +49,6 @@ fn restart() -> UnixMs {
 
 hongyan_courier::queue_conformance!(Sqlite);
 hongyan_courier::ledger_conformance!(Sqlite);
+hongyan_courier::dead_letters_conformance!(Sqlite);
 hongyan_courier::standings_conformance!(Sqlite);
 hongyan_courier::nodes_conformance!(Sqlite);

@@ -14,7 +14,10 @@ use rusqlite::Connection;
 use crate::support::Place;
 
 /// One for each version that was ever released; never edited.
-const DUMPS: [&str; SCHEMA_VERSION] = [include_str!("versions/v1.sql")];
+const DUMPS: [&str; SCHEMA_VERSION] = [
+    include_str!("versions/v1.sql"),
+    include_str!("versions/v2.sql"),
+];
 
 fn left_by(version: usize) -> Place {
     let place = Place::new();

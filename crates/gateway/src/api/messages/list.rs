@@ -20,12 +20,13 @@ use crate::api::query::Query;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "account",
     "status",
     "reason",
     "touser",
     "template_id",
+    "code",
     "reference",
     "since",
     "until",
@@ -49,6 +50,7 @@ pub struct MessagePage {
         ("reason" = Option<String>, Query),
         ("touser" = Option<String>, Query),
         ("template_id" = Option<String>, Query),
+        ("code" = Option<i64>, Query, description = "The errcode of the last call"),
         ("reference" = Option<String>, Query),
         ("since" = Option<String>, Query, description = "Accepted at this time or later"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
@@ -86,6 +88,7 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         reason: query.word("reason", &reasons)?,
         touser: query.text("touser")?,
         template_id: query.text("template_id")?,
+        code: query.number("code")?,
         reference: query.text("reference")?,
         since: query.moment("since")?,
         until: query.moment("until")?,

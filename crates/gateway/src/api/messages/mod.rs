@@ -12,6 +12,7 @@ mod fields;
 mod keys;
 mod line_up;
 pub mod list;
+pub mod retry_all;
 pub mod send;
 pub mod show;
 mod text;
