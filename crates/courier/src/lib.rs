@@ -5,12 +5,14 @@
 pub mod accept;
 pub mod account;
 pub mod backlog;
+pub mod broadcast;
 pub mod bulk_retry;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod delivery;
 pub mod dispatch;
+pub mod kind;
 #[cfg(feature = "conformance")]
 pub mod memory;
 pub mod message;
@@ -22,5 +24,6 @@ pub mod sweep;
 pub mod template;
 pub mod time;
 pub mod token;
+pub mod webhook;
 
 pub use time::{Clock, UnixMs};

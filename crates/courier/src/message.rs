@@ -1,4 +1,4 @@
-//! The vocabulary: a message, its kind, its status and the reasons for it, spelled as users see them.
+//! The vocabulary: a message, its status and the reasons for it, spelled as users see them.
 //! What changes over a message's life is in `delivery`; here is what it is.
 
 use std::fmt;
@@ -8,7 +8,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::broadcast::BroadcastRow;
 use crate::delivery::Delivery;
+use crate::kind::Extras;
+pub use crate::kind::Kind;
 use crate::time::UnixMs;
 
 /// A message's id: a UUID of version 7, so ids sort by time. Shown as 32 lower-case hex digits.
@@ -136,24 +139,6 @@ macro_rules! words {
 pub(crate) use words;
 
 words! {
-    /// What sort of message it is. Its properties are data: everything downstream asks them, never the name.
-    Kind {
-        /// A template message of a service account.
-        Template = "template",
-        /// A subscription message of a service account (`bizsend`).
-        Subscription = "subscription",
-    }
-}
-
-impl Kind {
-    /// Whether WeChat drops a repeat of the same call within ten minutes (`client_msg_id`).
-    #[must_use]
-    pub fn repeatable(self) -> bool {
-        matches!(self, Self::Template)
-    }
-}
-
-words! {
     /// Who goes first when there is more to send than slots.
     Priority {
         /// Someone waits for it: a code, a reminder.
@@ -256,6 +241,12 @@ words! {
         DuplicateContent = "duplicate_content",
         /// The receipt gives a cause that nobody knows.
         ReceiptFailed = "receipt_failed",
+        /// Its template is stopped: it waits until the template is resumed.
+        TemplateStopped = "template_stopped",
+        /// The template asks for other values than it did.
+        TemplateEdited = "template_edited",
+        /// The account no longer has the template.
+        TemplateGone = "template_gone",
     }
 }
 
@@ -280,12 +271,16 @@ pub struct Content {
     pub miniprogram: Option<String>,
     /// `{"key": {"value": …}}` as JSON text.
     pub data: String,
+    /// What its kind has besides.
+    pub extras: Option<Box<Extras>>,
     /// The caller's own word for it.
     pub reference: Option<String>,
     /// Joins logs and traces.
     pub trace_id: Option<String>,
     /// Not to be sent before.
     pub send_at: Option<UnixMs>,
+    /// The row of a broadcast that it was made of.
+    pub broadcast: Option<BroadcastRow>,
 }
 
 /// A message: a record and a job at once.

@@ -173,6 +173,24 @@ pub fn next(class: Class, tries: Tries, errcode: i64, now: UnixMs, roll: Roll) -
     }
 }
 
+/// Why a message was refused, where a class says so by itself.
+#[must_use]
+pub fn refusal(class: Class) -> Option<Reason> {
+    Some(match class {
+        Class::Recipient(fault) => recipient_reason(fault),
+        Class::Parameter(Fault::OpenId) => Reason::InvalidOpenid,
+        Class::Parameter(Fault::Data) => Reason::InvalidData,
+        Class::Parameter(Fault::Link) => Reason::InvalidLink,
+        Class::Template(_) => Reason::InvalidTemplate,
+        Class::Content => Reason::ContentBlocked,
+        Class::Rate(RateScope::Recipient) => Reason::FrequencyLimited,
+        Class::Account(_) => Reason::AccountUnusable,
+        Class::Quota => Reason::QuotaExhausted,
+        Class::Busy => Reason::SystemFailed,
+        _ => return None,
+    })
+}
+
 fn rate(scope: RateScope, now: UnixMs, roll: Roll) -> Next {
     match scope {
         RateScope::Account => Next::plain(Verdict::Again {
@@ -216,13 +234,16 @@ fn template(fault: TemplateFault, tries: Tries, errcode: i64, now: UnixMs) -> Ne
 }
 
 fn recipient(fault: RecipientFault) -> Next {
-    let reason = match fault {
+    Next::refused_for(FlagSubject::Recipient, recipient_reason(fault))
+}
+
+fn recipient_reason(fault: RecipientFault) -> Reason {
+    match fault {
         RecipientFault::NotSubscribed => Reason::NotSubscribed,
         RecipientFault::Refused => Reason::UserRefused,
         RecipientFault::Blacklisted => Reason::UserBlocked,
         RecipientFault::Limited => Reason::UserUnavailable,
-    };
-    Next::refused_for(FlagSubject::Recipient, reason)
+    }
 }
 
 /// Full jitter: anything up to the bound that doubles with every retry.

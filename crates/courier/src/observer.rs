@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::message::{AccountName, MessageId, Reason, Status};
 use crate::time::UnixMs;
+use crate::webhook::Verdict;
 
 /// Something that happened and is durable where it is about a message.
 #[derive(Clone, Debug)]
@@ -65,6 +66,20 @@ pub enum Event {
         /// What an operator should read; none if it goes on.
         stopped: Option<String>,
     },
+    /// A list of templates was fetched, or could not be.
+    TemplatesSynced {
+        /// Of which account.
+        account: AccountName,
+        /// When it was fetched; none if that failed.
+        at: Option<UnixMs>,
+    },
+    /// So many of an account's templates are stopped by now.
+    TemplatesStopped {
+        /// Of which account.
+        account: AccountName,
+        /// How many.
+        count: usize,
+    },
 }
 
 /// Who found that an account stands still.
@@ -103,6 +118,9 @@ pub trait Observer: Send + Sync {
 
     /// A token was looked for, as happens at each call: too often to be an event.
     fn token_sought(&self, _tier: Tier, _sought: Sought) {}
+
+    /// An event was posted to a webhook, or was to be.
+    fn webhook_tried(&self, _webhook: &str, _verdict: &Verdict) {}
 }
 
 /// Several observers in a row.
@@ -116,6 +134,12 @@ impl Observer for Vec<std::sync::Arc<dyn Observer>> {
     fn token_sought(&self, tier: Tier, sought: Sought) {
         for one in self {
             one.token_sought(tier, sought);
+        }
+    }
+
+    fn webhook_tried(&self, webhook: &str, verdict: &Verdict) {
+        for one in self {
+            one.webhook_tried(webhook, verdict);
         }
     }
 }

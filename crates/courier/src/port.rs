@@ -9,12 +9,12 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::error::CallError;
 
 use crate::account::{AccountFlag, Standing};
-use crate::delivery::{
-    CancelRefused, Cancelled, LeaseRef, Look, Policy, ReceiptWord, RetryRefused, Settlement,
-};
+use crate::broadcast::BroadcastId;
+use crate::broadcast::port::Expansion;
+use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
 use crate::dispatch::Permit;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
-use crate::next::Roll;
+use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
 
 mod dead_letters;
@@ -51,6 +51,9 @@ pub enum AcceptError {
     /// The same idempotency key came with another body.
     #[error("this idempotency key was used with another body")]
     IdempotencyMismatch,
+    /// The rows' broadcast does not run, or is not where they are.
+    #[error("the broadcast has moved on")]
+    BroadcastMoved,
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -125,6 +128,8 @@ pub struct Accept {
     pub idempotency: Option<IdempotencyKey>,
     /// The messages; stored all or none.
     pub messages: Vec<NewMessage>,
+    /// The rows of a broadcast that they were made of.
+    pub broadcast: Option<Expansion>,
 }
 
 /// A message that is stored.
@@ -265,40 +270,10 @@ pub struct Filter {
     pub since: Option<UnixMs>,
     /// Accepted before this moment.
     pub until: Option<UnixMs>,
+    /// Of this broadcast.
+    pub broadcast: Option<BroadcastId>,
     /// Older than this message.
     pub before: Option<MessageId>,
-}
-
-/// A receipt as it came.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewReceipt {
-    /// For which account.
-    pub account: AccountName,
-    /// Of which message.
-    pub msgid: i64,
-    /// For whom.
-    pub openid: String,
-    /// What it says.
-    pub word: ReceiptWord,
-    /// In WeChat's words.
-    pub status: String,
-    /// WeChat's time of the event, Unix seconds.
-    pub create_time: i64,
-    /// The account's settings.
-    pub policy: Policy,
-    /// For the jitter of what follows.
-    pub roll: Roll,
-}
-
-/// What became of a receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiptTaken {
-    /// It was joined with this message, which now stands here.
-    Joined(MessageId, Status),
-    /// Its msgid is not known yet: kept until it is.
-    Orphan,
-    /// It came before.
-    Known,
 }
 
 /// What time does to messages that wait.

@@ -3,10 +3,54 @@
 
 use std::sync::Arc;
 
-use crate::message::AccountName;
+use crate::delivery::{Policy, ReceiptWord};
+use crate::message::{AccountName, MessageId, Status};
+use crate::next::Roll;
 use crate::observer::{Event, Observer};
-use crate::port::{AcceptError, Ledger, NewReceipt, Nonce, ReceiptTaken};
-use crate::time::Clock;
+use crate::port::{AcceptError, Ledger, Nonce};
+use crate::time::{Clock, UnixMs};
+
+/// A receipt as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewReceipt {
+    /// For which account.
+    pub account: AccountName,
+    /// Of which call. Where `template_id` is set few calls answered it, and it is only what a second delivery is known by.
+    pub msgid: i64,
+    /// Of which template, in an event for a kind without msgid: its message is found by openid, template and time.
+    pub template_id: Option<String>,
+    /// For whom.
+    pub openid: String,
+    /// What it says.
+    pub word: ReceiptWord,
+    /// In WeChat's words.
+    pub status: String,
+    /// WeChat's time of the event, Unix seconds.
+    pub create_time: i64,
+    /// The account's settings.
+    pub policy: Policy,
+    /// For the jitter of what follows.
+    pub roll: Roll,
+}
+
+impl NewReceipt {
+    /// WeChat's time of the event.
+    #[must_use]
+    pub fn event_at(&self) -> UnixMs {
+        UnixMs(self.create_time.saturating_mul(1000))
+    }
+}
+
+/// What became of a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptTaken {
+    /// It was joined with this message, which now stands here.
+    Joined(MessageId, Status),
+    /// Its msgid is not known yet: kept until it is.
+    Orphan,
+    /// It came before.
+    Known,
+}
 
 /// Where receipts come in.
 pub struct Receipts {

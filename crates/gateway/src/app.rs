@@ -1,13 +1,18 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod broadcasts;
+mod oauth;
+mod operations;
+mod webhooks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
-use hongyan_courier::bulk_retry::BulkRetry;
+use hongyan_courier::broadcast::expand::Expander;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -16,18 +21,20 @@ use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
 use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
 use hongyan_wechat::AppSecret;
 use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
 use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::accounts::{AccountBook, Accounts, Known};
-use crate::api::attention::Attention;
 use crate::api::callback::{CallbackAccount, Callbacks};
 use crate::api::door::Door;
 use crate::api::health::Readiness;
@@ -63,8 +70,11 @@ pub struct App {
     pub ops: Option<Router>,
     pub dispatch: Option<Arc<Dispatch>>,
     pub keeper: Arc<Keeper>,
+    pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub expander: Option<Expander>,
+    pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -79,10 +89,13 @@ struct Core {
     observer: Arc<dyn Observer>,
     slots: Arc<Slots>,
     keeper: Arc<Keeper>,
+    book: Arc<Book>,
     upstream: Arc<WechatUpstream>,
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    broadcast_changed: Arc<Notify>,
+    bell: Arc<Bell>,
     stopping: CancellationToken,
 }
 
@@ -97,10 +110,21 @@ impl App {
         let metrics = Metrics::install()?;
         let clock = Arc::new(SystemClock::new());
         let store = open(&config.store.url, clock.now()).await?;
+        webhooks::subscribe(&*store, config).await?;
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
-        let cases = core.use_cases(config, secrets, dispatch.clone(), metrics.clone())?;
+        let expander = roles
+            .works()
+            .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
+        let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
+        let cases = core.use_cases(
+            config,
+            secrets,
+            dispatch.clone(),
+            metrics.clone(),
+            sender.clone(),
+        )?;
         let doors = Doors {
             callers: roles.serves(),
             ops_elsewhere: config.server.ops_listen.is_some(),
@@ -117,8 +141,11 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
+                outbox: core.store.clone(),
+                sender: sender.clone(),
                 connections: {
                     let store = core.store.clone();
                     Box::new(move || store.connections())
@@ -129,7 +156,9 @@ impl App {
                 clock: core.clock,
                 metrics,
             },
+            webhooks: sender,
             keeper: core.keeper,
+            book: core.book,
             accounts,
             store: core.store,
             stopping: core.stopping,
@@ -146,8 +175,22 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let mut all: Vec<Arc<dyn Observer>> =
-            vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
+        let names = || {
+            let names = config.accounts.iter().map(|account| &account.name);
+            names.map(|name| AccountName::from(name.as_str()))
+        };
+        let prompts = Prompts::new(names());
+        let mut all: Vec<Arc<dyn Observer>> = vec![
+            Arc::new(Meter::default()),
+            reports.clone(),
+            waiters.clone(),
+            prompts.clone(),
+        ];
+        let bell = Arc::new(Bell::default());
+        // It rings with every message that moves, so only where somebody listens.
+        if !config.webhooks.is_empty() {
+            all.push(bell.clone());
+        }
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let caps = config.accounts.iter().map(|account| {
@@ -167,6 +210,16 @@ impl Core {
         };
         let habits = config.accounts.iter().map(|account| habit(account, config));
         let keeper = Keeper::open(parts, habits).await?;
+        let parts = book::Parts {
+            templates: store.clone(),
+            source: upstream.clone(),
+            keeper: keeper.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            prompts,
+            every: config.templates.sync_interval,
+        };
+        let book = Book::open(parts, names()).await?;
         let conditions = Arc::new(Conditions {
             keeper: keeper.clone(),
             reports,
@@ -177,10 +230,13 @@ impl Core {
             observer,
             slots,
             keeper,
+            book,
             upstream,
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            broadcast_changed: Arc::default(),
+            bell,
             stopping: CancellationToken::new(),
         })
     }
@@ -226,16 +282,26 @@ impl Core {
         }
     }
 
+    fn acceptor(&self, dispatch: Option<Arc<Dispatch>>) -> Acceptor {
+        Acceptor {
+            queue: self.store.clone(),
+            dispatch,
+            slots: self.slots.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+
     fn use_cases(
         &self,
         config: &Config,
         secrets: Secrets,
         dispatch: Option<Arc<Dispatch>>,
         metrics: Metrics,
+        sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
-        let upstream = self.upstream.clone();
         Ok(UseCases {
             door: Arc::new(Door {
                 authenticator: Authenticator::new(Clients::new(&secrets.clients)),
@@ -248,22 +314,10 @@ impl Core {
                 ledger: ledger.clone(),
                 slots: self.slots.clone(),
                 clock: clock.clone(),
-                observer: observer.clone(),
-            }),
-            retries: Arc::new(BulkRetry {
-                ledger: ledger.clone(),
-                dead_letters: self.store.clone(),
-                slots: self.slots.clone(),
-                clock: clock.clone(),
                 observer,
             }),
-            attention: Arc::new(Attention {
-                accounts: self.accounts.clone(),
-                conditions: self.conditions.clone(),
-                standings: self.store.clone(),
-                dead_letters: self.store.clone(),
-                clock: clock.clone(),
-            }),
+            retries: self.bulk_retry(),
+            attention: self.attention(),
             accounts: Arc::new(AccountBook {
                 accounts: self.accounts.clone(),
                 conditions: self.conditions.clone(),
@@ -275,16 +329,21 @@ impl Core {
                 keeper: self.keeper.clone(),
                 conditions: self.conditions.clone(),
                 ledger: ledger.clone(),
-                clock,
+                clock: clock.clone(),
             }),
             templates: Arc::new(Templates {
                 accounts: self.accounts.clone(),
+                book: self.book.clone(),
+                templates: self.store.clone(),
                 keeper: self.keeper.clone(),
-                ask: Arc::new(move |account, token| {
-                    let upstream = Arc::clone(&upstream);
-                    Box::pin(async move { upstream.templates(&account, &token).await })
-                }),
+                library: self.upstream.clone(),
+                ledger: ledger.clone(),
+                clock,
+                counting: config.templates.counting,
             }),
+            broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
+            webhooks: Arc::new(webhooks::calls(self, config, sender)),
+            oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
@@ -298,15 +357,11 @@ impl Core {
 
     fn intake(&self, config: &Config, dispatch: Option<Arc<Dispatch>>) -> anyhow::Result<Intake> {
         Ok(Intake {
-            acceptor: Acceptor {
-                queue: self.store.clone(),
-                dispatch,
-                slots: self.slots.clone(),
-                clock: self.clock.clone(),
-                observer: self.observer.clone(),
-            },
+            acceptor: self.acceptor(dispatch),
             ledger: self.store.clone(),
             accounts: self.accounts.clone(),
+            templates: self.book.clone(),
+            counting: config.templates.counting,
             waiters: self.waiters.clone(),
             wait_max: config.limits.wait,
             batch_max: usize::try_from(config.limits.batch_messages)?,
@@ -355,6 +410,7 @@ fn known(account: &Account) -> Known {
         appid: account.appid.clone(),
         receipts: account.receipts,
         callback_mode: account.callback_mode,
+        on_violation: account.on_violation,
     }
 }
 

@@ -11,6 +11,7 @@ use hongyan_courier::message::{AccountName, Reason, Status};
 use hongyan_courier::observer::{Event, Observer, Sought, Tier};
 use hongyan_courier::port::{Depth, Ledger};
 use hongyan_courier::time::{Clock, UnixMs};
+use hongyan_courier::webhook::{Outbox, Sender, Verdict};
 use hongyan_store::sqlite::{Connections, Watch};
 use hongyan_wechat::client::Outcome;
 use hongyan_wechat::errcode::Endpoint;
@@ -107,6 +108,11 @@ impl Observer for Meter {
                 account,
                 expires_at,
             } => fetched(account, *expires_at),
+            Event::TemplatesSynced { account, at } => synced(account, *at),
+            Event::TemplatesStopped { account, count } => {
+                gauge!("hongyan_templates_stopped", "account" => account.to_string())
+                    .set(self::count(*count as u64));
+            }
             Event::Receipt { .. } | Event::Standing { .. } => {}
         }
     }
@@ -122,6 +128,17 @@ impl Observer for Meter {
             Sought::Error => "error",
         };
         self.sought.of((tier, result)).increment(1);
+    }
+
+    fn webhook_tried(&self, webhook: &str, verdict: &Verdict) {
+        let result = match verdict {
+            Verdict::Delivered => "delivered",
+            Verdict::Again { .. } => "again",
+            Verdict::GivenUp { .. } => "given_up",
+        };
+        let webhook = webhook.to_owned();
+        counter!("hongyan_webhook_posts_total", "webhook" => webhook, "result" => result)
+            .increment(1);
     }
 }
 
@@ -168,9 +185,22 @@ fn fetched(account: &AccountName, expires_at: Option<UnixMs>) {
     }
 }
 
+fn synced(account: &AccountName, at: Option<UnixMs>) {
+    let result = if at.is_some() { "ok" } else { "failed" };
+    counter!("hongyan_template_syncs_total", "account" => account.to_string(), "result" => result)
+        .increment(1);
+    if let Some(at) = at {
+        gauge!("hongyan_templates_synced_timestamp_seconds", "account" => account.to_string())
+            .set(seconds(at.0));
+    }
+}
+
 /// What is looked at from time to time.
 pub struct Gauges {
     pub ledger: Arc<dyn Ledger>,
+    pub outbox: Arc<dyn Outbox>,
+    /// None where this process posts no events.
+    pub sender: Option<Arc<Sender>>,
     /// How the store's connections are used.
     pub connections: Box<dyn Fn() -> Connections + Send + Sync>,
     pub slots: Arc<Slots>,
@@ -208,12 +238,35 @@ impl Gauges {
             let (condition, _) = self.conditions.of(account);
             degraded(format!("account:{account}"), condition.state != State::Ok);
         }
+        if let Some(sender) = &self.sender {
+            self.webhooks(sender).await;
+        }
         let ready = tokio::time::timeout(STORE_PATIENCE, self.ledger.ready()).await;
         degraded("store".to_owned(), !matches!(ready, Ok(Ok(()))));
         let now = self.clock.now();
         match self.ledger.depths(now).await {
             Ok(depths) => self.queue(&depths, now),
             Err(error) => tracing::warn!(%error, "cannot measure the queue"),
+        }
+    }
+
+    async fn webhooks(&self, sender: &Sender) {
+        let backlogs = match self.outbox.backlogs().await {
+            Ok(backlogs) => backlogs,
+            Err(error) => return tracing::warn!(%error, "cannot measure the webhooks"),
+        };
+        let now = self.clock.now();
+        for backlog in backlogs {
+            let name = backlog.webhook;
+            let age = backlog.oldest.map_or(Duration::ZERO, |at| now.since(at));
+            gauge!("hongyan_webhook_oldest_seconds", "webhook" => name.clone())
+                .set(age.as_secs_f64());
+            for (state, events) in [("waiting", backlog.waiting), ("failed", backlog.failed)] {
+                gauge!("hongyan_webhook_events", "webhook" => name.clone(), "state" => state)
+                    .set(count(events));
+            }
+            let failing = sender.condition(&name).open_until.is_some();
+            degraded(format!("webhook:{name}"), failing);
         }
     }
 

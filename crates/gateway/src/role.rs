@@ -114,8 +114,11 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         ops: ops_routes,
         dispatch,
         keeper,
+        book,
         accounts,
         sweeper,
+        expander,
+        webhooks,
         gauges,
         store,
         stopping,
@@ -129,6 +132,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
     }
     for account in accounts {
+        tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     let gauges_stop = last.clone();
@@ -137,10 +141,17 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
     }
+    if let Some(expander) = expander {
+        let expand_stop = stop.clone();
+        tasks.spawn(async move { expander.run(expand_stop).await });
+    }
     let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
     let sending = TaskTracker::new();
     if let Some(dispatch) = dispatch {
         sending.spawn(dispatch.run(stop.clone(), shutdown_timeout - last_moment));
+    }
+    if let Some(webhooks) = webhooks {
+        sending.spawn(webhooks.run(stop.clone()));
     }
     tokio::select! {
         () = stop.cancelled() => {}

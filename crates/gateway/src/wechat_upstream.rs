@@ -1,20 +1,30 @@
 //! WeChat as the domain wants it: the port `Upstream` over the client of `hongyan_wechat`, one set of hosts an account.
 //! It must not decide anything about a message; what an answer means is the domain's business.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hongyan_courier::kind::{Extras, Kind};
 use hongyan_courier::message::{AccountName, Content};
 use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
+use hongyan_courier::template::book::Source;
+use hongyan_courier::template::catalogue::Listed;
 use hongyan_wechat::AccessToken;
 use hongyan_wechat::client::Client;
 use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::{CallError, NotSent, NotSentCause};
-use hongyan_wechat::template::{MiniProgram, Template, TemplateMessage};
+use hongyan_wechat::industry::{Industries, IndustryCodes};
+use hongyan_wechat::oauth::Authorised;
+use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
+use hongyan_wechat::template::{Accepted, MiniProgram, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
+use hongyan_wechat::user::FollowerPage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::api::templates::library::Library;
 
 /// One account's way to WeChat.
 #[derive(Clone, Debug)]
@@ -36,14 +46,25 @@ impl WechatUpstream {
         }
     }
 
-    /// The account's templates, as WeChat lists them now.
-    pub async fn templates(
+    /// Whose a code of the authorise page is.
+    pub async fn authorised(
+        &self,
+        account: &AccountName,
+        code: &str,
+    ) -> Result<Authorised, CallError> {
+        let line = self.line(account, Endpoint::OauthToken)?;
+        line.client.authorised(&line.credential, code).await
+    }
+
+    /// A page of the account's followers, from the one after `after` on.
+    pub async fn followers(
         &self,
         account: &AccountName,
         token: &AccessToken,
-    ) -> Result<Vec<Template>, CallError> {
-        let line = self.line(account, Endpoint::TemplateList)?;
-        line.client.templates(token).await
+        after: Option<&str>,
+    ) -> Result<FollowerPage, CallError> {
+        let line = self.line(account, Endpoint::UserList)?;
+        line.client.followers(token, after).await
     }
 
     fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<&Line, CallError> {
@@ -57,17 +78,24 @@ impl WechatUpstream {
 #[async_trait]
 impl Upstream for WechatUpstream {
     async fn send(&self, call: SendCall) -> Result<Option<i64>, CallError> {
-        let line = self.line(&call.content.account, Endpoint::TemplateSend)?;
+        let endpoint = call.content.kind.traits().endpoint;
+        let line = self.line(&call.content.account, endpoint)?;
         let stored = Stored::read(&call.content)
-            .map_err(|error| unwritable(Endpoint::TemplateSend, Some(error.into())))?;
-        let message = stored.message(&call);
-        let accepted = match &call.repeat {
-            None => line.client.send_template(&call.token, &message).await?,
-            Some(gate) => {
-                let gate = Arc::clone(gate);
-                line.client
-                    .send_template_fresh(&call.token, &message, &move || gate())
-                    .await?
+            .map_err(|error| unwritable(endpoint, Some(error.into())))?;
+        let (client, token) = (&line.client, &call.token);
+        let accepted = match call.content.kind {
+            Kind::Template => send_template(client, &call, &stored.message(&call)).await?,
+            Kind::Subscription => {
+                let message = stored.subscription(&call.content);
+                client.send_subscription(token, &message).await?
+            }
+            Kind::OneTime => {
+                let message = stored.one_time(&call.content);
+                client.send_one_time(token, &message).await?
+            }
+            Kind::MiniProgram => {
+                let message = stored.mini_program(&call.content);
+                client.send_mini_program(token, &message).await?
             }
         };
         Ok(accepted.msgid)
@@ -92,10 +120,83 @@ impl Upstream for WechatUpstream {
     }
 }
 
+#[async_trait]
+impl Source for WechatUpstream {
+    async fn templates(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<Vec<Listed>, CallError> {
+        let line = self.line(account, Endpoint::TemplateList)?;
+        let list = line.client.templates(token).await?;
+        Ok(list.into_iter().map(Listed::from).collect())
+    }
+}
+
+#[async_trait]
+impl Library for WechatUpstream {
+    async fn add(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        new: NewTemplate<'_>,
+    ) -> Result<String, CallError> {
+        let line = self.line(account, Endpoint::TemplateAdd)?;
+        line.client.add_template(token, new).await
+    }
+
+    async fn delete(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        template_id: &str,
+    ) -> Result<(), CallError> {
+        let line = self.line(account, Endpoint::TemplateDelete)?;
+        line.client.delete_template(token, template_id).await
+    }
+
+    async fn industries(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<Industries, CallError> {
+        let line = self.line(account, Endpoint::IndustryGet)?;
+        line.client.industries(token).await
+    }
+
+    async fn set_industries(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        codes: IndustryCodes,
+    ) -> Result<(), CallError> {
+        let line = self.line(account, Endpoint::IndustrySet)?;
+        line.client.set_industries(token, codes).await
+    }
+}
+
+/// A first call, or a repeat that must not leave too late.
+async fn send_template(
+    client: &Client,
+    call: &SendCall,
+    message: &TemplateMessage<'_>,
+) -> Result<Accepted, CallError> {
+    match &call.repeat {
+        None => client.send_template(&call.token, message).await,
+        Some(gate) => {
+            let gate = Arc::clone(gate);
+            client
+                .send_template_fresh(&call.token, message, &move || gate())
+                .await
+        }
+    }
+}
+
 /// The parts of a stored message that are kept as JSON text.
 struct Stored<'a> {
     data: &'a RawValue,
     miniprogram: Option<StoredMiniProgram>,
+    extras: Cow<'a, Extras>,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +211,53 @@ impl<'a> Stored<'a> {
         Ok(Self {
             data: serde_json::from_str(&content.data)?,
             miniprogram: miniprogram.map(serde_json::from_str).transpose()?,
+            extras: match content.extras.as_deref() {
+                Some(extras) => Cow::Borrowed(extras),
+                None => Cow::Owned(Extras::default()),
+            },
         })
+    }
+
+    fn target(&self) -> Option<MiniProgram<'_>> {
+        self.miniprogram.as_ref().map(|target| MiniProgram {
+            appid: &target.appid,
+            pagepath: target.pagepath.as_deref(),
+        })
+    }
+
+    fn subscription(&'a self, content: &'a Content) -> SubscriptionMessage<'a> {
+        SubscriptionMessage {
+            touser: &content.touser,
+            template_id: &content.template_id,
+            page: self.extras.page.as_deref(),
+            miniprogram: self.target(),
+            data: self.data,
+            miniprogram_state: self.extras.miniprogram_state.as_deref(),
+            lang: self.extras.lang.as_deref(),
+        }
+    }
+
+    fn mini_program(&'a self, content: &'a Content) -> MiniProgramMessage<'a> {
+        MiniProgramMessage {
+            touser: &content.touser,
+            template_id: &content.template_id,
+            page: self.extras.page.as_deref(),
+            data: self.data,
+            miniprogram_state: self.extras.miniprogram_state.as_deref(),
+            lang: self.extras.lang.as_deref(),
+        }
+    }
+
+    fn one_time(&'a self, content: &'a Content) -> OneTimeMessage<'a> {
+        OneTimeMessage {
+            touser: &content.touser,
+            template_id: &content.template_id,
+            url: content.url.as_deref(),
+            miniprogram: self.target(),
+            scene: self.extras.scene.unwrap_or_default(),
+            title: self.extras.title.as_deref().unwrap_or_default(),
+            data: self.data,
+        }
     }
 
     fn message(&'a self, call: &'a SendCall) -> TemplateMessage<'a> {
@@ -119,10 +266,7 @@ impl<'a> Stored<'a> {
             touser: &content.touser,
             template_id: &content.template_id,
             url: content.url.as_deref(),
-            miniprogram: self.miniprogram.as_ref().map(|target| MiniProgram {
-                appid: &target.appid,
-                pagepath: target.pagepath.as_deref(),
-            }),
+            miniprogram: self.target(),
             data: self.data,
             client_msg_id: Some(&call.wire_id),
         }

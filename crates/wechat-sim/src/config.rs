@@ -98,6 +98,8 @@ pub struct Rules {
     pub per_openid_minute: Option<u32>,
     /// Refuse (40249) what contains one of these.
     pub blocked_words: Vec<String>,
+    /// A subscription message needs an accept of its recipient, which it spends (43101 without one).
+    pub credits: bool,
     /// Refuse (-1) a send of a test account while so many are under way: 400, where one was seen to give in. No
     /// bound of other accounts is known.
     pub test_concurrency: u32,
@@ -117,6 +119,7 @@ impl Default for Rules {
             content_rule: false,
             per_openid_minute: None,
             blocked_words: Vec::new(),
+            credits: true,
             test_concurrency: 400,
             legacy_hints: false,
             random_seed: 0x5eed,
@@ -149,6 +152,9 @@ pub struct AccountConfig {
     pub admin_confirm: bool,
     #[serde(default)]
     pub callback: Option<CallbackTarget>,
+    /// The domain to which web authorisation may send users back; absent: any.
+    #[serde(default)]
+    pub oauth_domain: Option<String>,
     #[serde(default)]
     pub followers: Vec<FollowerConfig>,
     #[serde(default)]
@@ -172,6 +178,7 @@ impl AccountConfig {
             punished: false,
             admin_confirm: false,
             callback: None,
+            oauth_domain: None,
             followers: Vec::new(),
             templates: Vec::new(),
         }
@@ -194,6 +201,9 @@ pub struct TemplateConfig {
     pub title: String,
     /// Lines such as `订单号:{{character_string1.DATA}}`; its keys are demanded of `data`.
     pub content: String,
+    /// For a subscription template: one accept is good for any number of messages.
+    #[serde(default)]
+    pub long_term: bool,
 }
 
 /// Where an account's events are posted, and how they are wrapped.

@@ -18,15 +18,24 @@ pub enum Endpoint {
     /// `stable_token` with `force_refresh`.
     ForcedToken,
     Send,
+    /// `message/subscribe/bizsend`
+    BizSend,
+    /// `message/subscribe/send`
+    SubscribeSend,
+    /// `message/template/subscribe`
+    OneTimeSend,
     Templates,
     TemplateAdd,
     TemplateDelete,
     IndustryGet,
     IndustrySet,
     UserInfo,
+    UserList,
     Quota,
     ClearQuota,
     ApiDomainIp,
+    /// `/sns/oauth2/access_token`.
+    Oauth,
     Unknown,
 }
 

@@ -15,7 +15,7 @@ use crate::clock::SimClock;
 use crate::config::{AccountConfig, CallbackTarget, ReceiptPolicy, SimConfig};
 use crate::fault::Fault;
 use crate::http::{Shared, server};
-use crate::receipts::{self, ReceiptTally};
+use crate::receipts::{self, Push, ReceiptTally};
 use crate::world::{Calls, FollowerState, Seen, World};
 
 /// The simulator; see [`Sim::start`].
@@ -160,6 +160,17 @@ impl SimHandle {
     /// None: no receipts any more.
     pub fn set_callback(&self, appid: &str, target: Option<CallbackTarget>) -> bool {
         self.world().set_callback(appid, target)
+    }
+
+    /// Where web authorisation may send users back to; none for anywhere.
+    pub fn set_oauth_domain(&self, appid: &str, domain: Option<&str>) -> bool {
+        self.world().set_oauth_domain(appid, domain)
+    }
+
+    /// A user does something that WeChat tells the account's callback, and keeps in mind itself; false when there is no
+    /// such account.
+    pub fn push(&self, appid: &str, openid: &str, push: Push) -> bool {
+        self.shared.push(appid, openid, push)
     }
 
     pub fn set_receipts(&self, policy: ReceiptPolicy) {

@@ -6,10 +6,12 @@ mod business;
 mod carry;
 mod control;
 mod library;
+mod oauth;
 mod outage;
 mod query;
 mod routes;
 pub(crate) mod server;
+mod subscription;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -18,8 +20,8 @@ use std::time::Duration;
 use crate::clock::SimClock;
 use crate::config::ReceiptPolicy;
 use crate::fault::{Endpoint, Fault, FaultBook, Trouble};
-use crate::receipts::Receipts;
-use crate::world::World;
+use crate::receipts::{Push, Receipts};
+use crate::world::{FollowerState, World};
 use outage::Outage;
 
 /// One running simulator, as its connections, its receipts and its handle see it.
@@ -66,6 +68,31 @@ impl Shared {
     pub(crate) fn clear_faults(&self) {
         self.troubled.store(false, Ordering::Release);
         self.faults().clear();
+    }
+
+    /// A user did something: the world keeps it in mind, and the account's callback is told, if it has one.
+    pub(crate) fn push(&self, appid: &str, openid: &str, push: Push) -> bool {
+        let mut world = self.world();
+        let Some(account) = world.number_of(appid) else {
+            return false;
+        };
+        match &push {
+            Push::Subscribe => world.add_follower(appid, openid, FollowerState::Subscribed),
+            Push::Unsubscribe => world.add_follower(appid, openid, FollowerState::Unsubscribed),
+            Push::Popup {
+                template_id,
+                accept,
+            } => world.subscribe(appid, openid, template_id, *accept),
+            Push::Change { template_id } => world.subscribe(appid, openid, template_id, false),
+            Push::Text { .. } => true,
+        };
+        let told = world.callback(account).is_some();
+        drop(world);
+        if told {
+            self.receipts
+                .push(self.clock.now_ms(), account, openid, push);
+        }
+        true
     }
 
     pub(crate) fn latency(&self) -> Duration {

@@ -45,4 +45,5 @@ pub use clock::SimClock;
 pub use config::{AccountConfig, CallbackTarget, ReceiptPolicy, Seed, SimConfig};
 pub use fault::Fault;
 pub use handle::{Sim, SimHandle};
+pub use receipts::Push;
 pub use world::World;

@@ -18,6 +18,8 @@ use crate::clock::SimClock;
 use crate::config::ReceiptPolicy;
 use crate::http::Shared;
 use crate::world::Accepted;
+pub(crate) use queue::About;
+pub use queue::Push;
 use queue::{Pending, Queue};
 
 /// How receipts fared so far.
@@ -65,12 +67,20 @@ impl Receipts {
         now_ms: i64,
         accepted: &Accepted,
         openid: &str,
+        about: About,
     ) -> Option<oneshot::Receiver<()>> {
-        let planned = self.queue().plan(now_ms, accepted, openid);
+        let planned = self.queue().plan(now_ms, accepted, openid, about);
         if planned.head_changed {
             self.changed.notify_one();
         }
         planned.hold
+    }
+
+    /// Something that a user did is pushed at once.
+    pub(crate) fn push(&self, now_ms: i64, account: usize, openid: &str, push: Push) {
+        if self.queue().push(now_ms, account, openid, push) {
+            self.changed.notify_one();
+        }
     }
 
     pub(crate) fn set_policy(&self, policy: ReceiptPolicy) {

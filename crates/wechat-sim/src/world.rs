@@ -7,11 +7,13 @@ mod check;
 mod industry;
 mod ledger;
 mod library;
+mod oauth;
 mod query;
 mod quota;
 mod refusal;
 mod registry;
 mod send;
+mod subscription;
 mod token;
 
 use std::collections::HashMap;
@@ -24,8 +26,10 @@ pub use account::AccountKind;
 pub use calls::Calls;
 pub use check::MiniProgram;
 pub use ledger::{FollowerState, Seen};
+pub use oauth::{AuthoriseRequest, PageError};
 pub use refusal::{Refusal, text_of};
 pub use send::{Accepted, SendAnswer, SendRequest};
+pub use subscription::{SubscriptionCall, SubscriptionRequest};
 pub use token::{TokenGrant, TokenRequest};
 
 use crate::config::{AccountConfig, CallbackTarget, Rules, Seed, TemplateConfig};
@@ -53,6 +57,7 @@ pub struct World {
     numbers: HashMap<String, usize>,
     registry: Registry,
     calls: Calls,
+    codes: oauth::Codes,
     last_msgid: i64,
     random: SmallRng,
 }
@@ -65,6 +70,7 @@ impl World {
             numbers: HashMap::new(),
             registry: Registry::default(),
             calls: Calls::default(),
+            codes: oauth::Codes::default(),
             last_msgid: FIRST_MSGID,
             random: SmallRng::seed_from_u64(seed.rules.random_seed),
         };
@@ -238,7 +244,7 @@ impl World {
         })
     }
 
-    fn number_of(&self, appid: &str) -> Option<usize> {
+    pub(crate) fn number_of(&self, appid: &str) -> Option<usize> {
         self.numbers.get(appid).copied()
     }
 

@@ -54,7 +54,7 @@ pub struct MiniProgram<'a> {
 }
 
 /// WeChat refuses `\u` escapes (40033, 47002), which many callers' JSON libraries write: such data is written anew.
-fn literal<S: Serializer>(data: &RawValue, out: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn literal<S: Serializer>(data: &RawValue, out: S) -> Result<S::Ok, S::Error> {
     if data.get().contains("\\u") {
         // What does not parse (half of a surrogate pair) goes as it is, for WeChat to refuse.
         if let Ok(value) = serde_json::from_str::<serde_json::Value>(data.get()) {
@@ -118,6 +118,9 @@ pub struct NewTemplate<'a> {
 }
 
 #[cfg(feature = "client")]
+pub(crate) use calls::accepted;
+
+#[cfg(feature = "client")]
 mod calls {
     use serde::de::IgnoredAny;
     use serde::{Deserialize, Serialize};
@@ -163,7 +166,7 @@ mod calls {
             message: &TemplateMessage<'_>,
         ) -> Result<Accepted, CallError> {
             let request = send(token, message)?;
-            accepted(&self.call(request).await?)
+            accepted(Endpoint::TemplateSend, &self.call(request).await?)
         }
 
         /// Sends a template message over a connection of its own, if `still_allowed` says so once that stands.
@@ -180,7 +183,8 @@ mod calls {
             still_allowed: &(dyn Fn() -> bool + Send + Sync),
         ) -> Result<Accepted, CallError> {
             let request = send(token, message)?;
-            accepted(&self.call_fresh(request, still_allowed).await?)
+            let response = self.call_fresh(request, still_allowed).await?;
+            accepted(Endpoint::TemplateSend, &response)
         }
 
         /// Lists the account's templates (25 at most are in use).
@@ -263,8 +267,11 @@ mod calls {
         )
     }
 
-    fn accepted(response: &ApiResponse) -> Result<Accepted, CallError> {
-        let endpoint = Endpoint::TemplateSend;
+    /// Reads the answer to a send of any kind: with a msgid, or with an errcode alone.
+    pub(crate) fn accepted(
+        endpoint: Endpoint,
+        response: &ApiResponse,
+    ) -> Result<Accepted, CallError> {
         let said: Said = answer::read(endpoint, &response.body, DoubtCause::Incomplete("msgid"))?;
         // Every answer to a send says one or the other; one that says neither is someone else's.
         if said.errcode.is_none() && said.msgid.is_none() {

@@ -12,9 +12,9 @@ use crate::delivery::{LeaseRef, Outcome};
 use crate::message::{AccountName, Content, Kind, Message, MessageId, Priority, Reason, Status};
 use crate::next::Roll;
 use crate::port::{
-    Accept, Accepted, Claim, Claimed, IdempotencyKey, Moved, NewMessage, NewReceipt, NodeEpoch,
-    Nonce, ReceiptTaken,
+    Accept, Accepted, Claim, Claimed, IdempotencyKey, Moved, NewMessage, NodeEpoch, Nonce,
 };
+use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
 
 /// When the tests begin.
@@ -49,9 +49,11 @@ pub fn content(openid: &str) -> Content {
         url: None,
         miniprogram: None,
         data: format!(r#"{{"thing1":{{"value":"{openid}"}}}}"#),
+        extras: None,
         reference: None,
         trace_id: None,
         send_at: None,
+        broadcast: None,
     }
 }
 
@@ -83,6 +85,7 @@ pub fn call(messages: Vec<NewMessage>) -> Accept {
         nonce: None,
         idempotency: None,
         messages,
+        broadcast: None,
     }
 }
 
@@ -172,12 +175,23 @@ pub fn receipt(msgid: i64, openid: &str, word: ReceiptWord) -> NewReceipt {
     NewReceipt {
         account: ACCOUNT.into(),
         msgid,
+        template_id: None,
         openid: openid.into(),
         word,
         status: status.into(),
         create_time: NOW.0 / 1_000,
         policy: POLICY,
         roll: Roll(0.5),
+    }
+}
+
+/// An event for a message of a kind without msgid, so many seconds after the beginning. `event` is the event's own id.
+#[must_use]
+pub fn sent_event(event: i64, openid: &str, word: ReceiptWord, seconds: i64) -> NewReceipt {
+    NewReceipt {
+        template_id: Some("appointment".into()),
+        create_time: NOW.0 / 1_000 + seconds,
+        ..receipt(event, openid, word)
     }
 }
 

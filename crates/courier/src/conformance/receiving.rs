@@ -4,7 +4,8 @@ use super::Adapter;
 use super::fixture::{NODE, NOW, accepted, at, content, nonce, receipt, settlement};
 use crate::delivery::ReceiptWord::{Failed, Success};
 use crate::message::{Content, Reason, Status};
-use crate::port::{AcceptError, NewReceipt, Nonce, ReceiptTaken, Sweep};
+use crate::port::{AcceptError, Nonce, Sweep};
+use crate::receipt::{NewReceipt, ReceiptTaken};
 
 pub async fn a_success_delivers<A: Adapter>() {
     let adapter = A::fresh().await;

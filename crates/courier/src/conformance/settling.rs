@@ -9,7 +9,8 @@ use super::{Adapter, Stores};
 use crate::delivery::{Outcome, ReceiptWord};
 use crate::message::{Content, Message, Reason, Status};
 use crate::next::SAFE_WINDOW;
-use crate::port::{NodeEpoch, ReceiptTaken};
+use crate::port::NodeEpoch;
+use crate::receipt::ReceiptTaken;
 use crate::time::UnixMs;
 
 /// Two leases of one message: the former holder's, taken back by a restart of its node, and the one in force.

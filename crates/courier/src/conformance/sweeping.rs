@@ -9,7 +9,8 @@ use super::fixture::{
 use crate::delivery::{Outcome, ReceiptWord};
 use crate::message::{Content, Reason, Status};
 use crate::next::SAFE_WINDOW;
-use crate::port::{Accept, AcceptError, ReceiptTaken, Sweep, Swept};
+use crate::port::{Accept, AcceptError, Sweep, Swept};
+use crate::receipt::ReceiptTaken;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

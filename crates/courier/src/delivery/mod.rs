@@ -2,7 +2,10 @@
 //! applies a step and writes it back in one transaction, so every adapter keeps the same promises.
 
 mod caller;
+mod hold;
 mod lease;
+mod matching;
+mod park;
 mod receipt;
 mod settle;
 mod sweep;
@@ -13,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 pub use caller::{CancelRefused, Cancelled, LeftAlone, RetryRefused};
 pub use lease::{Lease, LeaseRef, Look};
-pub use receipt::{ReceiptRecord, ReceiptWord};
+pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, the_one_meant};
+pub use park::PARKED;
+pub use receipt::{Addressed, OUTWEIGHED_KEPT, ReceiptRecord, ReceiptWord};
 pub use settle::{CONTENT_MINUTE, Outcome, Settled, Settlement};
 
 use crate::message::{Kind, Reason, Status};

@@ -1,19 +1,23 @@
 //! WeChat's later word on a message. A success settles whatever stands there; a failure acts once, on the generation it
-//! speaks of; a late word settles `unconfirmed` but never sends again.
+//! speaks of; a late word settles `unconfirmed` but never sends again. Of two words that contradict each other the success
+//! wins, whichever comes first: the user has it. The other one is kept beside it.
 
 use std::time::Duration;
 
-use hongyan_wechat::callback::event::ReceiptStatus;
+use hongyan_wechat::callback::event::{ReceiptStatus, SubscriptionReceipt};
+use hongyan_wechat::errcode::{Class, Endpoint, classify};
 use serde::{Deserialize, Serialize};
 
 use super::{Delivery, Policy};
 use crate::account::{Flag, FlagSubject};
 use crate::message::{Content, Reason, Status};
-use crate::next::{Roll, backoff};
+use crate::next::{Roll, backoff, refusal};
 use crate::time::UnixMs;
 
 /// How long after a receipt said "system failed" the message is sent anew, at the least.
 const RESEND_PAUSE: Duration = Duration::from_secs(30);
+/// So many words that were outweighed are kept.
+pub const OUTWEIGHED_KEPT: usize = 4;
 
 /// What a receipt says, as far as anything depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,32 @@ impl From<&ReceiptStatus> for ReceiptWord {
     }
 }
 
+impl From<&SubscriptionReceipt> for ReceiptWord {
+    /// By the code if it is one that is known, else by the words.
+    fn from(receipt: &SubscriptionReceipt) -> Self {
+        let class = classify(Endpoint::SubscriptionSend, receipt.error_code);
+        if class == Class::Ok {
+            return Self::Success;
+        }
+        match refusal(class) {
+            Some(reason) => Self::Failed(reason),
+            None => match Self::from(&ReceiptStatus::parse(&receipt.error_status)) {
+                Self::Success => Self::Failed(Reason::ReceiptFailed),
+                failed => failed,
+            },
+        }
+    }
+}
+
+/// By which call of which message a receipt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressed {
+    /// The call that answered this msgid.
+    Msgid(i64),
+    /// It names no call, and this message is the only one that it can mean.
+    Match,
+}
+
 /// A receipt as it is kept and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptRecord {
@@ -43,21 +73,43 @@ pub struct ReceiptRecord {
     pub status: String,
     /// When it came in.
     pub at: UnixMs,
+    /// What else WeChat said of the message, which this outweighs; oldest first, at most [`OUTWEIGHED_KEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outweighed: Vec<String>,
+}
+
+impl ReceiptRecord {
+    /// A word that stands alone.
+    #[must_use]
+    pub fn new(status: impl Into<String>, at: UnixMs) -> Self {
+        Self {
+            status: status.into(),
+            at,
+            outweighed: Vec::new(),
+        }
+    }
+
+    fn outweigh(&mut self, others: impl IntoIterator<Item = String>) {
+        let room = OUTWEIGHED_KEPT.saturating_sub(self.outweighed.len());
+        self.outweighed.extend(others.into_iter().take(room));
+    }
 }
 
 impl Delivery {
-    /// Applies a receipt for `msgid`, which the store knows to be one of this message's.
-    /// Answers what is to be flagged.
+    /// Applies a receipt, which the store knows to be one of this message's. Answers what is to be flagged.
     pub fn receive(
         &mut self,
         content: &Content,
-        msgid: i64,
-        (word, record): (ReceiptWord, ReceiptRecord),
+        by: Addressed,
+        (word, mut record): (ReceiptWord, ReceiptRecord),
         (policy, roll): (Policy, Roll),
         now: UnixMs,
     ) -> Option<Flag> {
         let reason = match word {
             ReceiptWord::Success => {
+                if let Some(before) = self.receipt.take() {
+                    record.outweigh([before.status].into_iter().chain(before.outweighed));
+                }
                 self.receipt = Some(record);
                 self.end(Status::Delivered, None);
                 self.doubt = None;
@@ -66,23 +118,35 @@ impl Delivery {
             }
             ReceiptWord::Failed(reason) => reason,
         };
-        // An older generation's, or the same word again: it has had its effect.
-        if self.msgid != Some(msgid)
-            || self.status == Status::Delivered
-            || self.status == Status::Failed
-        {
+        let of_this_generation = match by {
+            Addressed::Msgid(msgid) => self.msgid == Some(msgid),
+            // It may be about the call of an earlier generation as well.
+            Addressed::Match => !self.old_doubt,
+        };
+        // An older generation's, or one that comes after the end: it is kept, and has no effect.
+        if !of_this_generation || matches!(self.status, Status::Delivered | Status::Failed) {
+            if let Some(standing) = &mut self.receipt {
+                standing.outweigh([record.status]);
+            }
             return None;
         }
         self.receipt = Some(record);
         self.doubt = None;
-        let may_resend = reason == Reason::SystemFailed && self.status == Status::Sent;
+        // Only a call that WeChat named is known so well that another may follow it.
+        let may_resend = reason == Reason::SystemFailed
+            && self.status == Status::Sent
+            && content.kind.repeatable();
         if may_resend && self.resent < policy.receipt_retries {
             self.send_anew(now.plus(RESEND_PAUSE + backoff(self.resent, roll)), reason);
         } else {
             self.finish(Status::Failed, Some(reason));
         }
         let subject = match reason {
-            Reason::UserBlocked | Reason::FrequencyLimited => FlagSubject::Recipient,
+            Reason::UserBlocked
+            | Reason::FrequencyLimited
+            | Reason::UserRefused
+            | Reason::NotSubscribed
+            | Reason::UserUnavailable => FlagSubject::Recipient,
             _ => return None,
         };
         Some(Flag {

@@ -7,8 +7,10 @@ use hongyan_wechat::errcode::Class;
 
 use super::{Attempt, Delivery, Policy};
 use crate::account::{Flag, FlagSubject};
+use crate::kind::ReceiptBy;
 use crate::message::{Content, Kind, MessageId, Reason, Status};
 use crate::next::{Next, REPEAT_AFTER, Roll, Tries, Verdict, next, repeat_after};
+use crate::template::stop::Stop;
 use crate::time::UnixMs;
 
 /// WeChat refuses the same content to the same openid within a minute (40241). What went out in this time before a call
@@ -62,13 +64,15 @@ pub struct Settlement {
     pub roll: Roll,
 }
 
-/// What the settlement did; the store writes the msgid and the flag beside the row.
+/// What the settlement did; the store writes the msgid, the flag and the stop beside the row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
     /// A msgid to be kept, with its generation.
     pub msgid: Option<(i64, u32)>,
     /// What is to be flagged.
     pub flag: Option<Flag>,
+    /// Its template is not to be used until somebody has looked.
+    pub stop: Option<Stop>,
 }
 
 /// The last of the planned repeats is due so long before the window closes, at the latest.
@@ -98,13 +102,16 @@ impl Delivery {
         match &s.outcome {
             Outcome::Accepted { msgid } => {
                 settled.msgid = msgid.map(|msgid| (msgid, s.generation));
-                self.accepted(*msgid, s, holds, now);
+                self.accepted(content.kind, *msgid, s, holds, now);
             }
             Outcome::Answered { class, errcode } => {
                 let decided = next(*class, tries, *errcode, now, s.roll);
                 settled.flag = decided
                     .flag
                     .map(|(subject, reason)| flag(content, subject, reason, *errcode, now));
+                if matches!(decided.verdict, Verdict::Refused(_)) {
+                    settled.stop = Stop::by_answer(&content.template_id, *class, *errcode, now);
+                }
                 let unique =
                     content_is_unique && !self.called_for_an_older_generation(s, called_at);
                 self.answered(content.kind, decided, s, (holds, unique, called_at), now);
@@ -138,12 +145,12 @@ impl Delivery {
         now: UnixMs,
     ) {
         match decided.verdict {
-            Verdict::Accepted => self.accepted(None, s, holds, now),
+            Verdict::Accepted => self.accepted(kind, None, s, holds, now),
             // The doubt is about this message alone: an earlier call of it got through.
             Verdict::Duplicate
                 if self.doubt.is_some() && s.generation == self.generation && unique =>
             {
-                self.accepted(None, s, holds, now);
+                self.accepted(kind, None, s, holds, now);
             }
             _ if !holds => {}
             // It may be another message's doing: ask again when WeChat's minute is over.
@@ -167,7 +174,14 @@ impl Delivery {
         }
     }
 
-    fn accepted(&mut self, msgid: Option<i64>, s: &Settlement, holds: bool, now: UnixMs) {
+    fn accepted(
+        &mut self,
+        kind: Kind,
+        msgid: Option<i64>,
+        s: &Settlement,
+        holds: bool,
+        now: UnixMs,
+    ) {
         let late = s.generation != self.generation
             || (!holds && self.status.rank() >= Status::Sent.rank());
         if late {
@@ -176,7 +190,9 @@ impl Delivery {
         self.end(Status::Sent, None);
         self.doubt = None;
         self.msgid = msgid;
-        self.receipt_due = s.policy.receipt_timeout.map(|timeout| now.plus(timeout));
+        let awaited = kind.traits().receipt != ReceiptBy::Nothing;
+        let timeout = s.policy.receipt_timeout.filter(|_| awaited);
+        self.receipt_due = timeout.map(|timeout| now.plus(timeout));
     }
 
     /// The call may have been accepted: repeat it while WeChat would drop the repeat, else nobody can tell.

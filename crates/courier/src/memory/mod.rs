@@ -2,11 +2,14 @@
 //! It applies the pure steps of `delivery` and decides nothing itself. It is not durable.
 
 mod accept;
+mod broadcasts;
 mod dead_letters;
 mod jobs;
 mod keys;
+mod outbox;
 mod records;
 mod state;
+mod templates;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,9 +20,13 @@ use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Se
 use crate::message::{AccountName, Message, MessageId};
 use crate::port::{
     Accept, AcceptError, Accepted, ChangeError, Claim, Claimed, Depth, Filter, Ledger, Moved,
-    NewReceipt, Nonce, Queue, ReceiptTaken, Standings, StoreError, Sweep, Swept,
+    Nonce, Queue, Standings, StoreError, Sweep, Swept,
 };
+use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
+use crate::webhook::{
+    Again, Backlog, EventId, EventState, Kept, Outbox, Subscription, Taken, Verdict,
+};
 use state::State;
 
 /// A store in memory; clones share it, as two nodes share a database.
@@ -182,5 +189,69 @@ impl Standings for MemoryStore {
         limit: usize,
     ) -> Result<Vec<AccountFlag>, StoreError> {
         Ok(self.state().flags(account, limit))
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn subscribe(&self, webhooks: Vec<Subscription>) -> Result<(), StoreError> {
+        self.state().outbox.webhooks = webhooks;
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        webhook: &str,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<Vec<Taken>, StoreError> {
+        Ok(self.state().take_events(webhook, limit, now))
+    }
+
+    async fn tried(&self, tries: Vec<(EventId, Verdict)>, now: UnixMs) -> Result<(), StoreError> {
+        self.state().outbox.tried(tries, now);
+        Ok(())
+    }
+
+    async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {
+        Ok(self.state().outbox.backlogs())
+    }
+
+    async fn events(
+        &self,
+        webhook: &str,
+        state: Option<EventState>,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, StoreError> {
+        Ok(self.state().outbox.page(webhook, state, before, limit))
+    }
+
+    async fn post_again(
+        &self,
+        webhook: &str,
+        which: Again,
+        limit: usize,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<usize, AcceptError> {
+        let mut state = self.state();
+        if !state.spend(nonce.as_ref()) {
+            return Err(AcceptError::NonceSeen);
+        }
+        Ok(state.outbox.post_again(webhook, which, limit, now))
+    }
+
+    async fn prune_events(
+        &self,
+        delivered_before: UnixMs,
+        failed_before: UnixMs,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<usize, StoreError> {
+        let mut state = self.state();
+        Ok(state
+            .outbox
+            .prune(delivered_before, failed_before, limit, now))
     }
 }

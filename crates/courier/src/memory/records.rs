@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 
 use super::keys::forget;
 use super::state::{Row, State};
-use crate::delivery::{CancelRefused, Cancelled, Delivery, ReceiptRecord, RetryRefused};
+use crate::delivery::{
+    Addressed, CancelRefused, Cancelled, Delivery, ReceiptRecord, RetryRefused, the_one_meant,
+};
+use crate::kind::ReceiptBy;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
-use crate::port::{ChangeError, Depth, Filter, Moved, NewReceipt, ReceiptTaken, Sweep, Swept};
+use crate::port::{ChangeError, Depth, Filter, Moved, Sweep, Swept};
+use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
 
 impl State {
@@ -64,19 +68,37 @@ impl State {
     }
 
     fn join(&mut self, receipt: &NewReceipt, now: UnixMs) -> Option<(MessageId, Status)> {
-        let known = (receipt.account.clone(), receipt.msgid);
-        let id = *self.msgids.get(&known)?;
-        let record = ReceiptRecord {
-            status: receipt.status.clone(),
-            at: now,
-        };
+        let (id, by) = self.meant_by(receipt)?;
+        let record = ReceiptRecord::new(receipt.status.clone(), now);
         let flag = self.change(id, now, |content, delivery| {
             let said = (receipt.word, record);
             let settings = (receipt.policy, receipt.roll);
-            delivery.receive(content, receipt.msgid, said, settings, now)
+            delivery.receive(content, by, said, settings, now)
         })?;
         self.raise(&receipt.account, flag);
         Some((id, self.status(id)?))
+    }
+
+    fn meant_by(&self, receipt: &NewReceipt) -> Option<(MessageId, Addressed)> {
+        let by_match = |message: &Message| {
+            message.content.kind.traits().receipt == ReceiptBy::Match
+                && message.content.account == receipt.account
+                && message.content.touser == receipt.openid
+        };
+        let known = (receipt.account.clone(), receipt.msgid);
+        let of_kind = |id: &MessageId| {
+            let row = self.rows.get(id);
+            let by = row.map(|row| row.message.content.kind.traits().receipt);
+            (by == Some(ReceiptBy::Match)) == receipt.template_id.is_some()
+        };
+        if let Some(id) = self.msgids.get(&known).filter(|id| of_kind(id)) {
+            return Some((*id, Addressed::Msgid(receipt.msgid)));
+        }
+        let messages = self.rows.values().map(|row| &row.message);
+        let candidates = messages.filter(|message| by_match(message));
+        let template_id = receipt.template_id.as_deref()?;
+        let meant = the_one_meant(candidates, template_id, receipt.event_at())?;
+        Some((meant, Addressed::Match))
     }
 
     /// Joins at most `limit` kept receipts whose msgid is known by now. Answers whose they were.
@@ -146,7 +168,7 @@ impl State {
         moved
     }
 
-    fn swept(&self, id: MessageId) -> Option<Swept> {
+    pub(super) fn swept(&self, id: MessageId) -> Option<Swept> {
         let message = &self.rows.get(&id)?.message;
         Some(Swept {
             id,
@@ -212,6 +234,9 @@ fn fits(filter: &Filter, message: &Message) -> bool {
         && is(filter.template_id.as_ref(), Some(&content.template_id))
         && is(filter.code.as_ref(), delivery.last_errcode.as_ref())
         && is(filter.reference.as_ref(), content.reference.as_ref())
+        && filter
+            .broadcast
+            .is_none_or(|id| content.broadcast.is_some_and(|of| of.id == id))
         && filter.since.is_none_or(|since| message.created_at >= since)
         && filter.until.is_none_or(|until| message.created_at < until)
         && filter.before.is_none_or(|before| message.id < before)

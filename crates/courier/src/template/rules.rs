@@ -6,7 +6,7 @@ use super::measure::Counting;
 use super::shape::{
     AMOUNT, ANY, ASCII, Bound, DATE, HAN, LETTERS, NUMBER, PHONE, PLATE, SYMBOLS, Shape, TIME,
 };
-use crate::message::Kind;
+use crate::kind::{Kind, ValueRules};
 
 /// How many characters WeChat shows of a key of the old template library; the rest is cut, without an error.
 pub const SHOWN_CHARS: usize = 20;
@@ -109,12 +109,29 @@ pub fn shown(value: &str, counting: Counting) -> &str {
 }
 
 impl Rule {
+    /// What a value may be where a message of this kind is sent, in English and in Chinese.
+    #[must_use]
+    pub fn told(&self, kind: Kind) -> (String, String) {
+        let Some(bound) = self.bound(kind) else {
+            return (
+                "any text; WeChat documents no rule".into(),
+                "任意文字；微信未公布规则".into(),
+            );
+        };
+        let (english, chinese) = bound.told();
+        (
+            format!("{}{english}", self.shape.english),
+            format!("{}{chinese}", self.shape.chinese),
+        )
+    }
+
     /// The bound where a message of this kind is sent; none where WeChat documents no rule for the type.
     #[must_use]
     pub fn bound(&self, kind: Kind) -> Option<Bound> {
-        match kind {
-            Kind::Template => self.template,
-            Kind::Subscription => self.subscription,
+        match kind.traits().values {
+            ValueRules::Template => self.template,
+            ValueRules::Subscription => self.subscription,
+            ValueRules::Content => None,
         }
     }
 }

@@ -21,6 +21,9 @@ impl Adapter for Memory {
             ledger: self.0.clone(),
             dead_letters: self.0.clone(),
             standings: self.0.clone(),
+            broadcasts: self.0.clone(),
+            outbox: self.0.clone(),
+            templates: self.0.clone(),
         }
     }
 
@@ -44,7 +47,10 @@ mod memory {
     hongyan_courier::ledger_conformance!(Memory);
     hongyan_courier::dead_letters_conformance!(Memory);
     hongyan_courier::standings_conformance!(Memory);
+    hongyan_courier::broadcasts_conformance!(Memory);
+    hongyan_courier::templates_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
+    hongyan_courier::outbox_conformance!(Memory);
 }
 
 mod tokens {

@@ -8,13 +8,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::IntoResponse;
-use hongyan_courier::delivery::{Policy, ReceiptWord};
+use hongyan_courier::delivery::Policy;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::next::Roll;
-use hongyan_courier::port::{AcceptError, Ledger, NewReceipt, Nonce};
-use hongyan_courier::receipt::Receipts;
+use hongyan_courier::port::{AcceptError, Ledger, Nonce};
+use hongyan_courier::receipt::{NewReceipt, Receipts};
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_wechat::callback::event::{Event, Receipt, ReceiptStatus};
 use hongyan_wechat::callback::open::open;
 use hongyan_wechat::callback::{CallbackQuery, CallbackSecrets, MAX_BODY, Mode, signature};
 use http::Uri;
@@ -27,8 +25,10 @@ use crate::api::path::PathPart;
 use crate::clock::{SystemClock, remember_until};
 
 use refusals::Refusals;
+use told::told_by;
 
 mod refusals;
+mod told;
 
 /// The farthest a push's timestamp may be from our time.
 const WINDOW: Duration = Duration::from_secs(300);
@@ -127,16 +127,12 @@ pub async fn push(
         }
     };
     let nonce = (account.mode == Mode::Plain).then(|| callbacks.nonce(account, &query, &body));
-    let kept = match (&account.receipts, opened.event) {
-        (Some(policy), Event::TemplateSendJobFinish(receipt)) => {
-            callbacks.receive(account, *policy, receipt, nonce).await
+    let kept = match &account.receipts {
+        Some(policy) => {
+            let receipts = told_by(&opened.event, &account.name, *policy);
+            callbacks.receive_all(receipts, nonce).await
         }
-        // Whatever else it says has no effect; its address must not serve for another body all the same.
-        (Some(_), _) => match nonce {
-            Some(nonce) => callbacks.ledger.spend(nonce, callbacks.now()).await,
-            None => Ok(()),
-        },
-        (None, _) => Ok(()),
+        None => Ok(()),
     };
     match kept {
         Ok(()) => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], "success")),
@@ -219,41 +215,28 @@ impl Callbacks {
         }
     }
 
-    async fn receive(
-        &self,
-        account: &CallbackAccount,
-        policy: Policy,
-        receipt: Receipt,
-        nonce: Option<Nonce>,
-    ) -> Result<(), AcceptError> {
-        let receipt = NewReceipt {
-            account: account.name.clone(),
-            msgid: receipt.msgid,
-            openid: receipt.openid,
-            word: ReceiptWord::from(&receipt.status),
-            status: said(&receipt.status),
-            create_time: receipt.create_time,
-            policy,
-            roll: Roll::draw(),
-        };
+    async fn receive(&self, receipt: NewReceipt, nonce: Option<Nonce>) -> Result<(), AcceptError> {
         self.receipts.receive(receipt, nonce).await.map(|_| ())
+    }
+
+    /// Keeps each outcome of an event for subscription messages; the address is spent with the first.
+    async fn receive_all(
+        &self,
+        receipts: Vec<NewReceipt>,
+        mut nonce: Option<Nonce>,
+    ) -> Result<(), AcceptError> {
+        for receipt in receipts {
+            self.receive(receipt, nonce.take()).await?;
+        }
+        match nonce {
+            Some(nonce) => self.ledger.spend(nonce, self.now()).await,
+            None => Ok(()),
+        }
     }
 }
 
 fn timestamp(query: &CallbackQuery) -> Option<i64> {
     query.timestamp.as_deref()?.parse().ok()
-}
-
-/// The status in WeChat's words.
-fn said(status: &ReceiptStatus) -> String {
-    match status {
-        ReceiptStatus::Success => "success",
-        ReceiptStatus::UserBlock => "failed:user block",
-        ReceiptStatus::SystemFailed => "failed: system failed",
-        ReceiptStatus::FreqLimit => "failed:freq limit",
-        ReceiptStatus::Other(raw) => raw,
-    }
-    .to_owned()
 }
 
 fn forbidden() -> Problem {

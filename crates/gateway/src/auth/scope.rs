@@ -15,10 +15,11 @@ pub enum Scope {
     Broadcasts,
     Recipients,
     Receipts,
+    Webhooks,
 }
 
 impl Scope {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::MessagesSend,
         Self::MessagesRead,
         Self::Accounts,
@@ -27,6 +28,7 @@ impl Scope {
         Self::Broadcasts,
         Self::Recipients,
         Self::Receipts,
+        Self::Webhooks,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -39,6 +41,7 @@ impl Scope {
             Self::Broadcasts => "broadcasts",
             Self::Recipients => "recipients",
             Self::Receipts => "receipts",
+            Self::Webhooks => "webhooks",
         }
     }
 }
@@ -72,7 +75,7 @@ impl FromStr for Scope {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ScopeSet(u8);
+pub struct ScopeSet(u16);
 
 impl ScopeSet {
     pub fn contains(self, scope: Scope) -> bool {

@@ -2,6 +2,8 @@
 //! It must not do a command's work here, and operator commands know the gateway by its HTTP API alone.
 
 pub mod attention;
+pub mod broadcast;
+pub mod broadcasts;
 pub mod client;
 pub mod config_cmd;
 pub mod context;
@@ -20,6 +22,7 @@ pub mod sources;
 pub mod table;
 pub mod templates;
 pub mod token;
+pub mod webhooks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -51,10 +54,13 @@ pub enum Command {
     Serve(serve::ServeArgs),
     Sim(sim::SimArgs),
     Send(send::SendArgs),
+    Broadcast(broadcast::BroadcastArgs),
+    Broadcasts(broadcasts::BroadcastsArgs),
     Messages(messages::MessagesArgs),
     Attention(attention::AttentionArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
+    Webhooks(webhooks::WebhooksArgs),
     Migrate(migrate::MigrateArgs),
     Sign(sign::SignArgs),
     Client(client::ClientArgs),
@@ -97,10 +103,13 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Serve(args) => serve::run(&args, context),
         Command::Sim(args) => sim::run(&args, context),
         Command::Send(args) => send::run(&args, context),
+        Command::Broadcast(args) => broadcast::run(&args, context),
+        Command::Broadcasts(args) => broadcasts::run(&args, context),
         Command::Messages(args) => messages::run(&args, context),
         Command::Attention(args) => attention::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
+        Command::Webhooks(args) => webhooks::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Sign(args) => sign::run(&args, context),
         Command::Client(args) => client::run(&args, context),

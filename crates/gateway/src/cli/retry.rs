@@ -143,7 +143,9 @@ fn many(
         context.line(&format!("{left_alone} ({why}): {count}"))?;
     }
     if let Some(due) = last_due.as_str() {
-        let last = context.lang.pick("the last one is due at", "最后一条的发送时间");
+        let last = context
+            .lang
+            .pick("the last one is due at", "最后一条的发送时间");
         context.line(&format!("{last} {due}"))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -11,14 +11,18 @@ use crate::config::accounts::Account;
 use crate::config::environment::Environment;
 use crate::config::problem::{Findings, Problems};
 use crate::config::profile::Profile;
+use crate::config::webhooks::Webhook;
 use crate::secrets::reference::SecretRef;
 use crate::secrets::resolver::Resolver;
+use crate::webhook::sign::WebhookKey;
 
-/// In the order of the configuration's accounts and clients.
+/// In the order of the configuration's accounts, clients and webhooks.
 #[derive(Debug)]
 pub struct Secrets {
     pub accounts: Vec<AccountSecrets>,
     pub clients: Vec<ClientKeys>,
+    /// Of each webhook, newest first.
+    pub webhooks: Vec<Vec<WebhookKey>>,
 }
 
 #[derive(Debug, Clone)]
@@ -55,8 +59,17 @@ pub fn resolve(config: &Config, environment: &Environment) -> Result<Secrets, Pr
         });
     }
     refuse_shared_secrets(&clients, &mut findings);
+    let webhooks = config
+        .webhooks
+        .iter()
+        .map(|hook| webhook_keys(hook, resolver, &mut findings))
+        .collect();
     if findings.problems.is_empty() {
-        Ok(Secrets { accounts, clients })
+        Ok(Secrets {
+            accounts,
+            clients,
+            webhooks,
+        })
     } else {
         Err(Problems(findings.problems))
     }
@@ -102,6 +115,22 @@ fn account_secrets(
         callback_tokens,
         encoding_aes_keys,
     })
+}
+
+fn webhook_keys(
+    hook: &Webhook,
+    resolver: Resolver<'_>,
+    findings: &mut Findings,
+) -> Vec<WebhookKey> {
+    let key = format!("webhooks[{}].secrets", hook.name);
+    let mut keys = Vec::new();
+    for secret in all(&hook.secrets, &key, resolver, findings) {
+        match WebhookKey::parse(&secret) {
+            Ok(parsed) => keys.push(parsed),
+            Err(text) => findings.problem(key.clone(), text),
+        }
+    }
+    keys
 }
 
 fn all(

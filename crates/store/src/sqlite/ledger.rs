@@ -6,9 +6,10 @@ use hongyan_courier::account::{AccountFlag, Standing};
 use hongyan_courier::delivery::{CancelRefused, Cancelled, RetryRefused};
 use hongyan_courier::message::{AccountName, Message, MessageId};
 use hongyan_courier::port::{
-    AcceptError, ChangeError, Depth, Filter, Ledger, Moved, NewReceipt, Nonce, ReceiptTaken,
-    Standings, StoreError, Sweep, Swept,
+    AcceptError, ChangeError, Depth, Filter, Ledger, Moved, Nonce, Standings, StoreError, Sweep,
+    Swept,
 };
+use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
 
 use super::SqliteStore;
 use super::ops::change::{CancelOp, RetryOp};

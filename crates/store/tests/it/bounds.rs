@@ -8,7 +8,8 @@ use hongyan_courier::conformance::fixture::{
 };
 use hongyan_courier::delivery::{Outcome, ReceiptWord};
 use hongyan_courier::message::Status;
-use hongyan_courier::port::{Claim, Ledger, ReceiptTaken, Sweep};
+use hongyan_courier::port::{Claim, Ledger, Sweep};
+use hongyan_courier::receipt::ReceiptTaken;
 use rusqlite::{Connection, params};
 
 use crate::support::{Place, faces};

@@ -43,13 +43,16 @@ impl Place {
     }
 }
 
-/// A store's three faces.
+/// A store's faces.
 pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
     Stores {
         queue: store.clone(),
         ledger: store.clone(),
         dead_letters: store.clone(),
         standings: store.clone(),
+        broadcasts: store.clone(),
+        outbox: store.clone(),
+        templates: store.clone(),
     }
 }
 

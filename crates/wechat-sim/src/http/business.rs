@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -15,9 +15,8 @@ use super::answer::{self, Answer, Cut};
 use super::carry::{Done, Subject, UnderWay, carry};
 use super::{Shared, query};
 use crate::fault::Endpoint;
-use crate::world::{
-    MiniProgram, Refusal, SendAnswer, SendRequest, TokenGrant, TokenRequest, World,
-};
+use crate::receipts::About;
+use crate::world::{Accepted, MiniProgram, Refusal, SendRequest, TokenGrant, TokenRequest, World};
 
 /// A call as it came in.
 pub(crate) struct Call<'a> {
@@ -29,12 +28,12 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn query(&self, name: &str) -> Cow<'_, str> {
+    pub(super) fn query(&self, name: &str) -> Cow<'_, str> {
         query::value(self.query, name)
     }
 
     /// Faults may be meant for one account; whose call it is matters only then.
-    fn owner(&self, access_token: &str) -> Option<String> {
+    pub(super) fn owner(&self, access_token: &str) -> Option<String> {
         if !self.shared.troubled() {
             return None;
         }
@@ -100,27 +99,41 @@ pub(crate) async fn send(call: Call<'_>) -> Result<Answer, Cut> {
 
 fn send_now(shared: &Arc<Shared>, now_ms: i64, request: &SendRequest<'_>) -> Done {
     let mut world = shared.world();
-    let answer: SendAnswer = world.send(now_ms, request);
+    let answer = world.send(now_ms, request);
     let accepted = match answer {
         Ok(accepted) => accepted,
         Err(refusal) => return answer::refusal_json(&refusal).into(),
     };
-    let receipt_due = !accepted.repeated && world.has_callback(&accepted);
+    let msgid = accepted.msgid;
+    let json = format!(r#"{{"errcode":0,"errmsg":"ok","msgid":{msgid}}}"#).into();
+    let about = (!accepted.repeated).then_some(About::Message);
+    followed(
+        shared,
+        (world, now_ms),
+        accepted,
+        json,
+        (request.touser, about),
+    )
+}
+
+/// The answer to an accepted message, with the event that follows it, if any.
+pub(super) fn followed(
+    shared: &Arc<Shared>,
+    (mut world, now_ms): (MutexGuard<'_, World>, i64),
+    accepted: Accepted,
+    json: Bytes,
+    (touser, about): (&str, Option<About>),
+) -> Done {
+    let about = about.filter(|_| world.has_callback(&accepted));
     let counted = world.enter(&accepted);
     drop(world);
     let under_way = counted.then(|| UnderWay {
         shared: Arc::clone(shared),
         accepted,
     });
-    let hold = if receipt_due {
-        shared.receipts.plan(now_ms, &accepted, request.touser)
-    } else {
-        None
-    };
-    let msgid = accepted.msgid;
     Done {
-        json: format!(r#"{{"errcode":0,"errmsg":"ok","msgid":{msgid}}}"#).into(),
-        hold,
+        json,
+        hold: about.and_then(|about| shared.receipts.plan(now_ms, &accepted, touser, about)),
         under_way,
     }
 }
@@ -190,6 +203,31 @@ async fn fetch(
     .await
 }
 
+pub(super) async fn redeem_code(call: &Call<'_>) -> Result<Answer, Cut> {
+    let body = TokenBody {
+        grant_type: call.query("grant_type").into_owned(),
+        appid: call.query("appid").into_owned(),
+        secret: call.query("secret").into_owned(),
+        force_refresh: false,
+    };
+    let code = call.query("code").into_owned();
+    let subject = Subject {
+        endpoint: Endpoint::Oauth,
+        appid: Some(&body.appid),
+        openid: None,
+    };
+    carry(call.shared, subject, |now_ms| {
+        let request = TokenRequest {
+            grant_type: &body.grant_type,
+            appid: &body.appid,
+            secret: &body.secret,
+            ip: call.peer,
+        };
+        told(call.shared.world().authorise(now_ms, &request, &code))
+    })
+    .await
+}
+
 pub(crate) async fn templates(call: Call<'_>) -> Result<Answer, Cut> {
     ask(&call, Endpoint::Templates, World::templates).await
 }
@@ -198,6 +236,14 @@ pub(crate) async fn user_info(call: Call<'_>) -> Result<Answer, Cut> {
     let openid = call.query("openid").into_owned();
     ask(&call, Endpoint::UserInfo, |world, now_ms, token| {
         world.user_info(now_ms, token, &openid)
+    })
+    .await
+}
+
+pub(crate) async fn followers(call: Call<'_>) -> Result<Answer, Cut> {
+    let after = call.query("next_openid").into_owned();
+    ask(&call, Endpoint::UserList, |world, now_ms, token| {
+        world.followers(now_ms, token, &after)
     })
     .await
 }

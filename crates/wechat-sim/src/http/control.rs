@@ -43,6 +43,7 @@ pub(crate) fn respond(shared: &Shared, method: &Method, name: &str, call: &Call<
         ("POST", "accounts") => accounts::add(shared, body),
         ("PATCH", "accounts") => accounts::change(shared, body),
         ("POST", "followers") => accounts::add_follower(shared, body),
+        ("POST", "events") => accounts::push(shared, body),
         ("POST", "templates") => accounts::add_template(shared, body),
         ("POST", "callback") => accounts::set_callback(shared, body),
         ("POST", "revoke") => accounts::revoke(shared, body),

@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Cut};
 use super::business::Call;
-use super::{Shared, business, control, library};
+use super::{Shared, business, control, library, oauth, subscription};
+use crate::world::SubscriptionCall;
 
 /// More than WeChat takes; a bound all the same.
 const BODY_MAX: usize = 4 << 20;
@@ -32,6 +33,15 @@ pub(crate) async fn respond(
     };
     match head.uri.path() {
         "/cgi-bin/message/template/send" => business::send(call).await,
+        "/cgi-bin/message/subscribe/bizsend" => {
+            subscription::send(call, SubscriptionCall::Service).await
+        }
+        "/cgi-bin/message/subscribe/send" => {
+            subscription::send(call, SubscriptionCall::MiniProgram).await
+        }
+        "/cgi-bin/message/template/subscribe" => {
+            subscription::send(call, SubscriptionCall::OneTime).await
+        }
         "/cgi-bin/token" => business::token(call).await,
         "/cgi-bin/stable_token" => business::stable_token(call).await,
         "/cgi-bin/template/get_all_private_template" => business::templates(call).await,
@@ -40,9 +50,12 @@ pub(crate) async fn respond(
         "/cgi-bin/template/get_industry" => library::industry(call).await,
         "/cgi-bin/template/api_set_industry" => library::set_industry(call).await,
         "/cgi-bin/user/info" => business::user_info(call).await,
+        "/cgi-bin/user/get" => business::followers(call).await,
         "/cgi-bin/openapi/quota/get" => business::quota(call).await,
         "/cgi-bin/clear_quota" => business::clear_quota(call).await,
         "/cgi-bin/clear_quota/v2" => business::clear_quota_by_secret(call).await,
+        "/connect/oauth2/authorize" => Ok(oauth::page(&call)),
+        "/sns/oauth2/access_token" => oauth::redeem(call).await,
         "/cgi-bin/get_api_domain_ip" => business::api_domain_ip(call).await,
         path => match path.strip_prefix("/__sim/") {
             Some(name) => Ok(control::respond(shared, &head.method, name, &call)),

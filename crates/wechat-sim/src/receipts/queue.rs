@@ -6,10 +6,11 @@ use std::collections::BinaryHeap;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::config::ReceiptPolicy;
-use crate::world::Accepted;
+use crate::world::{Accepted, text_of};
 
 /// WeChat posts an event three times in all.
 const DELIVERIES: u8 = 3;
@@ -34,6 +35,44 @@ impl Status {
             Self::FreqLimit => "failed:freq limit",
         }
     }
+
+    /// The same as an event for a subscription message has it: a code and its text.
+    pub(super) fn of_subscription(self) -> (i64, &'static str) {
+        let code = match self {
+            Self::Success => return (0, "success"),
+            Self::UserBlock => 43101,
+            Self::SystemFailed => -1,
+            Self::FreqLimit => 43117,
+        };
+        (code, text_of(code))
+    }
+}
+
+/// What a push to the callback is about.
+#[derive(Clone, Debug)]
+pub(crate) enum About {
+    /// A template message: `TEMPLATESENDJOBFINISH`.
+    Message,
+    /// A message of this subscription template: `subscribe_msg_sent_event`.
+    Subscription(Box<str>),
+    /// Something that a user did.
+    User(Push),
+}
+
+/// What a user does that WeChat tells the account's callback.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event", deny_unknown_fields)]
+pub enum Push {
+    /// Follows the account.
+    Subscribe,
+    /// Follows it no longer.
+    Unsubscribe,
+    /// Answers the subscription dialogue: `subscribe_msg_popup_event`.
+    Popup { template_id: String, accept: bool },
+    /// Switches a template off in the settings: `subscribe_msg_change_event`.
+    Change { template_id: String },
+    /// Writes to the account: an ordinary message.
+    Text { content: String },
 }
 
 /// One receipt that waits.
@@ -47,6 +86,7 @@ pub(super) struct Pending {
     /// Seconds; the same in every delivery.
     pub(super) created: i64,
     pub(super) status: Status,
+    pub(super) about: About,
     deliveries_left: u8,
     /// The send that is not answered before this receipt has been posted.
     hold: Option<oneshot::Sender<()>>,
@@ -123,7 +163,13 @@ impl Queue {
         self.heap.len()
     }
 
-    pub(super) fn plan(&mut self, now_ms: i64, accepted: &Accepted, openid: &str) -> Planned {
+    pub(super) fn plan(
+        &mut self,
+        now_ms: i64,
+        accepted: &Accepted,
+        openid: &str,
+        about: About,
+    ) -> Planned {
         let mut planned = Planned::default();
         if self.happens(self.policy.lost) {
             self.lost += 1;
@@ -153,6 +199,7 @@ impl Queue {
                 openid: openid.into(),
                 created,
                 status,
+                about: about.clone(),
                 deliveries_left: DELIVERIES,
                 hold,
             })
@@ -163,6 +210,25 @@ impl Queue {
             planned.head_changed |= receipt(self, again_ms, None);
         }
         planned
+    }
+
+    /// A push that no send caused; true when it is now the first in the queue.
+    pub(super) fn push(&mut self, now_ms: i64, account: usize, openid: &str, push: Push) -> bool {
+        let order = self.next_order;
+        self.next_order += 1;
+        self.put_back(Pending {
+            due_ms: now_ms,
+            order,
+            account,
+            // Ordinary messages have an id as well.
+            msgid: now_ms * 1000 + i64::try_from(order % 1000).unwrap_or(0),
+            openid: openid.into(),
+            created: now_ms.div_euclid(1000),
+            status: Status::Success,
+            about: About::User(push),
+            deliveries_left: DELIVERIES,
+            hold: None,
+        })
     }
 
     /// True when it is now the first in the queue.
@@ -240,7 +306,7 @@ mod tests {
                 ..SendRequest::default()
             };
             let accepted = world.send(0, &message).unwrap();
-            queue.plan(0, &accepted, message.touser);
+            queue.plan(0, &accepted, message.touser, About::Message);
         }
         std::iter::from_fn(|| queue.take_due(until_ms).ok()).collect()
     }

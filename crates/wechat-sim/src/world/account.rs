@@ -36,6 +36,8 @@ pub(crate) struct Account {
     pub(crate) punished: bool,
     pub(crate) admin_confirm: bool,
     pub(crate) callback: Option<CallbackTarget>,
+    /// Where users may be sent back to; everywhere without it.
+    pub(crate) oauth_domain: Option<String>,
     pub(crate) templates: HashMap<String, Template>,
     /// Ids of templates that were there once.
     pub(crate) deleted: HashSet<String>,
@@ -47,6 +49,8 @@ pub(crate) struct Account {
     pub(crate) calls: Calls,
     /// Messages accepted whose answer is not out yet; counted for test accounts alone.
     pub(crate) under_way: u32,
+    /// Whose subscription messages are not answered yet: another one to them is refused meanwhile.
+    pub(crate) fans_under_way: HashSet<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Template {
     pub(crate) content: String,
     /// The keys between `{{` and `.DATA}}`.
     pub(crate) keys: Vec<String>,
+    /// A subscription template that may be sent again and again.
+    pub(crate) long_term: bool,
 }
 
 impl From<&TemplateConfig> for Template {
@@ -63,6 +69,7 @@ impl From<&TemplateConfig> for Template {
             title: config.title.clone(),
             content: config.content.clone(),
             keys: keys_of(&config.content),
+            long_term: config.long_term,
         }
     }
 }
@@ -83,6 +90,7 @@ impl From<&AccountConfig> for Account {
             punished: config.punished,
             admin_confirm: config.admin_confirm,
             callback: config.callback.clone(),
+            oauth_domain: config.oauth_domain.clone(),
             templates: HashMap::new(),
             deleted: HashSet::new(),
             industries: None,
@@ -91,6 +99,7 @@ impl From<&AccountConfig> for Account {
             meters: Meters::default(),
             calls: Calls::default(),
             under_way: 0,
+            fans_under_way: HashSet::new(),
         };
         for follower in &config.followers {
             account.ledger.set_state(&follower.openid, follower.state);

@@ -16,6 +16,9 @@ pub struct Calls {
     /// `stable_token` with `force_refresh`.
     pub forced: u64,
     pub sends: u64,
+    pub bizsends: u64,
+    pub subscribe_sends: u64,
+    pub one_time_sends: u64,
     /// Sends that made a new message.
     pub accepted: u64,
     /// Sends recognised by their `client_msg_id`.
@@ -26,9 +29,12 @@ pub struct Calls {
     pub get_industry: u64,
     pub set_industry: u64,
     pub user_info: u64,
+    pub user_get: u64,
     pub quota: u64,
     pub clear_quota: u64,
     pub api_domain_ip: u64,
+    /// Codes that were to be redeemed.
+    pub oauth: u64,
     /// Unknown paths.
     pub unknown: u64,
     /// By errcode, over all endpoints.
@@ -51,15 +57,20 @@ impl Calls {
             Endpoint::StableToken => &mut self.stable_token,
             Endpoint::ForcedToken => &mut self.forced,
             Endpoint::Send => &mut self.sends,
+            Endpoint::BizSend => &mut self.bizsends,
+            Endpoint::SubscribeSend => &mut self.subscribe_sends,
+            Endpoint::OneTimeSend => &mut self.one_time_sends,
             Endpoint::Templates => &mut self.templates,
             Endpoint::TemplateAdd => &mut self.add_template,
             Endpoint::TemplateDelete => &mut self.del_template,
             Endpoint::IndustryGet => &mut self.get_industry,
             Endpoint::IndustrySet => &mut self.set_industry,
             Endpoint::UserInfo => &mut self.user_info,
+            Endpoint::UserList => &mut self.user_get,
             Endpoint::Quota => &mut self.quota,
             Endpoint::ClearQuota => &mut self.clear_quota,
             Endpoint::ApiDomainIp => &mut self.api_domain_ip,
+            Endpoint::Oauth => &mut self.oauth,
             Endpoint::Unknown => &mut self.unknown,
         };
         *counter += 1;

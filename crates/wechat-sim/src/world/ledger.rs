@@ -2,6 +2,7 @@
 //! It records what it is told was accepted; whether to accept is decided elsewhere.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +42,17 @@ pub(crate) struct Shown {
 
 #[derive(Clone, Debug)]
 struct Person {
+    openid: Arc<str>,
     state: FollowerState,
     count: u32,
     seen: Vec<Seen>,
+}
+
+impl Person {
+    /// Whoever is black-listed or wants no messages follows all the same.
+    fn follows(&self) -> bool {
+        self.state != FollowerState::Unsubscribed
+    }
 }
 
 /// Within this time the content rule refuses the same content to the same openid.
@@ -51,13 +60,15 @@ const CONTENT_WINDOW_MS: i64 = 60_000;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    numbers: HashMap<Box<str>, u32>,
+    numbers: HashMap<Arc<str>, u32>,
     people: Vec<Person>,
     /// Almost every `client_msg_id` is used for one openid alone …
     shown: HashMap<Box<str>, Shown>,
     /// … those used for further ones are here.
     shown_to_others: HashMap<(u32, Box<str>), Shown>,
     contents: HashMap<(u32, u64), i64>,
+    /// How many subscription messages of a template somebody still takes; none at all after a reject.
+    subscriptions: HashMap<(u32, Box<str>), Option<u32>>,
     contents_by_age: VecDeque<(i64, (u32, u64))>,
     minutes: HashMap<u32, (i64, u32)>,
 }
@@ -66,6 +77,11 @@ impl Ledger {
     pub(crate) fn state(&self, openid: &str) -> Option<FollowerState> {
         let number = *self.numbers.get(openid)?;
         Some(self.people[number as usize].state)
+    }
+
+    /// Everybody who is known.
+    pub(crate) fn openids(&self) -> impl Iterator<Item = &str> {
+        self.numbers.keys().map(|openid| &**openid)
     }
 
     pub(crate) fn set_state(&mut self, openid: &str, state: FollowerState) {
@@ -79,13 +95,66 @@ impl Ledger {
             return number;
         }
         let number = u32::try_from(self.people.len()).unwrap_or(u32::MAX);
-        self.numbers.insert(openid.into(), number);
+        let openid: Arc<str> = openid.into();
+        self.numbers.insert(Arc::clone(&openid), number);
         self.people.push(Person {
+            openid,
             state: FollowerState::Subscribed,
             count: 0,
             seen: Vec::new(),
         });
         number
+    }
+
+    /// Those who follow, in the order in which they came, from the one after `after` on. None for one who is not known.
+    pub(crate) fn followers(&self, after: &str, most: usize) -> Option<Vec<&str>> {
+        let begin = match after {
+            "" => 0,
+            known => *self.numbers.get(known)? as usize + 1,
+        };
+        let mut page = Vec::new();
+        for person in self.people.iter().skip(begin) {
+            if page.len() == most {
+                break;
+            }
+            if person.follows() {
+                page.push(&*person.openid);
+            }
+        }
+        Some(page)
+    }
+
+    pub(crate) fn followers_count(&self) -> usize {
+        self.people.iter().filter(|person| person.follows()).count()
+    }
+
+    pub(crate) fn subscribe(&mut self, openid: &str, template_id: &str, accept: bool) {
+        let person = self.person(openid);
+        let key = (person, template_id.into());
+        let left = self.subscriptions.entry(key).or_default();
+        *left = accept.then(|| left.unwrap_or(0) + 1);
+    }
+
+    pub(crate) fn credits(&self, openid: &str, template_id: &str) -> u32 {
+        let person = self.numbers.get(openid).copied();
+        let key = person.map(|person| (person, Box::from(template_id)));
+        let left = key.and_then(|key| self.subscriptions.get(&key).copied());
+        left.flatten().unwrap_or(0)
+    }
+
+    pub(crate) fn has_rejected(&self, person: u32, template_id: &str) -> bool {
+        self.subscriptions.get(&(person, template_id.into())) == Some(&None)
+    }
+
+    /// Spends one; false if there is none.
+    pub(crate) fn spend_credit(&mut self, person: u32, template_id: &str) -> bool {
+        match self.subscriptions.get_mut(&(person, template_id.into())) {
+            Some(Some(left @ 1..)) => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn shown(&self, person: u32, client_msg_id: &str) -> Option<&Shown> {

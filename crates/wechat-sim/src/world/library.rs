@@ -47,6 +47,7 @@ impl World {
                     template_id: template_id.clone(),
                     title: number_in_library.to_owned(),
                     content,
+                    long_term: false,
                 });
                 account.templates.insert(template_id.clone(), template);
                 Ok(json!({"errcode": 0, "errmsg": "ok", "template_id": template_id}))

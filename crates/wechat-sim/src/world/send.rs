@@ -34,6 +34,8 @@ pub struct Accepted {
     /// True when `client_msg_id` was known: the msgid is the first one's and nothing is shown again.
     pub repeated: bool,
     pub(crate) account: usize,
+    /// Nobody else may send to this person until the answer is out.
+    pub(crate) alone: Option<u32>,
 }
 
 impl World {
@@ -63,13 +65,17 @@ impl World {
         let account = &mut self.accounts[accepted.account];
         let counted = account.kind == AccountKind::Test;
         account.under_way += u32::from(counted);
-        counted
+        account.fans_under_way.extend(accepted.alone);
+        counted || accepted.alone.is_some()
     }
 
     /// The answer is out. The account may have been made anew meanwhile.
     pub(crate) fn leave(&mut self, accepted: &Accepted) {
         let account = &mut self.accounts[accepted.account];
         account.under_way = account.under_way.saturating_sub(1);
+        if let Some(person) = accepted.alone {
+            account.fans_under_way.remove(&person);
+        }
     }
 
     fn judge(&mut self, now_ms: i64, request: &SendRequest<'_>) -> Result<Accepted, Denied> {
@@ -96,6 +102,7 @@ impl World {
                 msgid: shown.msgid,
                 repeated: true,
                 account: number,
+                alone: None,
             };
             return match rules.repeat_errcode {
                 0 => Ok(accepted),
@@ -160,8 +167,7 @@ impl World {
         person: u32,
         request: &SendRequest<'_>,
     ) -> Accepted {
-        self.last_msgid += self.random.random_range(1..=9);
-        let msgid = self.last_msgid;
+        let msgid = self.next_msgid();
         let seen = (!self.rules.lean).then(|| Seen {
             at: now_ms,
             msgid,
@@ -175,10 +181,16 @@ impl World {
             msgid,
             repeated: false,
             account: number,
+            alone: None,
         }
     }
 
-    fn count_accepted(&mut self, owner: Option<usize>, accepted: Accepted) {
+    pub(super) fn next_msgid(&mut self) -> i64 {
+        self.last_msgid += self.random.random_range(1..=9);
+        self.last_msgid
+    }
+
+    pub(super) fn count_accepted(&mut self, owner: Option<usize>, accepted: Accepted) {
         let of_account = owner.map(|number| &mut self.accounts[number].calls);
         for calls in of_account.into_iter().chain([&mut self.calls]) {
             if accepted.repeated {

@@ -12,6 +12,7 @@ mod http;
 mod outage;
 mod receipts;
 mod rules;
+mod subscription;
 mod wire;
 mod world_send;
 mod world_token;

@@ -56,6 +56,8 @@ pub struct Receipt {
     pub msgid: i64,
     /// What became of the message.
     pub status: ReceiptStatus,
+    /// The same in WeChat's own words, as pushed.
+    pub raw_status: String,
 }
 
 /// The `Status` of a receipt, read without regard to case and to spaces around the colon.
@@ -201,13 +203,15 @@ fn receipt(body: &Body<'_>) -> Result<Receipt, CallbackError> {
         present(fields.msgid.as_ref(), "it has no MsgID")?,
         "its MsgID is not a number",
     )?;
-    let status = ReceiptStatus::parse(present(fields.status.as_ref(), "it has no Status")?);
+    let raw_status = owned(fields.status, "it has no Status")?;
+    let status = ReceiptStatus::parse(&raw_status);
     Ok(Receipt {
         to_user_name,
         openid,
         create_time,
         msgid,
         status,
+        raw_status,
     })
 }
 

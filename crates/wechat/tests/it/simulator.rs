@@ -4,10 +4,12 @@ use hongyan_wechat::client::{Client, Hosts, TraceLayer};
 use hongyan_wechat::errcode::{Class, ConfigurationFault, Endpoint, KNOWN, classify};
 use hongyan_wechat::error::{CallError, DoubtCause};
 use hongyan_wechat::industry::IndustryCodes;
-use hongyan_wechat::template::{NewTemplate, TemplateMessage};
+use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
+use hongyan_wechat::template::{Accepted, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
 use hongyan_wechat_sim::fault::{Endpoint as SimEndpoint, Place, What};
+use hongyan_wechat_sim::world::FollowerState;
 use hongyan_wechat_sim::{AccountConfig, Fault, Sim, SimConfig, SimHandle};
 
 use crate::server::{data, message};
@@ -129,13 +131,94 @@ async fn every_code_arrives_as_its_class() {
     }
 }
 
+#[tokio::test]
+async fn followers_are_listed_to_the_last() {
+    let (sim, client, credential) = simulator().await;
+    let token = client.stable_token(&credential, false).await.unwrap().token;
+    assert_eq!(
+        client.followers(&token, None).await.unwrap().openids.len(),
+        0
+    );
+    for nth in 0..10_002 {
+        sim.add_follower(APPID, &format!("oFan{nth:024}"), FollowerState::Subscribed);
+    }
+    sim.add_follower(
+        APPID,
+        &format!("oFan{:024}", 0),
+        FollowerState::Unsubscribed,
+    );
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.followers(&token, after.as_deref()).await.unwrap();
+        if page.openids.is_empty() {
+            break;
+        }
+        assert_eq!(page.total, 10_001);
+        all.extend(page.openids);
+        // Somebody is named although nobody comes after.
+        after = Some(page.next.unwrap());
+    }
+    assert_eq!(all.len(), 10_001);
+    assert_eq!(all[0], format!("oFan{:024}", 1));
+    assert_eq!(sim.calls().user_get, 4);
+    let unknown = client.followers(&token, Some("oNobody")).await;
+    assert!(matches!(unknown, Err(CallError::Refused(refusal)) if refusal.code == 40003));
+}
+
 /// The codes that one helper call alone has are not among those that every call may be answered with.
-const OF_ONE_CALL: [(Endpoint, &[i64]); 4] = [
+const OF_ONE_CALL: [(Endpoint, &[i64]); 5] = [
+    (Endpoint::OauthToken, &[40029, 40163, 41008, 42003]),
     (Endpoint::TemplateAdd, &[40246, 40247, 43106, 45026, 45027]),
     (Endpoint::IndustrySet, &[40102, 40103]),
     (Endpoint::UserInfo, &[40032]),
     (Endpoint::QuotaGet, &[76003, 76021, 76022]),
 ];
+
+async fn subscription(
+    client: &Client,
+    token: &AccessToken,
+    endpoint: Endpoint,
+) -> Result<Accepted, CallError> {
+    let data = data(r#"{"content":{"value":"咖啡"}}"#);
+    let (touser, template_id) = ("oUser", "t1");
+    match endpoint {
+        Endpoint::SubscriptionSend => {
+            let message = SubscriptionMessage {
+                touser,
+                template_id,
+                page: None,
+                miniprogram: None,
+                data: &data,
+                miniprogram_state: None,
+                lang: None,
+            };
+            client.send_subscription(token, &message).await
+        }
+        Endpoint::MiniProgramSend => {
+            let message = MiniProgramMessage {
+                touser,
+                template_id,
+                page: None,
+                data: &data,
+                miniprogram_state: None,
+                lang: None,
+            };
+            client.send_mini_program(token, &message).await
+        }
+        _ => {
+            let message = OneTimeMessage {
+                touser,
+                template_id,
+                url: None,
+                miniprogram: None,
+                scene: 1,
+                title: "title",
+                data: &data,
+            };
+            client.send_one_time(token, &message).await
+        }
+    }
+}
 
 #[tokio::test]
 async fn every_code_of_every_other_call_arrives_as_its_class() {
@@ -150,7 +233,12 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::IndustryGet => client.industries(&token).await.err(),
         Endpoint::IndustrySet => client.set_industries(&token, CODES).await.err(),
         Endpoint::UserInfo => client.user_info(&token, "oUser").await.err(),
+        Endpoint::UserList => client.followers(&token, None).await.err(),
         Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
+        Endpoint::OauthToken => client.authorised(&credential, "code").await.err(),
+        Endpoint::SubscriptionSend | Endpoint::MiniProgramSend | Endpoint::OneTimeSend => {
+            subscription(&client, &token, endpoint).await.err()
+        }
         Endpoint::TemplateSend => unreachable!("it has a test of its own"),
     };
     let places = [
@@ -164,8 +252,16 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         ),
         (Endpoint::IndustryGet, Place::One(SimEndpoint::IndustryGet)),
         (Endpoint::IndustrySet, Place::One(SimEndpoint::IndustrySet)),
+        (Endpoint::SubscriptionSend, Place::One(SimEndpoint::BizSend)),
+        (
+            Endpoint::MiniProgramSend,
+            Place::One(SimEndpoint::SubscribeSend),
+        ),
+        (Endpoint::OneTimeSend, Place::One(SimEndpoint::OneTimeSend)),
         (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
+        (Endpoint::UserList, Place::One(SimEndpoint::UserList)),
         (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
+        (Endpoint::OauthToken, Place::One(SimEndpoint::Oauth)),
     ];
     for (endpoint, place) in places {
         let own = OF_ONE_CALL.iter().filter(|(of, _)| *of == endpoint);
@@ -183,6 +279,21 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
             assert_ne!(refusal.class(), Class::Unknown, "{code} at {endpoint}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_code_becomes_an_openid_once() {
+    let (sim, client, credential) = simulator().await;
+    let openid = "oSim000000000000000000000001";
+    let now_ms = sim.clock().now_ms();
+    let code = sim.world().give_code(now_ms, APPID, openid).unwrap();
+    let user = client.authorised(&credential, &code).await.unwrap();
+    assert_eq!((user.openid.as_str(), user.unionid), (openid, None));
+    let Err(CallError::Refused(refusal)) = client.authorised(&credential, &code).await else {
+        panic!()
+    };
+    assert_eq!(refusal.code, 40163);
+    assert!(!format!("{refusal:?}").contains(SECRET));
 }
 
 #[tokio::test]

@@ -15,9 +15,10 @@ use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::{AccountName, Message, MessageId, Status};
 use hongyan_courier::port::{
     Accept, AcceptError, Accepted, CacheError, ChangeError, Claim, Claimed, Depth, Fence, Filter,
-    Granted, Ledger, Moved, NewReceipt, Nonce, Queue, ReceiptTaken, SendCall, Standings,
-    StoreError, Sweep, Swept, Token, TokenCache, TokenMode, Upstream,
+    Granted, Ledger, Moved, Nonce, Queue, SendCall, Standings, StoreError, Sweep, Swept, Token,
+    TokenCache, TokenMode, Upstream,
 };
+use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
 use hongyan_courier::token::MemoryTokenCache;
 use hongyan_wechat::error::{CallError, NotSentCause};
 

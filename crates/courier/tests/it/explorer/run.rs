@@ -10,9 +10,8 @@ use hongyan_courier::dispatch::Slots;
 use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::{Content, Message, MessageId, Status};
 use hongyan_courier::next::Roll;
-use hongyan_courier::port::{
-    Accept, Filter, IdempotencyKey, Ledger, NewMessage, NewReceipt, Queue, Upstream,
-};
+use hongyan_courier::port::{Accept, Filter, IdempotencyKey, Ledger, NewMessage, Queue, Upstream};
+use hongyan_courier::receipt::NewReceipt;
 use hongyan_courier::token::MemoryTokenCache;
 use hongyan_courier::{Clock, UnixMs};
 use tokio::sync::mpsc;
@@ -187,6 +186,7 @@ impl Run {
                 expires_at: NOW.plus(seconds(86_400)),
             }),
             messages: messages.collect(),
+            broadcast: None,
         }
     }
 
@@ -212,6 +212,7 @@ impl Run {
             let receipt = NewReceipt {
                 account: ACCOUNT.into(),
                 msgid: receipt.msgid,
+                template_id: None,
                 openid: receipt.openid.clone(),
                 word,
                 status: status.into(),

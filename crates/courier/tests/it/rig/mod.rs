@@ -47,9 +47,11 @@ pub(crate) fn content(account: &str, n: usize) -> Content {
         url: None,
         miniprogram: None,
         data: format!(r#"{{"thing1":{{"value":"m{n}"}}}}"#),
+        extras: None,
         reference: None,
         trace_id: None,
         send_at: None,
+        broadcast: None,
     }
 }
 
@@ -66,6 +68,7 @@ pub(crate) fn call(contents: impl IntoIterator<Item = Content>) -> Accept {
         nonce: None,
         idempotency: None,
         messages: messages.collect(),
+        broadcast: None,
     }
 }
 

@@ -23,7 +23,7 @@ const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The header's key, within the client and the route.
-pub(super) fn idempotency(
+pub(in crate::api) fn idempotency(
     route: &str,
     signed: &Signed,
     now: UnixMs,
@@ -74,6 +74,8 @@ pub(super) fn new_message(draft: Draft, now: UnixMs) -> NewMessage {
 
 /// What makes two messages with one `client_msg_id` the same: all that the recipient would see.
 pub(super) fn content_hash(content: &Content) -> [u8; 32] {
+    let extras = content.extras.as_deref().map(serde_json::to_string);
+    let extras = extras.and_then(Result::ok);
     let parts = [
         content.kind.as_str(),
         &content.template_id,
@@ -81,6 +83,8 @@ pub(super) fn content_hash(content: &Content) -> [u8; 32] {
         content.miniprogram.as_deref().unwrap_or_default(),
         &content.data,
     ];
+    // What most messages have not is left out, so that they hash as they always did.
+    let parts = parts.into_iter().chain(extras.as_deref());
     let mut hash = Sha256::new();
     for part in parts {
         // With its length before it, no part can run into the next.
@@ -143,7 +147,7 @@ impl Intake {
     }
 
     /// What a key stands for. A call without messages asks, and its key is over at once, so that it stands for nothing.
-    async fn stored_by(
+    pub(super) async fn stored_by(
         &self,
         key: IdempotencyKey,
         nonce: Option<Nonce>,
@@ -152,6 +156,7 @@ impl Intake {
             nonce,
             idempotency: Some(over_at_once(key, self.acceptor.clock.now())),
             messages: Vec::new(),
+            broadcast: None,
         };
         self.acceptor.accept(call).await
     }

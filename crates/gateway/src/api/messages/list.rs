@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hongyan_courier::broadcast::BroadcastId;
 use hongyan_courier::message::{AccountName, MessageId, Reason, Status};
 use hongyan_courier::port::{Filter, Ledger};
 use http::Uri;
@@ -20,7 +21,7 @@ use crate::api::query::Query;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "account",
     "status",
     "reason",
@@ -28,6 +29,7 @@ const NAMES: [&str; 11] = [
     "template_id",
     "code",
     "reference",
+    "broadcast",
     "since",
     "until",
     "cursor",
@@ -52,6 +54,7 @@ pub struct MessagePage {
         ("template_id" = Option<String>, Query),
         ("code" = Option<i64>, Query, description = "The errcode of the last call"),
         ("reference" = Option<String>, Query),
+        ("broadcast" = Option<String>, Query, description = "Made of rows of this broadcast"),
         ("since" = Option<String>, Query, description = "Accepted at this time or later"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -90,6 +93,11 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         template_id: query.text("template_id")?,
         code: query.number("code")?,
         reference: query.text("reference")?,
+        broadcast: query
+            .text("broadcast")?
+            .map(|id| id.parse::<BroadcastId>())
+            .transpose()
+            .map_err(|error| Problem::malformed(format!("broadcast is {error}")))?,
         since: query.moment("since")?,
         until: query.moment("until")?,
         before: query

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::delivery::{Attempt, ReceiptRecord};
+use hongyan_courier::kind::Extras;
 use hongyan_courier::message::{Message, MessageId, Status};
 use hongyan_courier::port::Ledger;
 use http::Uri;
@@ -38,6 +39,10 @@ pub struct MessageView {
     #[schema(example = "3717005636572528642")]
     pub msgid: Option<String>,
     pub reference: Option<String>,
+    /// The broadcast whose row it was made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub broadcast: Option<String>,
     /// The client that handed it over.
     pub client: String,
     #[schema(example = "normal")]
@@ -48,7 +53,7 @@ pub struct MessageView {
     pub send_at: Option<Moment>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Moment>,
-    /// Until when it waits, while it is queued.
+    /// Until when it waits, while it is queued; none while its broadcast is paused.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_attempt_at: Option<Moment>,
     /// The calls made for it, oldest first; at most the last 20.
@@ -78,6 +83,10 @@ pub struct ReceiptView {
     pub status: String,
     #[schema(value_type = String, format = DateTime)]
     pub at: Moment,
+    /// What else WeChat said of the message, which this outweighs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub outweighed: Vec<String>,
 }
 
 /// A message together with what was handed over.
@@ -90,6 +99,37 @@ pub struct WholeMessage {
     pub miniprogram: Option<Box<RawValue>>,
     #[schema(value_type = Object)]
     pub data: Option<Box<RawValue>>,
+    /// The fields that only some kinds have.
+    #[serde(flatten)]
+    pub extras: ExtrasView,
+}
+
+/// The fields that only some kinds have.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Extras)]
+pub struct ExtrasView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miniprogram_state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scene: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+impl From<&Extras> for ExtrasView {
+    fn from(extras: &Extras) -> Self {
+        Self {
+            page: extras.page.clone(),
+            lang: extras.lang.clone(),
+            miniprogram_state: extras.miniprogram_state.clone(),
+            scene: extras.scene,
+            title: extras.title.clone(),
+        }
+    }
 }
 
 impl From<&Message> for MessageView {
@@ -106,12 +146,13 @@ impl From<&Message> for MessageView {
             template_id: content.template_id.clone(),
             msgid: delivery.msgid.map(|msgid| msgid.to_string()),
             reference: content.reference.clone(),
+            broadcast: content.broadcast.map(|of| of.id.to_string()),
             client: content.client.clone(),
             priority: content.priority.as_str(),
             created_at: Moment(message.created_at),
             send_at: content.send_at.map(Moment),
             expires_at: delivery.expires_at.map(Moment),
-            next_attempt_at: waits.then_some(Moment(delivery.due_at)),
+            next_attempt_at: (waits && !delivery.is_held()).then_some(Moment(delivery.due_at)),
             attempts: delivery.attempts.iter().map(AttemptView::from).collect(),
             receipt: delivery.receipt.as_ref().map(ReceiptView::from),
         }
@@ -135,6 +176,7 @@ impl From<&ReceiptRecord> for ReceiptView {
         Self {
             status: receipt.status.clone(),
             at: Moment(receipt.at),
+            outweighed: receipt.outweighed.clone(),
         }
     }
 }
@@ -147,6 +189,12 @@ impl From<&Message> for WholeMessage {
             url: message.content.url.clone(),
             miniprogram: message.content.miniprogram.as_deref().and_then(json),
             data: json(&message.content.data),
+            extras: message
+                .content
+                .extras
+                .as_deref()
+                .map(ExtrasView::from)
+                .unwrap_or_default(),
         }
     }
 }

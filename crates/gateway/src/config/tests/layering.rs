@@ -111,11 +111,10 @@ fn unknown_keys_name_their_layer_and_the_nearest_known() {
 fn promised_keys_are_refused_as_not_supported_yet() {
     check(
         "dev",
-        "[server]\ntrusted_proxies = []\n[server.tls]\ncert = \"x\"\n[[webhooks]]\nurl = \"x\"\n",
+        "[server]\ntrusted_proxies = []\n[server.tls]\ncert = \"x\"\n",
         &[
             "server.tls (hongyan.toml): is not supported yet; take it out",
             "server.trusted_proxies (hongyan.toml): is not supported yet; take it out",
-            "webhooks (hongyan.toml): is not supported yet; take it out",
         ],
     );
 }

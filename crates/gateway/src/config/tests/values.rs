@@ -148,3 +148,123 @@ fn an_odd_appid_is_a_warning() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn webhooks_that_cannot_work_are_refused() {
+    let hook = |more: &str| {
+        format!(
+            "{CLINIC}[[clients]]\nid = \"orders\"\nsecrets = [\"env:S\"]\nscopes = [\"messages:send\"]\n\
+             [[webhooks]]\nname = \"h\"\nclient = \"orders\"\nsecrets = [\"env:W\"]\n{more}\n"
+        )
+    };
+    let at = |key: &str, text: &str| format!("webhooks[h].{key} (hongyan.toml): {text}");
+    for (profile, more, expected) in [
+        (
+            "dev",
+            "",
+            at("url", "is missing; give the address to post to, https://…"),
+        ),
+        (
+            "staging",
+            "url = \"http://example.com/\"",
+            at("url", "http:// is for dev alone, not staging; use https://"),
+        ),
+        (
+            "dev",
+            "url = \"https://me:secret@example.com/\"",
+            at(
+                "url",
+                "must not name a user or a password; events are signed instead",
+            ),
+        ),
+        (
+            "dev",
+            "url = \"https://169.254.169.254/latest\"",
+            at(
+                "url",
+                "leads to an address that is not public; list it in allow if that is meant",
+            ),
+        ),
+        (
+            "dev",
+            "url = \"https://example.com/\"\nallow = [\"10.0.0.0/99\"]",
+            at(
+                "allow",
+                "\"10.0.0.0/99\" is not a network; write it as 10.1.0.0/16 or 10.1.2.3",
+            ),
+        ),
+        (
+            "dev",
+            "url = \"https://example.com/\"\naccounts = [\"school\"]",
+            at("accounts", "there is no account called school"),
+        ),
+        (
+            "dev",
+            "url = \"https://example.com/\"\nevents = [\"message.sending\"]",
+            at(
+                "events",
+                "there is no event \"message.sending\"; known are message.sent, message.delivered, message.failed, \
+                 message.suppressed, message.cancelled, message.expired, message.unconfirmed",
+            ),
+        ),
+    ] {
+        check(profile, &hook(more), &[&expected]);
+    }
+    let inside = hook("url = \"https://10.1.2.3/\"\nallow = [\"10.1.0.0/16\"]");
+    let loaded = place(&[("hongyan.toml", &inside)], &[]).load();
+    assert_eq!(loaded.webhooks[0].statuses.len(), 7);
+}
+
+#[test]
+fn web_authorisation_that_cannot_work_is_refused() {
+    let way = |more: &str| {
+        format!(
+            "{CLINIC}[[clients]]\nid = \"orders\"\nsecrets = [\"env:S\"]\nscopes = [\"messages:send\"]\n\
+             [[oauth]]\naccount = \"clinic\"\n{more}\n"
+        )
+    };
+    let at = |key: &str, text: &str| format!("oauth[0].{key} (hongyan.toml): {text}");
+    let url = "public_url = \"https://w.example\"";
+    let redirects = "redirects = [\"https://o.example/\"]";
+    for (profile, more, expected) in [
+        (
+            "dev",
+            format!("client = \"other\"\n{url}\n{redirects}"),
+            at("client", "there is no client called other"),
+        ),
+        (
+            "dev",
+            format!("client = \"orders\"\n{redirects}"),
+            at(
+                "public_url",
+                "is missing; give the address at which browsers reach this gateway, https://…",
+            ),
+        ),
+        (
+            "staging",
+            format!("client = \"orders\"\npublic_url = \"http://w.example\"\n{redirects}"),
+            at(
+                "public_url",
+                "http:// is for dev alone, not staging; use https://",
+            ),
+        ),
+        (
+            "staging",
+            format!("client = \"orders\"\n{url}\nredirects = [\"http://o.example/\"]"),
+            at(
+                "redirects",
+                "http:// is for dev alone, not staging; use https://",
+            ),
+        ),
+        (
+            "dev",
+            format!("client = \"orders\"\n{url}\nredirects = [\"o.example\"]"),
+            at(
+                "redirects",
+                "\"o.example\" is not an address such as https://orders.example.com/wechat/, without a query",
+            ),
+        ),
+    ] {
+        check(profile, &way(&more), &[&expected]);
+    }
+}

@@ -3,8 +3,10 @@
 use hongyan_wechat_sim::config::TemplateConfig;
 use serde_json::Value;
 
-use super::operate;
-use crate::harness::{ACCOUNT, APPID, TEMPLATE, TestGateway, message, openid};
+use super::{hongyan, operate, run};
+use crate::harness::{
+    ACCOUNT, APPID, CLIENT, Receiver, Settings, TEMPLATE, TestGateway, message, openid,
+};
 
 #[tokio::test]
 async fn operators_send_and_look_after_messages() {
@@ -96,10 +98,19 @@ async fn templates_are_listed() {
         template_id: TEMPLATE.to_owned(),
         title: "订单通知".to_owned(),
         content: "订单号:{{character_string1.DATA}}".to_owned(),
+        long_term: false,
     };
     gateway.sim.world().add_template(APPID, &template);
-    let id = gateway.send(&message("nobody")).await;
-    gateway.until(&id, "failed").await;
+    gateway
+        .until_reply("/v1/accounts", "ok", |list| {
+            list["accounts"][0]["state"] == "ok"
+        })
+        .await;
+    let synced = operate(&gateway, &["templates", "sync"]).await.unwrap();
+    assert!(
+        synced.contains("added") || synced.contains("nothing changed"),
+        "{synced}"
+    );
     let list = ["templates", "list", "--account", ACCOUNT];
     let listed = json(&gateway, &list).await;
     let first = &listed["templates"][0];
@@ -155,5 +166,46 @@ async fn what_failed_can_be_sent_again() {
         refused.starts_with("hongyan: the message is sent") && refused.lines().count() == 1,
         "{refused}"
     );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn operators_look_after_webhooks() {
+    let receiver = Receiver::start().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let secret = run(hongyan(folder.path(), &["webhooks", "secret"]))
+        .await
+        .unwrap();
+    let settings = Settings {
+        more: format!(
+            "[[webhooks]]\nname = \"status\"\nclient = \"{CLIENT}\"\nurl = \"http://{}/hook?token=hidden\"\n\
+             secrets = [\"{}\"]\nallow = [\"127.0.0.1\"]\n",
+            receiver.addr,
+            secret.trim()
+        ),
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
+    receiver.answer(410);
+    gateway.send(&message(&openid(1))).await;
+    let failed = |list: &Value| list["webhooks"][0]["failed"] == 1;
+    gateway.until_reply("/v1/webhooks", "failed", failed).await;
+    let command = async |words: &[&str]| operate(&gateway, words).await.unwrap();
+    let list = command(&["webhooks", "list"]).await;
+    assert!(
+        list.starts_with("NAME ") && list.contains("HTTP 410"),
+        "{list}"
+    );
+    assert!(
+        !json(&gateway, &["webhooks", "list"])
+            .await
+            .to_string()
+            .contains("hidden")
+    );
+    let events = command(&["webhooks", "events", "status", "--state", "failed"]).await;
+    assert!(events.contains("message.sent"), "{events}");
+    let again = json(&gateway, &["webhooks", "redeliver", "status"]).await;
+    assert_eq!(again["events"], 1);
+    receiver.until(2).await;
     gateway.finish().await;
 }

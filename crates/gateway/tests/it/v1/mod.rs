@@ -1,8 +1,11 @@
 //! The calls of the API.
 
 mod accounts;
+mod attention;
 mod auth;
+mod broadcasts;
 mod messages;
 mod refusals;
 mod templates;
 mod token;
+mod webhooks;

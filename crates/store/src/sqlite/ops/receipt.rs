@@ -1,18 +1,23 @@
-//! WeChat's later word: known again, joined with its message by msgid, or kept until the msgid is known.
+//! WeChat's later word: known again, joined with its message by msgid, or by openid, template and time where the kind has
+//! none, or kept until the msgid is known.
 //! What a receipt does to a message is `delivery`'s.
 
 use std::time::Duration;
 
 use hongyan_courier::UnixMs;
-use hongyan_courier::delivery::{Policy, ReceiptRecord, ReceiptWord};
+use hongyan_courier::delivery::{
+    Addressed, MATCH_AMONG, Policy, ReceiptRecord, ReceiptWord, the_one_meant,
+};
 use hongyan_courier::message::{MessageId, Reason, Status};
 use hongyan_courier::next::Roll;
-use hongyan_courier::port::{AcceptError, Moved, NewReceipt, Nonce, ReceiptTaken};
+use hongyan_courier::port::{AcceptError, Moved, Nonce};
+use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Op, keys};
 use crate::sqlite::accounts::Accounts;
 use crate::sqlite::base::Base;
+use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::rows;
 
@@ -65,7 +70,7 @@ fn keep(conn: &Connection, account: i64, r: &NewReceipt, now: UnixMs) -> Result<
     };
     let timeout = r.policy.receipt_timeout.map(|timeout| timeout.as_millis());
     let sql = "INSERT OR IGNORE INTO receipts (account, msgid, openid, create_time, status, at, reason, max_retries, \
-        receipt_timeout, receipt_retries, roll) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        receipt_timeout, receipt_retries, roll, template_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let kept = conn.prepare_cached(sql)?.execute(params![
         account,
         r.msgid,
@@ -78,33 +83,33 @@ fn keep(conn: &Connection, account: i64, r: &NewReceipt, now: UnixMs) -> Result<
         timeout.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX)),
         r.policy.receipt_retries,
         r.roll.0,
+        r.template_id,
     ])?;
     Ok(kept == 1)
 }
 
-/// Joins a kept receipt with its message, if its msgid is known.
+/// Joins a kept receipt with its message, if that is known.
 fn join(
     base: &mut Base,
     account: i64,
     r: &NewReceipt,
     now: UnixMs,
 ) -> Result<Option<(MessageId, Moved)>, Fault> {
-    let sql = "SELECT message FROM msgids WHERE msgid = ?1 AND account = ?2";
-    let known = base
-        .conn
-        .prepare_cached(sql)?
-        .query_row([r.msgid, account], |row| row.get(0))
-        .optional()?;
-    let Some(id) = known.map(MessageId::from_bytes) else {
+    let named = named(&base.conn, account, r)?;
+    let meant = match (named, &r.template_id) {
+        (Some(id), _) => Some((id, Addressed::Msgid(r.msgid))),
+        (None, Some(template_id)) => {
+            meant(base, account, (r, template_id))?.map(|id| (id, Addressed::Match))
+        }
+        (None, None) => None,
+    };
+    let Some((id, by)) = meant else {
         return Ok(None);
     };
-    let record = ReceiptRecord {
-        status: r.status.clone(),
-        at: now,
-    };
+    let record = ReceiptRecord::new(r.status.clone(), now);
     let changed = base.change(id, now, |content, delivery| {
         let (said, settings) = ((r.word, record), (r.policy, r.roll));
-        delivery.receive(content, r.msgid, said, settings, now)
+        delivery.receive(content, by, said, settings, now)
     })?;
     let Some(changed) = changed else {
         return Ok(None);
@@ -122,6 +127,51 @@ fn join(
     ])?;
     base.orphans -= 1;
     Ok(Some((id, changed.moved)))
+}
+
+/// The message that was answered this msgid. Events of the two sorts count msgids apart.
+fn named(conn: &Connection, account: i64, r: &NewReceipt) -> Result<Option<MessageId>, Fault> {
+    let sql = match r.template_id {
+        None => "SELECT message FROM msgids WHERE msgid = ?1 AND account = ?2",
+        Some(_) => {
+            "SELECT message FROM msgids JOIN messages ON messages.id = message WHERE msgids.msgid = ?1 \
+            AND msgids.account = ?2 AND kind > 0"
+        }
+    };
+    let known = conn
+        .prepare_cached(sql)?
+        .query_row([r.msgid, account], |row| row.get(0))
+        .optional()?;
+    Ok(known.map(MessageId::from_bytes))
+}
+
+/// The message that a receipt without msgid means, if there is one alone that it can mean.
+fn meant(
+    base: &mut Base,
+    account: i64,
+    (r, template_id): (&NewReceipt, &str),
+) -> Result<Option<MessageId>, Fault> {
+    let Base { conn, accounts, .. } = base;
+    let mut find = conn.prepare_cached(rows::select!(
+        "INDEXED BY messages_unnamed WHERE kind > 0 AND touser_hash = ?1 AND account = ?2 AND touser = ?3 \
+        ORDER BY rowid DESC LIMIT ?4"
+    ))?;
+    let among = i64::try_from(MATCH_AMONG).unwrap_or(i64::MAX);
+    let mut found = find.query(params![
+        codes::openid_hash(&r.openid),
+        account,
+        r.openid,
+        among + 1
+    ])?;
+    let mut messages = Vec::new();
+    while let Some(row) = found.next()? {
+        messages.push(rows::read(row, |id| accounts.name(conn, id))?);
+    }
+    // Among too many to look through there may be another.
+    if messages.len() > MATCH_AMONG {
+        return Ok(None);
+    }
+    Ok(the_one_meant(&messages, template_id, r.event_at()))
 }
 
 /// Joins the receipts that waited for a msgid which is known now. Answers where the message stands after them.
@@ -176,11 +226,12 @@ pub(super) fn join_orphans(
 }
 
 const ORPHANS: &str = "SELECT account, msgid, openid, create_time, status, reason, max_retries, receipt_timeout, \
-    receipt_retries, roll FROM receipts WHERE message IS NULL";
+    receipt_retries, roll, template_id FROM receipts WHERE message IS NULL";
 
 /// The newest orphans first, and those of which the msgid and the message are known.
 const YOUNG_ORPHANS: &str = "SELECT * FROM (SELECT account, msgid, openid, create_time, status, reason, max_retries, \
-    receipt_timeout, receipt_retries, roll FROM receipts WHERE message IS NULL AND at >= ?1 ORDER BY at DESC LIMIT ?2) \
+    receipt_timeout, receipt_retries, roll, template_id FROM receipts WHERE message IS NULL AND at >= ?1 \
+    ORDER BY at DESC LIMIT ?2) \
     AS orphan WHERE EXISTS (SELECT 1 FROM msgids JOIN messages ON messages.id = msgids.message \
     WHERE msgids.msgid = orphan.msgid AND msgids.account = orphan.account) LIMIT ?3";
 
@@ -216,5 +267,6 @@ fn read(conn: &Connection, accounts: &mut Accounts, row: &Row<'_>) -> Result<New
             receipt_retries: row.get(8)?,
         },
         roll: Roll(row.get(9)?),
+        template_id: row.get(10)?,
     })
 }

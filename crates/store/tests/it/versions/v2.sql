@@ -125,16 +125,38 @@ CREATE TABLE standings (
     body    TEXT NOT NULL           -- courier's Standing, as JSON
 );
 INSERT INTO "standings" VALUES(1,'{"stop":null,"trouble":null,"forced":[1795400000000]}');
+CREATE TABLE webhook_events (
+    id         BLOB    NOT NULL PRIMARY KEY,    -- the event's id, sixteen bytes of a UUID of version 7: the webhook-id
+    webhook    INTEGER NOT NULL,                -- webhooks.id
+    message    BLOB    NOT NULL,                -- messages.id
+    status     INTEGER NOT NULL,                -- where the message stood, as in messages.status
+    reason     TEXT,                            -- why
+    msgid      INTEGER,                         -- its msgid
+    at         INTEGER NOT NULL,                -- when that was
+    state      INTEGER NOT NULL,                -- 0 waiting, 1 delivered, 2 failed
+    tries      INTEGER NOT NULL,                -- tries that were begun
+    due_at     INTEGER,                         -- when the next one is due; null if it does not wait
+    ended_at   INTEGER,                         -- when it was delivered or given up
+    last_error TEXT                             -- what came of the last try that failed
+) WITHOUT ROWID;
+INSERT INTO "webhook_events" VALUES(X'01A2062DF1A1765780118671C9B37A01',1,X'01A2062DE2007A3CA1B606DF54119170',3,NULL,7,1795400003000,0,1,1795400063000,NULL,'HTTP 500');
+CREATE TABLE webhooks (
+    id   INTEGER PRIMARY KEY,       -- what webhook_events holds
+    name TEXT    NOT NULL UNIQUE,   -- as in the configuration
+    body TEXT                       -- courier's Subscription, as JSON; null once it is no longer configured
+);
+INSERT INTO "webhooks" VALUES(1,'his','{"name":"his","client":"his","statuses":["delivered","failed"],"accounts":["clinic"]}');
 CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE status = 0 OR status = 1;
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
 CREATE INDEX messages_receipt_due ON messages (receipt_due) WHERE status = 2 AND receipt_due IS NOT NULL;
 CREATE INDEX messages_ended ON messages (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX messages_dead_letters ON messages (account, status, reason, ended_at) WHERE status = 4 OR status = 8;
 CREATE INDEX messages_touser ON messages (touser_hash);
 CREATE INDEX receipts_at ON receipts (at);
 CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
 CREATE INDEX nonces_expiry ON nonces (expires_at);
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 CREATE INDEX flags_newest ON flags (account, at);
+CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
 COMMIT;

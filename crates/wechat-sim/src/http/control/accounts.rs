@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Outcome, Shared, done, found, given, parsed};
 use crate::config::{AccountConfig, CallbackTarget, TemplateConfig};
+use crate::receipts::Push;
 use crate::world::{AccountKind, FollowerState, World};
 
 pub(super) fn add(shared: &Shared, body: &[u8]) -> Outcome {
@@ -26,6 +27,9 @@ struct AccountChange {
     whitelist: Option<Option<Vec<IpAddr>>>,
     punished: Option<bool>,
     admin_confirm: Option<bool>,
+    /// `null` lets users be sent back anywhere; absent leaves it.
+    #[serde(default, deserialize_with = "given")]
+    oauth_domain: Option<Option<String>>,
     kind: Option<AccountKind>,
     daily_quota: Option<u64>,
 }
@@ -55,6 +59,9 @@ fn apply(world: &mut World, change: &AccountChange) {
     if let Some(needed) = change.admin_confirm {
         world.set_admin_confirm(appid, needed);
     }
+    if let Some(domain) = &change.oauth_domain {
+        world.set_oauth_domain(appid, domain.as_deref());
+    }
     if let Some(kind) = change.kind {
         world.set_kind(appid, kind);
     }
@@ -76,6 +83,24 @@ pub(super) fn add_follower(shared: &Shared, body: &[u8]) -> Outcome {
     let new: NewFollower = parsed(body)?;
     let mut world = shared.world();
     found(world.add_follower(&new.appid, &new.openid, new.state))
+}
+
+#[derive(Deserialize)]
+struct UserPush {
+    appid: String,
+    openid: String,
+    #[serde(flatten)]
+    push: Push,
+}
+
+/// `{"appid": …, "openid": …, "event": "popup", "template_id": …, "accept": true}` and the like.
+pub(super) fn push(shared: &Shared, body: &[u8]) -> Outcome {
+    let UserPush {
+        appid,
+        openid,
+        push,
+    } = parsed(body)?;
+    found(shared.push(&appid, &openid, push))
 }
 
 #[derive(Deserialize)]

@@ -206,6 +206,7 @@ fn v9_a_receipt_in_safe_xml() {
         create_time: 1395658920,
         msgid: 3557254367693750277,
         status: ReceiptStatus::Success,
+        raw_status: "success".into(),
     };
     assert_eq!(opened.event, Event::TemplateSendJobFinish(receipt));
     assert_eq!(opened.body.len(), 321);

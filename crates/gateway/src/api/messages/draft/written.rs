@@ -10,12 +10,17 @@ use serde_json::value::RawValue;
 use crate::api::error::FieldProblem;
 use crate::api::messages::text::Text;
 
-pub(super) const KNOWN: [&str; 12] = [
+pub(super) const KNOWN: [&str; 18] = [
     "touser",
     "template_id",
     "data",
     "url",
     "miniprogram",
+    "page",
+    "lang",
+    "miniprogram_state",
+    "scene",
+    "title",
     "client_msg_id",
     "account",
     "kind",
@@ -23,6 +28,7 @@ pub(super) const KNOWN: [&str; 12] = [
     "send_at",
     "expires_at",
     "reference",
+    "on_violation",
 ];
 
 /// The values as they stand in the body; `null` counts as absent.
@@ -33,6 +39,11 @@ pub(super) struct Written<'a> {
     pub(super) data: Option<&'a RawValue>,
     pub(super) url: Option<&'a RawValue>,
     pub(super) miniprogram: Option<&'a RawValue>,
+    pub(super) page: Option<&'a RawValue>,
+    pub(super) lang: Option<&'a RawValue>,
+    pub(super) miniprogram_state: Option<&'a RawValue>,
+    pub(super) scene: Option<&'a RawValue>,
+    pub(super) title: Option<&'a RawValue>,
     pub(super) client_msg_id: Option<&'a RawValue>,
     pub(super) account: Option<&'a RawValue>,
     pub(super) kind: Option<&'a RawValue>,
@@ -40,6 +51,7 @@ pub(super) struct Written<'a> {
     pub(super) send_at: Option<&'a RawValue>,
     pub(super) expires_at: Option<&'a RawValue>,
     pub(super) reference: Option<&'a RawValue>,
+    pub(super) on_violation: Option<&'a RawValue>,
     /// Fields that do not belong here, or are here already.
     pub(super) misplaced: Vec<FieldProblem>,
 }
@@ -52,6 +64,11 @@ impl<'a> Written<'a> {
             "data" => &mut self.data,
             "url" => &mut self.url,
             "miniprogram" => &mut self.miniprogram,
+            "page" => &mut self.page,
+            "lang" => &mut self.lang,
+            "miniprogram_state" => &mut self.miniprogram_state,
+            "scene" => &mut self.scene,
+            "title" => &mut self.title,
             "client_msg_id" => &mut self.client_msg_id,
             "account" => &mut self.account,
             "kind" => &mut self.kind,
@@ -59,6 +76,7 @@ impl<'a> Written<'a> {
             "send_at" => &mut self.send_at,
             "expires_at" => &mut self.expires_at,
             "reference" => &mut self.reference,
+            "on_violation" => &mut self.on_violation,
             _ => return None,
         })
     }
@@ -89,11 +107,8 @@ impl<'a> Written<'a> {
     fn misplaced(&mut self, name: &str, problem: String) {
         const SHOWN_CHARS_MAX: usize = 64;
         if self.misplaced.len() < KNOWN.len() {
-            self.misplaced.push(FieldProblem {
-                field: name.chars().take(SHOWN_CHARS_MAX).collect(),
-                problem,
-                rule: None,
-            });
+            let field: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+            self.misplaced.push(FieldProblem::new(field, problem));
         }
     }
 }

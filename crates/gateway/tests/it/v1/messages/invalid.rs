@@ -97,11 +97,10 @@ async fn what_the_gateway_adds_has_its_words() {
             "is missing",
         ),
         (
-            with("kind", json!("subscription")),
+            with("kind", json!("sms")),
             "kind",
-            "is not supported yet; use template",
+            "must be one of template, subscription, one_time_subscription, miniprogram_subscription",
         ),
-        (with("kind", json!("sms")), "kind", "must be template"),
         (
             with("priority", json!("urgent")),
             "priority",

@@ -1,0 +1,199 @@
+//! Events that wait for their webhooks, and those that ended. When one is due is `webhook`'s to say.
+
+use std::collections::BTreeMap;
+
+use super::state::State;
+use crate::message::{Message, MessageId, Status};
+use crate::port::Moved;
+use crate::time::UnixMs;
+use crate::webhook::{
+    ABANDONED_AFTER, Again, Backlog, Event, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription,
+    TAKEN_FOR, Taken, Verdict, is_told,
+};
+
+/// Every event, oldest first, and for whom such are left.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) webhooks: Vec<Subscription>,
+    events: BTreeMap<EventId, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kept: Kept,
+    ended_at: Option<UnixMs>,
+}
+
+impl Entry {
+    fn end(&mut self, state: EventState, now: UnixMs) {
+        self.kept.state = state;
+        self.kept.due_at = None;
+        self.ended_at = Some(now);
+    }
+}
+
+impl Outbox {
+    /// Leaves the events of a step.
+    pub(super) fn leave(&mut self, before: Option<Status>, message: &Message, now: UnixMs) {
+        let delivery = &message.delivery;
+        if self.webhooks.is_empty() || !is_told(before, delivery.status) {
+            return;
+        }
+        let moved = Moved {
+            status: delivery.status,
+            reason: delivery.reason,
+            msgid: delivery.msgid,
+            due_at: delivery.due_at,
+        };
+        let (content, status) = (&message.content, delivery.status);
+        for hook in self.webhooks.iter().filter(|w| w.wants(content, status)) {
+            let event = Event::new(&hook.name, message.id, &moved, now);
+            let entry = Entry {
+                kept: Kept {
+                    event,
+                    state: EventState::Waiting,
+                    tries: 0,
+                    due_at: Some(now),
+                    last_error: None,
+                },
+                ended_at: None,
+            };
+            self.events.insert(entry.kept.event.id, entry);
+        }
+    }
+
+    fn of<'a>(&'a mut self, webhook: &'a str) -> impl Iterator<Item = &'a mut Entry> {
+        let all = self.events.values_mut();
+        all.filter(move |entry| entry.kept.event.webhook == webhook)
+    }
+
+    fn take(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<(Event, u32, MessageId)> {
+        let due = |entry: &&mut Entry| entry.kept.due_at.is_some_and(|at| at <= now);
+        let mut due: Vec<_> = self.of(webhook).filter(due).collect();
+        due.sort_by_key(|entry| entry.kept.due_at);
+        let mut taken = Vec::new();
+        for entry in due {
+            if taken.len() == limit {
+                break;
+            }
+            if entry.kept.event.at.plus(GIVE_UP_AFTER) < now {
+                entry.end(EventState::Failed, now);
+                continue;
+            }
+            entry.kept.tries += 1;
+            entry.kept.due_at = Some(now.plus(TAKEN_FOR));
+            let event = entry.kept.event.clone();
+            taken.push((event.clone(), entry.kept.tries, event.message));
+        }
+        taken
+    }
+
+    pub(super) fn tried(&mut self, tries: Vec<(EventId, Verdict)>, now: UnixMs) {
+        for (id, verdict) in tries {
+            let Some(entry) = self.events.get_mut(&id) else {
+                continue;
+            };
+            match verdict {
+                Verdict::Delivered => entry.end(EventState::Delivered, now),
+                _ if entry.kept.state != EventState::Waiting => {}
+                Verdict::Again { at, why } => {
+                    entry.kept.due_at = Some(at);
+                    entry.kept.last_error = Some(why);
+                }
+                Verdict::GivenUp { why } => {
+                    entry.kept.last_error = Some(why);
+                    entry.end(EventState::Failed, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn backlogs(&self) -> Vec<Backlog> {
+        let backlog = |hook: &Subscription| {
+            let of = |state| {
+                let all = self.events.values().map(|entry| &entry.kept);
+                all.filter(move |kept| kept.event.webhook == hook.name && kept.state == state)
+            };
+            Backlog {
+                webhook: hook.name.clone(),
+                waiting: of(EventState::Waiting).count() as u64,
+                oldest: of(EventState::Waiting).map(|kept| kept.event.at).min(),
+                failed: of(EventState::Failed).count() as u64,
+            }
+        };
+        self.webhooks.iter().map(backlog).collect()
+    }
+
+    pub(super) fn page(
+        &self,
+        webhook: &str,
+        state: Option<EventState>,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Vec<Kept> {
+        let newest_first = self.events.values().rev().map(|entry| &entry.kept);
+        let wanted = newest_first.filter(|kept| {
+            kept.event.webhook == webhook
+                && state.is_none_or(|state| kept.state == state)
+                && before.is_none_or(|before| kept.event.id < before)
+        });
+        wanted.take(limit).cloned().collect()
+    }
+
+    pub(super) fn post_again(
+        &mut self,
+        webhook: &str,
+        which: Again,
+        limit: usize,
+        now: UnixMs,
+    ) -> usize {
+        let meant = |entry: &&mut Entry| match which {
+            Again::One(id) => entry.kept.event.id == id,
+            Again::Failed(since) => {
+                entry.kept.state == EventState::Failed && entry.kept.event.at >= since
+            }
+        };
+        let mut again = 0;
+        for entry in self.of(webhook).filter(meant).take(limit) {
+            entry.kept.state = EventState::Waiting;
+            entry.kept.tries = 0;
+            entry.kept.due_at = Some(now);
+            entry.ended_at = None;
+            again += 1;
+        }
+        again
+    }
+
+    pub(super) fn prune(
+        &mut self,
+        delivered_before: UnixMs,
+        failed_before: UnixMs,
+        limit: usize,
+        now: UnixMs,
+    ) -> usize {
+        let abandoned = now.minus(ABANDONED_AFTER);
+        let old = |entry: &Entry| match entry.kept.state {
+            EventState::Waiting => entry.kept.due_at.is_some_and(|at| at < abandoned),
+            EventState::Delivered => entry.ended_at.is_some_and(|at| at < delivered_before),
+            EventState::Failed => entry.ended_at.is_some_and(|at| at < failed_before),
+        };
+        let all = self.events.iter().filter(|(_, entry)| old(entry));
+        let gone: Vec<EventId> = all.map(|(id, _)| *id).take(limit).collect();
+        for id in &gone {
+            self.events.remove(id);
+        }
+        gone.len()
+    }
+}
+
+impl State {
+    pub(super) fn take_events(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<Taken> {
+        let taken = self.outbox.take(webhook, limit, now);
+        let with_message = |(event, tries, id): (Event, u32, MessageId)| Taken {
+            event,
+            tries,
+            message: self.find(id),
+        };
+        taken.into_iter().map(with_message).collect()
+    }
+}

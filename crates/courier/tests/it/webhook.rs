@@ -1,0 +1,208 @@
+//! Posting events: a webhook that is away costs time and no event, and holds up no other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hongyan_courier::Clock;
+use hongyan_courier::memory::MemoryStore;
+use hongyan_courier::message::Message;
+use hongyan_courier::port::{Ledger, Queue};
+use hongyan_courier::webhook::{
+    Bell, Event, EventId, EventState, Outbox, Parts, Post, Posted, Sender, Subscription, TOLD,
+    TRIES_MAX, Target,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::rig::clock::{NOW, PausedClock};
+use crate::rig::{ACCOUNT, call, content, seconds};
+
+/// Webhooks that answer as they are told.
+#[derive(Default)]
+struct Outside {
+    answers: Mutex<HashMap<String, Posted>>,
+    posted: Mutex<Vec<(String, EventId)>>,
+    slow: Mutex<Duration>,
+}
+
+impl Outside {
+    fn answer(&self, webhook: &str, posted: Posted) {
+        self.answers.lock().unwrap().insert(webhook.into(), posted);
+    }
+
+    fn posted_to(&self, webhook: &str) -> Vec<EventId> {
+        let all = self.posted.lock().unwrap();
+        let to = all.iter().filter(|(name, _)| name == webhook);
+        to.map(|(_, id)| *id).collect()
+    }
+}
+
+#[async_trait]
+impl Post for Outside {
+    async fn post(&self, event: &Event, _message: &Message) -> Posted {
+        let slow = *self.slow.lock().unwrap();
+        tokio::time::sleep(slow).await;
+        let to = event.webhook.clone();
+        self.posted.lock().unwrap().push((to, event.id));
+        let answers = self.answers.lock().unwrap();
+        answers
+            .get(&event.webhook)
+            .cloned()
+            .unwrap_or(Posted::Taken)
+    }
+}
+
+struct Stage {
+    store: MemoryStore,
+    outside: Arc<Outside>,
+    clock: Arc<PausedClock>,
+    bell: Arc<Bell>,
+    sender: Arc<Sender>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Stage {
+    async fn start(webhooks: &[&str]) -> Self {
+        let (store, outside) = (MemoryStore::default(), Arc::<Outside>::default());
+        let (clock, bell) = (PausedClock::start(), Arc::<Bell>::default());
+        let subscription = |name: &&str| Subscription {
+            name: (*name).into(),
+            client: "his".into(),
+            statuses: TOLD.to_vec(),
+            accounts: Vec::new(),
+        };
+        let all = webhooks.iter().map(subscription).collect();
+        store.subscribe(all).await.unwrap();
+        let targets = webhooks.iter().map(|name| Target {
+            name: (*name).into(),
+            concurrency: 4,
+        });
+        let parts = Parts {
+            outbox: Arc::new(store.clone()),
+            post: outside.clone(),
+            clock: clock.clone(),
+            observer: Arc::new(Vec::new()),
+            bell: bell.clone(),
+        };
+        let sender = Sender::new(parts, targets.collect());
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(Arc::clone(&sender).run(stop.clone()));
+        Self {
+            store,
+            outside,
+            clock,
+            bell,
+            sender,
+            tasks,
+            stop,
+        }
+    }
+
+    /// Moves so many messages, which leaves an event each.
+    async fn moves(&self, numbers: std::ops::Range<usize>) {
+        for n in numbers {
+            let accepted = self
+                .store
+                .accept(call([content(ACCOUNT, n)]), self.clock.now());
+            let id = accepted.await.unwrap()[0].unwrap().id;
+            self.store.cancel(id, None, self.clock.now()).await.unwrap();
+        }
+        self.bell.ring();
+    }
+
+    async fn count(&self, webhook: &str, state: EventState) -> usize {
+        let all = self.store.events(webhook, Some(state), None, 1_000);
+        all.await.unwrap().len()
+    }
+
+    async fn stopped(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+fn away() -> Posted {
+    Posted::Unreached("no route".into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_event_goes_out_at_once() {
+    let stage = Stage::start(&["one"]).await;
+    tokio::time::sleep(seconds(10)).await;
+    stage.moves(0..20).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(stage.outside.posted_to("one").len(), 20);
+    assert_eq!(stage.count("one", EventState::Delivered).await, 20);
+    stage.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_away_holds_up_no_other() {
+    let stage = Stage::start(&["away", "well"]).await;
+    stage.outside.answer("away", away());
+    stage.moves(0..50).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(stage.count("well", EventState::Delivered).await, 50);
+    assert_eq!(stage.count("away", EventState::Waiting).await, 50);
+    stage.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_a_day_loses_no_event_and_is_no_storm() {
+    let stage = Stage::start(&["one"]).await;
+    stage.outside.answer("one", away());
+    stage.moves(0..100).await;
+    tokio::time::sleep(seconds(24 * 3_600)).await;
+    let tried = stage.outside.posted_to("one").len();
+    // A probe every five minutes at the longest pause.
+    assert!((280..320).contains(&tried), "{tried}");
+    assert_eq!(stage.count("one", EventState::Failed).await, 0);
+    let condition = stage.sender.condition("one");
+    assert!(condition.open_until.is_some());
+    assert_eq!(condition.last_error.as_deref(), Some("no route"));
+    stage.outside.answer("one", Posted::Taken);
+    tokio::time::sleep(seconds(310)).await;
+    assert_eq!(stage.count("one", EventState::Delivered).await, 100);
+    assert_eq!(stage.sender.condition("one").open_until, None);
+    stage.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_nobody_takes_is_given_up_and_kept() {
+    let stage = Stage::start(&["one"]).await;
+    let refusal = Posted::Refused {
+        status: 400,
+        retry_after: None,
+    };
+    stage.outside.answer("one", refusal);
+    stage.moves(0..1).await;
+    tokio::time::sleep(seconds(24 * 3_600)).await;
+    assert_eq!(stage.outside.posted_to("one").len(), TRIES_MAX as usize);
+    assert_eq!(stage.count("one", EventState::Failed).await, 1);
+    stage.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_a_moment_for_posts_and_loses_none() {
+    let stage = Stage::start(&["one"]).await;
+    *stage.outside.slow.lock().unwrap() = seconds(1);
+    stage.moves(0..2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let store = stage.store.clone();
+    stage.stopped().await;
+    let delivered = store.events("one", Some(EventState::Delivered), None, 10);
+    assert_eq!(delivered.await.unwrap().len(), 2);
+
+    let stage = Stage::start(&["one"]).await;
+    *stage.outside.slow.lock().unwrap() = seconds(3_600);
+    stage.moves(0..2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let store = stage.store.clone();
+    stage.stopped().await;
+    let later = NOW.plus(seconds(100));
+    assert_eq!(store.take("one", 10, later).await.unwrap().len(), 2);
+}

@@ -1,0 +1,293 @@
+//! `GET /v1/webhooks`, the events of one, and posting them again.
+//! It must not show a secret, nor what an event's message says.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hongyan_courier::time::{Clock, UnixMs};
+use hongyan_courier::webhook::{
+    Again, Backlog, Bell, EventId, EventState, Kept, Outbox, Sender, Subscription,
+};
+use http::{StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::body;
+use crate::api::door::Signed;
+use crate::api::error::Problem;
+use crate::api::moments::{Moment, parse_moment};
+use crate::api::path::PathPart;
+use crate::api::query::Query;
+
+const LIMIT_DEFAULT: usize = 50;
+const LIMIT_MAX: usize = 200;
+/// The most events that one call posts again, so that sending is not held up.
+const AGAIN_MAX: usize = 1_000;
+
+/// What the webhook calls are made of.
+pub struct Webhooks {
+    /// In the order of the configuration, each with its URL as it may be shown.
+    pub hooks: Vec<(Subscription, String)>,
+    pub outbox: Arc<dyn Outbox>,
+    /// None where this process does not post.
+    pub sender: Option<Arc<Sender>>,
+    pub bell: Arc<Bell>,
+    pub clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookList {
+    webhooks: Vec<WebhookView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
+pub struct WebhookView {
+    #[schema(example = "orders-status")]
+    name: String,
+    /// Whose messages it is told of.
+    client: String,
+    /// Without its query.
+    url: String,
+    /// Of what it is told.
+    #[schema(example = json!(["message.delivered"]))]
+    events: Vec<String>,
+    /// Of which accounts; of all if it is empty.
+    accounts: Vec<String>,
+    /// `ok`, or `failing` while it is asked by one event at a time
+    #[schema(example = "ok")]
+    state: &'static str,
+    /// While it is failing: when it is asked again.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    retry_at: Option<Moment>,
+    /// What came of the last post, if it was not taken.
+    last_error: Option<String>,
+    /// So many events wait.
+    waiting: u64,
+    /// The oldest of them is of this moment.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    oldest_waiting_at: Option<Moment>,
+    /// So many were given up and can be posted again.
+    failed: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventPage {
+    events: Vec<EventView>,
+    /// Leads to the next page; none on the last.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventView {
+    /// The `webhook-id`.
+    id: String,
+    #[serde(rename = "type")]
+    #[schema(example = "message.delivered")]
+    kind: String,
+    /// The message's id.
+    message: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Moment,
+    /// `waiting`, `delivered` or `failed`
+    state: &'static str,
+    tries: u32,
+    /// Until when it waits.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt_at: Option<Moment>,
+    /// What came of the last try that failed.
+    last_error: Option<String>,
+}
+
+impl From<Kept> for EventView {
+    fn from(kept: Kept) -> Self {
+        Self {
+            id: kept.event.id.to_string(),
+            kind: format!("message.{}", kept.event.status),
+            message: kept.event.message.to_string(),
+            at: Moment(kept.event.at),
+            state: kept.state.as_str(),
+            tries: kept.tries,
+            next_attempt_at: kept.due_at.map(Moment),
+            last_error: kept.last_error,
+        }
+    }
+}
+
+impl Webhooks {
+    fn view(&self, (hook, url): &(Subscription, String), backlog: Option<&Backlog>) -> WebhookView {
+        let condition = self
+            .sender
+            .as_ref()
+            .map(|sender| sender.condition(&hook.name));
+        let condition = condition.unwrap_or_default();
+        let events = hook
+            .statuses
+            .iter()
+            .map(|status| format!("message.{status}"));
+        WebhookView {
+            name: hook.name.clone(),
+            client: hook.client.clone(),
+            url: url.clone(),
+            events: events.collect(),
+            accounts: hook.accounts.clone(),
+            state: match condition.open_until {
+                Some(_) => "failing",
+                None => "ok",
+            },
+            retry_at: condition.open_until.map(Moment),
+            last_error: condition.last_error,
+            waiting: backlog.map_or(0, |of| of.waiting),
+            oldest_waiting_at: backlog.and_then(|of| of.oldest).map(Moment),
+            failed: backlog.map_or(0, |of| of.failed),
+        }
+    }
+
+    fn known(&self, name: &str) -> Result<(), Problem> {
+        let known = self.hooks.iter().any(|(hook, _)| hook.name == name);
+        known
+            .then_some(())
+            .ok_or_else(|| Problem::not_found("there is no such webhook"))
+    }
+}
+
+/// The webhooks, and how they fare.
+#[utoipa::path(get, path = "/v1/webhooks", tag = "webhooks", responses((status = 200, body = WebhookList)))]
+pub async fn list(
+    State(webhooks): State<Arc<Webhooks>>,
+    uri: Uri,
+    _signed: Signed,
+) -> Result<Json<WebhookList>, Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
+    let backlogs = webhooks.outbox.backlogs().await?;
+    let view = |hook: &(Subscription, String)| {
+        let backlog = backlogs.iter().find(|of| of.webhook == hook.0.name);
+        webhooks.view(hook, backlog)
+    };
+    Ok(Json(WebhookList {
+        webhooks: webhooks.hooks.iter().map(view).collect(),
+    }))
+}
+
+/// The events of a webhook, newest first.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{name}/events", tag = "webhooks",
+    params(
+        ("name" = String, Path, description = "The webhook's name"),
+        ("state" = Option<String>, Query, description = "waiting, delivered or failed"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "50 by default, 200 at most"),
+    ),
+    responses((status = 200, body = EventPage), (status = 404, body = Problem, content_type = "application/problem+json"))
+)]
+pub async fn events(
+    State(webhooks): State<Arc<Webhooks>>,
+    PathPart(name): PathPart,
+    uri: Uri,
+    _signed: Signed,
+) -> Result<Json<EventPage>, Problem> {
+    let mut query = Query::read(&uri)?;
+    let states: Vec<_> = EventState::ALL
+        .iter()
+        .map(|one| (one.as_str(), *one))
+        .collect();
+    let state = query.word("state", &states)?;
+    let cursor = query.text("cursor")?;
+    let before = cursor.map(|cursor| opened(&cursor)).transpose()?;
+    let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT);
+    query.nothing_else(&["state", "cursor", "limit"])?;
+    if limit == 0 || limit > LIMIT_MAX {
+        return Err(Problem::malformed(format!(
+            "limit must be 1 to {LIMIT_MAX}"
+        )));
+    }
+    webhooks.known(&name)?;
+    // One more than shown tells whether there is a next page.
+    let page = webhooks.outbox.events(&name, state, before, limit + 1);
+    let mut found = page.await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    Ok(Json(EventPage {
+        next_cursor: last.map(|kept| URL_SAFE_NO_PAD.encode(kept.event.id.as_bytes())),
+        events: found.into_iter().map(EventView::from).collect(),
+    }))
+}
+
+fn opened(cursor: &str) -> Result<EventId, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    let id = bytes.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    id.map(EventId::from_bytes)
+        .ok_or_else(|| Problem::malformed("cursor is not one that this gateway gave"))
+}
+
+/// Which events to post again; without anything those that were given up.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redelivery {
+    /// This one, also if it was taken before.
+    #[serde(default)]
+    event: Option<String>,
+    /// Those that were given up and are of this moment or later.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    since: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Redelivered {
+    /// So many are posted again now. At most 1000 for one call: call again until none are left.
+    events: usize,
+}
+
+/// Posts events again, with all their tries ahead of them.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{name}/redeliver", tag = "webhooks",
+    params(("name" = String, Path, description = "The webhook's name")),
+    request_body(content = Option<Redelivery>, description = "May be left out"),
+    responses(
+        (status = 202, description = "They are due now", body = Redelivered),
+        (status = 404, description = "No such webhook or event", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn redeliver(
+    State(webhooks): State<Arc<Webhooks>>,
+    PathPart(name): PathPart,
+    uri: Uri,
+    signed: Signed,
+) -> Result<(StatusCode, Json<Redelivered>), Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
+    let wish: Redelivery = body::optional(&signed.body)?;
+    webhooks.known(&name)?;
+    let which = wish.read()?;
+    let now = webhooks.clock.now();
+    let again = webhooks
+        .outbox
+        .post_again(&name, which, AGAIN_MAX, signed.nonce, now);
+    let events = again.await?;
+    if events == 0 && matches!(which, Again::One(_)) {
+        return Err(Problem::not_found("there is no such event"));
+    }
+    webhooks.bell.ring();
+    Ok((StatusCode::ACCEPTED, Json(Redelivered { events })))
+}
+
+impl Redelivery {
+    fn read(&self) -> Result<Again, Problem> {
+        match (&self.event, &self.since) {
+            (Some(_), Some(_)) => Err(Problem::malformed("give either event or since, not both")),
+            (Some(id), None) => id
+                .parse()
+                .map(Again::One)
+                .map_err(|_| Problem::not_found("there is no such event")),
+            (None, Some(since)) => parse_moment(since).map(Again::Failed).ok_or_else(|| {
+                Problem::malformed("since must be an RFC 3339 time such as 2027-01-01T08:00:00Z")
+            }),
+            (None, None) => Ok(Again::Failed(UnixMs(0))),
+        }
+    }
+}

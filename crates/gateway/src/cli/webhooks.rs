@@ -1,0 +1,182 @@
+//! `hongyan webhooks list|events|redeliver|secret`: how the webhooks fare, and what to do about it.
+//! It must not post an event: the gateway does.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::gateway::GatewayArgs;
+use crate::cli::http::GatewayClient;
+use crate::cli::runtime::block_on_here;
+use crate::cli::table::{cell, encoded, table};
+use crate::webhook::sign;
+
+/// Look at webhooks and their events, and post events again.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan webhooks list")]
+pub struct WebhooksArgs {
+    #[command(subcommand)]
+    command: WebhooksCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum WebhooksCommand {
+    List(ListArgs),
+    Events(EventsArgs),
+    Redeliver(RedeliverArgs),
+    Secret(SecretArgs),
+}
+
+/// List the webhooks with what waits and what was given up.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan webhooks list")]
+struct ListArgs {
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// List a webhook's events, newest first.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan webhooks events orders-status --state failed")]
+struct EventsArgs {
+    /// The webhook's name
+    name: String,
+    /// waiting, delivered or failed
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u32,
+    /// Go on where the page before ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Post events again: one, or all that were given up.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  hongyan webhooks redeliver orders-status --since 2027-01-01T08:00:00Z"
+)]
+struct RedeliverArgs {
+    /// The webhook's name
+    name: String,
+    /// This event alone, also if it was taken before
+    #[arg(long, value_name = "ID", conflicts_with = "since")]
+    event: Option<String>,
+    /// Only those that are of this moment or later
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Print a new secret for a webhook.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan webhooks secret")]
+struct SecretArgs {}
+
+pub fn run(args: &WebhooksArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        WebhooksCommand::List(args) => list(args, context),
+        WebhooksCommand::Events(args) => events(args, context),
+        WebhooksCommand::Redeliver(args) => redeliver(args, context),
+        WebhooksCommand::Secret(SecretArgs {}) => secret(context),
+    }
+}
+
+fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let client = GatewayClient::new(&args.gateway)?;
+    let list = block_on_here(client.get("/v1/webhooks"))?;
+    let columns = ["name", "client", "state", "waiting", "failed", "last_error"];
+    shown(&list, "webhooks", &columns, context)
+}
+
+fn events(args: &EventsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let name = encoded(&args.name);
+    let mut path = format!("/v1/webhooks/{name}/events?limit={}", args.limit);
+    for (name, value) in [("state", &args.state), ("cursor", &args.cursor)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", encoded(value)));
+        }
+    }
+    let client = GatewayClient::new(&args.gateway)?;
+    let page = block_on_here(client.get(&path))?;
+    let columns = [
+        "id",
+        "type",
+        "message",
+        "at",
+        "state",
+        "tries",
+        "last_error",
+    ];
+    let code = shown(&page, "events", &columns, context)?;
+    if let Some(cursor) = page["next_cursor"].as_str().filter(|_| !context.json) {
+        let more = context
+            .lang
+            .pick("there are more: --cursor", "还有更多：--cursor");
+        context.line(&format!("\n{more} {cursor}"))?;
+    }
+    Ok(code)
+}
+
+fn redeliver(args: &RedeliverArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let path = format!("/v1/webhooks/{}/redeliver", encoded(&args.name));
+    let client = GatewayClient::new(&args.gateway)?;
+    let body = match (&args.event, &args.since) {
+        (Some(event), _) => json!({"event": event}),
+        (None, Some(since)) => json!({"since": since}),
+        (None, None) => json!({}),
+    };
+    let mut total = 0;
+    // One call makes a bounded number due; those that it made due are given up no longer.
+    loop {
+        let made = block_on_here(client.post(&path, &body))?;
+        let made = made["events"].as_u64().unwrap_or(0);
+        total += made;
+        if made == 0 || args.event.is_some() {
+            break;
+        }
+    }
+    if context.json {
+        context.value(&json!({"events": total}))?;
+    } else {
+        let said = context
+            .lang
+            .pick("events are posted again", "个事件将重新投递");
+        context.line(&format!("{total} {said}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn secret(context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let secret = sign::new_secret();
+    if context.json {
+        context.value(&json!({"secret": secret}))?;
+    } else {
+        context.line(&secret)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(
+    page: &Value,
+    list: &str,
+    columns: &[&str],
+    context: &mut Context<'_>,
+) -> anyhow::Result<ExitCode> {
+    if context.json {
+        context.value(page)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let all = page[list].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = all
+        .iter()
+        .map(|one| columns.iter().map(|column| cell(&one[*column])).collect());
+    context.line(&table(columns, rows))?;
+    Ok(ExitCode::SUCCESS)
+}

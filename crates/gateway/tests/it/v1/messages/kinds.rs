@@ -1,0 +1,212 @@
+//! The kinds besides template messages: sent by their own calls, never twice, and settled by their own events.
+
+use hongyan_wechat::callback::Mode;
+use hongyan_wechat_sim::fault::{Endpoint, Place, What};
+use hongyan_wechat_sim::{Fault, Push, ReceiptPolicy};
+use serde_json::{Value, json};
+
+use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, message, openid};
+
+fn of_kind(kind: &str, fields: Value) -> Value {
+    let mut body = message(&openid(1));
+    body["kind"] = kind.into();
+    for (name, value) in fields.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn subscription() -> Value {
+    of_kind(
+        "subscription",
+        json!({"page": "https://example.com/orders/42"}),
+    )
+}
+
+fn one_time() -> Value {
+    let fields = json!({"scene": 1000, "title": "预约提醒", "url": "https://example.com",
+        "data": {"content": {"value": "明天九点"}}});
+    of_kind("one_time_subscription", fields)
+}
+
+/// The user agrees to one message of the template.
+fn accept(gateway: &TestGateway) {
+    let push = Push::Popup {
+        template_id: TEMPLATE.to_owned(),
+        accept: true,
+    };
+    assert!(gateway.sim.push(APPID, &openid(1), push));
+}
+
+fn seen(gateway: &TestGateway) -> usize {
+    gateway.sim.seen(&openid(1)).len()
+}
+
+#[tokio::test]
+async fn a_subscription_message_is_delivered_without_a_msgid() {
+    for mode in [Mode::Plain, Mode::Safe] {
+        let gateway = TestGateway::with(Settings::receipts(mode)).await;
+        accept(&gateway);
+        let id = gateway.send(&subscription()).await;
+        let message = gateway.until(&id, "delivered").await;
+        assert_eq!(message["msgid"], Value::Null);
+        assert_eq!(message["kind"], "subscription");
+        assert_eq!(message["page"], "https://example.com/orders/42");
+        assert_eq!(message["receipt"]["status"], "success");
+        assert_eq!(gateway.sim.calls().bizsends, 1);
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_mini_programs_message_goes_by_its_own_call() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
+    accept(&gateway);
+    let fields =
+        json!({"page": "pages/order?id=42", "miniprogram_state": "trial", "lang": "en_US"});
+    let id = gateway
+        .send(&of_kind("miniprogram_subscription", fields))
+        .await;
+    gateway.until(&id, "delivered").await;
+    assert_eq!(gateway.sim.calls().subscribe_sends, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_one_time_message_is_over_when_it_is_sent() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
+    accept(&gateway);
+    let id = gateway.send(&one_time()).await;
+    let message = gateway.until(&id, "sent").await;
+    assert_eq!(
+        (&message["scene"], &message["title"]),
+        (&json!(1000), &json!("预约提醒"))
+    );
+    assert_eq!(gateway.sim.calls().one_time_sends, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_without_a_credit_is_refused() {
+    let gateway = TestGateway::start().await;
+    let id = gateway.send(&subscription()).await;
+    let message = gateway.until(&id, "failed").await;
+    assert_eq!(message["reason"], "user_refused");
+    assert_eq!(message["attempts"][0]["errcode"], 43101);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_in_doubt_is_not_made_again() {
+    let places = [
+        (Endpoint::BizSend, subscription()),
+        (Endpoint::OneTimeSend, one_time()),
+    ];
+    for (endpoint, body) in places {
+        let gateway = TestGateway::start().await;
+        gateway.sim.fault(
+            Fault::new(What::CutAfterAccept)
+                .at(Place::One(endpoint))
+                .first(1),
+        );
+        accept(&gateway);
+        accept(&gateway);
+        let id = gateway.send(&body).await;
+        let message = gateway.until(&id, "unconfirmed").await;
+        assert_eq!(message["reason"], "outcome_unknown");
+        assert_eq!(message["attempts"].as_array().unwrap().len(), 1);
+        assert_eq!(seen(&gateway), 1);
+        let retry = format!("/v1/messages/{id}/retry");
+        let refused = gateway.post(&retry, &json!({})).await;
+        assert_eq!(refused.status, 409, "{refused:?}");
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_settles_a_call_in_doubt() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Safe)).await;
+    let cut = Fault::new(What::CutAfterAccept).at(Place::One(Endpoint::BizSend));
+    gateway.sim.fault(cut.first(1));
+    accept(&gateway);
+    let id = gateway.send(&subscription()).await;
+    gateway.until(&id, "delivered").await;
+    assert_eq!(seen(&gateway), 1);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_that_says_no_fails_the_message() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
+    gateway.sim.set_receipts(ReceiptPolicy {
+        system_failed: 1.0,
+        ..ReceiptPolicy::default()
+    });
+    accept(&gateway);
+    accept(&gateway);
+    let id = gateway.send(&subscription()).await;
+    let message = gateway.until(&id, "failed").await;
+    assert_eq!(message["reason"], "system_failed");
+    assert_eq!(message["receipt"]["status"], "-1 system error");
+    // WeChat said which message failed by its template alone, so it is not sent again.
+    assert_eq!(gateway.sim.calls().bizsends, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_kind_has_its_own_fields() {
+    let gateway = TestGateway::start().await;
+    let cases = [
+        (
+            of_kind("sms", json!({})),
+            "kind",
+            "must be one of template, subscription, one_time_subscription, miniprogram_subscription",
+        ),
+        (
+            of_kind("subscription", json!({"url": "https://example.com"})),
+            "url",
+            "a message of kind subscription has no url; it has page, miniprogram, miniprogram_state, lang",
+        ),
+        (
+            of_kind("template", json!({"page": "pages/order"})),
+            "page",
+            "a message of kind template has no page; it has url, miniprogram",
+        ),
+        (
+            of_kind("subscription", json!({"lang": "de"})),
+            "lang",
+            "must be one of zh_CN, en_US, zh_HK, zh_TW",
+        ),
+        (
+            of_kind("subscription", json!({"miniprogram_state": "beta"})),
+            "miniprogram_state",
+            "must be one of developer, trial, formal",
+        ),
+    ];
+    for (body, field, problem) in cases {
+        let reply = gateway.post("/v1/messages", &body).await;
+        reply.problem(422, "invalid_message");
+        assert_eq!(
+            reply.json()["errors"],
+            json!([{"field": field, "problem": problem}])
+        );
+    }
+    let mut bare = one_time();
+    for (field, value) in [("title", "一".repeat(16).into()), ("scene", json!(10_001))] {
+        bare[field] = value;
+    }
+    bare["data"] = json!({"thing1": {"value": "x"}});
+    let reply = gateway.post("/v1/messages", &bare).await;
+    let told = reply.json()["errors"].clone();
+    let fields: Vec<&str> = told
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["field"].as_str().unwrap())
+        .collect();
+    assert_eq!(fields, ["data.content", "scene", "title"]);
+    // What callers always send and leave empty says nothing.
+    let empty = of_kind("subscription", json!({"url": "", "miniprogram": null}));
+    assert_eq!(gateway.post("/v1/messages", &empty).await.status, 202);
+    gateway.finish().await;
+}

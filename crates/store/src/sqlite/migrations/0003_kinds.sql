@@ -1,0 +1,10 @@
+-- Kinds of messages besides template messages, and receipts that name no msgid. messages.kind: 2 one-time subscription,
+-- 3 subscription message of a mini-program.
+
+ALTER TABLE messages ADD COLUMN
+    extras TEXT;        -- what the kind has besides (page, title …), as JSON; null for nothing
+ALTER TABLE receipts ADD COLUMN
+    template_id TEXT;   -- of which template, where the event is for a kind without msgid; null for a template message's
+
+-- Whose messages a receipt without msgid can be about. Template messages are not in it.
+CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;

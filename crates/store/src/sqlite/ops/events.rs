@@ -1,0 +1,280 @@
+//! Events out: for whom they are left, which are due, how their tries went, and which are forgotten.
+//! What becomes of an event is `courier::webhook`'s to say.
+
+use hongyan_courier::UnixMs;
+use hongyan_courier::port::{AcceptError, Nonce};
+use hongyan_courier::webhook::{
+    ABANDONED_AFTER, Again, Event, EventId, GIVE_UP_AFTER, Subscription, TAKEN_FOR, Taken, Verdict,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Op, keys};
+use crate::sqlite::base::Base;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::hooks::Hooks;
+use crate::sqlite::read::events as read;
+
+/// The most events that one look gives up for their age.
+const GIVEN_UP_AT_ONCE: usize = 500;
+
+pub(in crate::sqlite) struct SubscribeOp {
+    pub(in crate::sqlite) webhooks: Vec<Subscription>,
+}
+
+impl Op for SubscribeOp {
+    type Answer = ();
+    const NAME: &'static str = "subscribe";
+
+    fn now(&self) -> Option<UnixMs> {
+        None
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<(), Fault> {
+        if base.hooks.are(&self.webhooks) {
+            return Ok(());
+        }
+        base.conn.execute("UPDATE webhooks SET body = NULL", [])?;
+        for webhook in &self.webhooks {
+            let body = serde_json::to_string(webhook);
+            let body = body.map_err(|error| Fault::Unreadable(error.to_string()))?;
+            let sql = "INSERT INTO webhooks (name, body) VALUES (?1, ?2) \
+                ON CONFLICT (name) DO UPDATE SET body = excluded.body";
+            base.conn.execute(sql, params![webhook.name, body])?;
+        }
+        base.hooks = Hooks::load(&base.conn)?;
+        Ok(())
+    }
+}
+
+pub(in crate::sqlite) struct TakeOp {
+    pub(in crate::sqlite) webhook: String,
+    pub(in crate::sqlite) limit: usize,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for TakeOp {
+    type Answer = Vec<Taken>;
+    const NAME: &'static str = "take_events";
+
+    fn rows(&self) -> usize {
+        self.limit
+    }
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Vec<Taken>, Fault> {
+        let (fresh, old) = self.due(&base.conn)?;
+        for id in old {
+            end(&base.conn, id, FAILED, self.now)?;
+        }
+        let mut taken = Vec::with_capacity(fresh.len());
+        for (event, tries) in fresh {
+            let tries = tries + 1;
+            let sql = "UPDATE webhook_events SET tries = ?2, due_at = ?3 WHERE id = ?1";
+            base.conn.prepare_cached(sql)?.execute(params![
+                event.id.as_bytes().as_slice(),
+                tries,
+                self.now.plus(TAKEN_FOR).0
+            ])?;
+            taken.push(Taken {
+                message: base.find(event.message)?,
+                event,
+                tries,
+            });
+        }
+        Ok(taken)
+    }
+}
+
+/// Events to post, with their tries so far, and events to give up.
+type Due = (Vec<(Event, u32)>, Vec<EventId>);
+
+impl TakeOp {
+    /// What is to be posted, and what is too old for it.
+    fn due(&self, conn: &Connection) -> Result<Due, Fault> {
+        let (mut fresh, mut old) = (Vec::new(), Vec::new());
+        let sql = read::select!(
+            "WHERE webhook = (SELECT id FROM webhooks WHERE name = ?1) AND due_at <= ?2 ORDER BY due_at"
+        );
+        let mut find = conn.prepare_cached(sql)?;
+        let mut found = find.query(params![self.webhook, self.now.0])?;
+        while fresh.len() < self.limit && old.len() < GIVEN_UP_AT_ONCE {
+            let Some(row) = found.next()? else { break };
+            let kept = read::kept(&self.webhook, row)?;
+            if kept.event.at.plus(GIVE_UP_AFTER) < self.now {
+                old.push(kept.event.id);
+            } else {
+                fresh.push((kept.event, kept.tries));
+            }
+        }
+        Ok((fresh, old))
+    }
+}
+
+pub(in crate::sqlite) struct TriedOp {
+    pub(in crate::sqlite) tries: Vec<(EventId, Verdict)>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for TriedOp {
+    type Answer = ();
+    const NAME: &'static str = "tried_events";
+
+    fn rows(&self) -> usize {
+        self.tries.len()
+    }
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<(), Fault> {
+        for (id, verdict) in &self.tries {
+            let conn = &base.conn;
+            let key = id.as_bytes().as_slice();
+            match verdict {
+                Verdict::Delivered => end(conn, *id, DELIVERED, self.now)?,
+                Verdict::Again { at, why } => {
+                    let sql = "UPDATE webhook_events SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND state = 0";
+                    conn.prepare_cached(sql)?.execute(params![key, at.0, why])?;
+                }
+                Verdict::GivenUp { why } => {
+                    let sql =
+                        "UPDATE webhook_events SET last_error = ?2 WHERE id = ?1 AND state = 0";
+                    if conn.prepare_cached(sql)?.execute(params![key, why])? == 1 {
+                        end(conn, *id, FAILED, self.now)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const DELIVERED: i64 = 1;
+const FAILED: i64 = 2;
+
+fn end(conn: &Connection, id: EventId, state: i64, now: UnixMs) -> Result<(), Fault> {
+    let sql = "UPDATE webhook_events SET state = ?2, due_at = NULL, ended_at = ?3 WHERE id = ?1";
+    conn.prepare_cached(sql)?
+        .execute(params![id.as_bytes().as_slice(), state, now.0])?;
+    Ok(())
+}
+
+pub(in crate::sqlite) struct PostAgainOp {
+    pub(in crate::sqlite) webhook: String,
+    pub(in crate::sqlite) which: Again,
+    pub(in crate::sqlite) limit: usize,
+    pub(in crate::sqlite) nonce: Option<Nonce>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+/// What makes events due again; the tail says which.
+macro_rules! again {
+    ($tail:literal) => {
+        concat!(
+            "UPDATE webhook_events SET state = 0, tries = 0, due_at = ?1, ended_at = NULL ",
+            $tail
+        )
+    };
+}
+
+impl Op for PostAgainOp {
+    type Answer = Result<usize, AcceptError>;
+    const NAME: &'static str = "post_events_again";
+
+    fn rows(&self) -> usize {
+        self.limit
+    }
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+            return Ok(Err(AcceptError::NonceSeen));
+        }
+        let conn = &base.conn;
+        let find = "SELECT id FROM webhooks WHERE name = ?1";
+        let number: Option<i64> = conn
+            .query_row(find, [&self.webhook], |row| row.get(0))
+            .optional()?;
+        let Some(number) = number else {
+            return Ok(Ok(0));
+        };
+        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
+        Ok(Ok(match self.which {
+            Again::One(id) => {
+                let id = id.as_bytes().as_slice();
+                let sql = again!("WHERE id = ?2 AND webhook = ?3");
+                conn.execute(sql, params![self.now.0, id, number])?
+            }
+            Again::Failed(since) => {
+                let sql = again!(
+                    "WHERE id IN (SELECT id FROM webhook_events WHERE webhook = ?2 AND state = 2 \
+                     AND ended_at IS NOT NULL AND at >= ?3 ORDER BY ended_at LIMIT ?4)"
+                );
+                conn.execute(sql, params![self.now.0, number, since.0, limit])?
+            }
+        }))
+    }
+}
+
+pub(in crate::sqlite) struct PruneEventsOp {
+    pub(in crate::sqlite) delivered_before: UnixMs,
+    pub(in crate::sqlite) failed_before: UnixMs,
+    pub(in crate::sqlite) limit: usize,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+/// Deletes some of a webhook's events, those that the condition says.
+macro_rules! forget {
+    ($which:literal) => {
+        concat!(
+            "DELETE FROM webhook_events WHERE id IN (SELECT id FROM webhook_events WHERE webhook = ?1 AND ",
+            $which,
+            " LIMIT ?3)"
+        )
+    };
+}
+
+impl Op for PruneEventsOp {
+    type Answer = usize;
+    const NAME: &'static str = "prune_events";
+
+    fn rows(&self) -> usize {
+        self.limit
+    }
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<usize, Fault> {
+        let conn = &base.conn;
+        let mut all = conn.prepare_cached("SELECT id FROM webhooks")?;
+        let numbers = all.query_map([], |row| row.get(0))?;
+        let numbers: Vec<i64> = numbers.collect::<Result<_, _>>()?;
+        let abandoned = self.now.minus(ABANDONED_AFTER);
+        let mut gone = 0;
+        for number in numbers {
+            for (sql, before) in [
+                (
+                    forget!("state = 1 AND ended_at < ?2"),
+                    self.delivered_before,
+                ),
+                (forget!("state = 2 AND ended_at < ?2"), self.failed_before),
+                (forget!("due_at < ?2"), abandoned),
+            ] {
+                let left = i64::try_from(self.limit - gone).unwrap_or(i64::MAX);
+                gone += conn
+                    .prepare_cached(sql)?
+                    .execute(params![number, before.0, left])?;
+            }
+        }
+        Ok(gone)
+    }
+}

@@ -1,0 +1,160 @@
+//! Subscription messages: of a service account (`bizsend`), of a mini-program, and the one-time ones of the authorise page.
+//! WeChat drops no repeat of any of them, so a call in doubt must not be made again.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::template::{MiniProgram, literal};
+
+/// A subscription message of a service account, as `/cgi-bin/message/subscribe/bizsend` takes it.
+/// Official page: <https://developers.weixin.qq.com/doc/service/api/notify/notify/api_sendnewsubscribemsg.html>.
+///
+/// ```
+/// use hongyan_wechat::subscription::SubscriptionMessage;
+/// use serde_json::value::RawValue;
+///
+/// let data = RawValue::from_string(r#"{"thing1":{"value":"咖啡"}}"#.to_owned())?;
+/// let message = SubscriptionMessage {
+///     touser: "oia2TjuEGTNoeX76QEjQNrcURxG8",
+///     template_id: "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY",
+///     page: Some("https://example.com/orders/42"),
+///     miniprogram: None,
+///     data: &data,
+///     miniprogram_state: None,
+///     lang: None,
+/// };
+/// assert!(serde_json::to_string(&message)?.contains(r#""page":"https://example.com/orders/42""#));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
+pub struct SubscriptionMessage<'a> {
+    /// The openid; it need not follow the account.
+    pub touser: &'a str,
+    /// The subscription template.
+    pub template_id: &'a str,
+    /// Where a tap leads: an address for a service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<&'a str>,
+    /// The mini-program that a tap opens; wins over `page`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miniprogram: Option<MiniProgram<'a>>,
+    /// `{"<key>":{"value":"<text>"}}`, as JSON text.
+    #[serde(serialize_with = "literal")]
+    pub data: &'a RawValue,
+    /// `developer`, `trial` or `formal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miniprogram_state: Option<&'a str>,
+    /// `zh_CN`, `en_US`, `zh_HK` or `zh_TW`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<&'a str>,
+}
+
+/// A subscription message of a mini-program, as `/cgi-bin/message/subscribe/send` takes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct MiniProgramMessage<'a> {
+    /// The openid of a user of the mini-program.
+    pub touser: &'a str,
+    /// The subscription template.
+    pub template_id: &'a str,
+    /// The page of the mini-program, with its query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<&'a str>,
+    /// `{"<key>":{"value":"<text>"}}`, as JSON text.
+    #[serde(serialize_with = "literal")]
+    pub data: &'a RawValue,
+    /// `developer`, `trial` or `formal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miniprogram_state: Option<&'a str>,
+    /// `zh_CN`, `en_US`, `zh_HK` or `zh_TW`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<&'a str>,
+}
+
+/// A one-time subscription message, as `/cgi-bin/message/template/subscribe` takes it: one for each time a user agreed
+/// on the authorise page.
+#[derive(Clone, Debug, Serialize)]
+pub struct OneTimeMessage<'a> {
+    /// The openid of the user who agreed.
+    pub touser: &'a str,
+    /// The template.
+    pub template_id: &'a str,
+    /// Where a tap leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<&'a str>,
+    /// The mini-program that a tap opens; wins over `url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miniprogram: Option<MiniProgram<'a>>,
+    /// 0 to 10000, the same as in the address of the authorise page.
+    pub scene: u16,
+    /// At most 15 characters.
+    pub title: &'a str,
+    /// `{"content":{"value":"<text>"}}`, as JSON text; at most 200 characters.
+    #[serde(serialize_with = "literal")]
+    pub data: &'a RawValue,
+}
+
+#[cfg(feature = "client")]
+mod calls {
+    use serde::Serialize;
+
+    use super::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
+    use crate::client::{ApiRequest, Client};
+    use crate::errcode::Endpoint;
+    use crate::error::CallError;
+    use crate::secret::AccessToken;
+    use crate::template::{Accepted, accepted};
+
+    impl Client {
+        /// Sends a subscription message of a service account. Its answer has no msgid: what became of it comes as a
+        /// `subscribe_msg_sent_event`, which names the openid and the template.
+        ///
+        /// # Errors
+        /// [`CallError`]; refused with 43101 when the user did not subscribe or the one-time credit is spent, and with
+        /// 43108 while another message to the same openid is under way.
+        pub async fn send_subscription(
+            &self,
+            token: &AccessToken,
+            message: &SubscriptionMessage<'_>,
+        ) -> Result<Accepted, CallError> {
+            self.send_once(Endpoint::SubscriptionSend, token, message)
+                .await
+        }
+
+        /// Sends a subscription message of a mini-program.
+        ///
+        /// # Errors
+        /// As [`send_subscription`](Client::send_subscription); also 41030 for a page that is not there.
+        pub async fn send_mini_program(
+            &self,
+            token: &AccessToken,
+            message: &MiniProgramMessage<'_>,
+        ) -> Result<Accepted, CallError> {
+            self.send_once(Endpoint::MiniProgramSend, token, message)
+                .await
+        }
+
+        /// Sends a one-time subscription message.
+        ///
+        /// # Errors
+        /// [`CallError`]; refused with 43101 when the user did not agree or was sent one since, and with 40062 for a
+        /// title that is too long.
+        pub async fn send_one_time(
+            &self,
+            token: &AccessToken,
+            message: &OneTimeMessage<'_>,
+        ) -> Result<Accepted, CallError> {
+            self.send_once(Endpoint::OneTimeSend, token, message).await
+        }
+
+        async fn send_once(
+            &self,
+            endpoint: Endpoint,
+            token: &AccessToken,
+            message: &impl Serialize,
+        ) -> Result<Accepted, CallError> {
+            let query = [("access_token", token.expose())];
+            let request = ApiRequest::post(endpoint, token.shared(), &query, message)?;
+            accepted(endpoint, &self.call(request).await?)
+        }
+    }
+}
