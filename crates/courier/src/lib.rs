@@ -20,6 +20,7 @@ pub mod next;
 pub mod observer;
 pub mod port;
 pub mod receipt;
+pub mod recipient;
 pub mod sweep;
 pub mod template;
 pub mod time;

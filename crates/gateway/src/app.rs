@@ -4,6 +4,7 @@
 mod broadcasts;
 mod oauth;
 mod operations;
+mod recipients;
 mod webhooks;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
 use hongyan_courier::receipt::Receipts;
+use hongyan_courier::recipient::confirm::Confirmations;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
@@ -73,6 +75,7 @@ pub struct App {
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub confirmations: Option<Confirmations>,
     pub expander: Option<Expander>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
@@ -141,6 +144,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            confirmations: recipients::confirmations(&core, roles),
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
@@ -198,6 +202,7 @@ impl Core {
             (name, account.max_concurrency as usize)
         });
         let slots = Slots::new(config.delivery.concurrency as usize, caps);
+        recipients::limit(&slots, config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -341,6 +346,7 @@ impl Core {
                 clock,
                 counting: config.templates.counting,
             }),
+            contacts: Arc::new(recipients::contacts(self)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
@@ -384,6 +390,7 @@ impl Core {
                 clock: self.clock.clone(),
                 observer: self.observer.clone(),
             },
+            hearing: recipients::hearing(self),
             ledger: self.store.clone(),
             clock: self.clock.clone(),
         })

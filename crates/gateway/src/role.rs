@@ -117,6 +117,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         book,
         accounts,
         sweeper,
+        confirmations,
         expander,
         webhooks,
         gauges,
@@ -140,6 +141,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
+    }
+    if let Some(confirmations) = confirmations {
+        let confirm_stop = stop.clone();
+        tasks.spawn(async move { confirmations.run(confirm_stop).await });
     }
     if let Some(expander) = expander {
         let expand_stop = stop.clone();

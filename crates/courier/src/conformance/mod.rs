@@ -14,8 +14,10 @@ pub mod leasing;
 pub mod listing;
 pub mod matching;
 pub mod nodes;
+pub mod pacing;
 pub mod permits;
 pub mod receiving;
+pub mod recipients;
 pub mod repeating;
 pub mod settling;
 pub mod standings;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 
 use crate::broadcast::port::Broadcasts;
 use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache};
+use crate::recipient::Recipients;
 use crate::template::catalogue::Templates;
 use crate::webhook::Outbox;
 
@@ -41,6 +44,8 @@ pub struct Stores {
     pub dead_letters: Arc<dyn DeadLetterOffice>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
+    /// What is known of recipients.
+    pub recipients: Arc<dyn Recipients>,
     /// The broadcasts.
     pub broadcasts: Arc<dyn Broadcasts>,
     /// The events that wait to be posted.
@@ -237,6 +242,36 @@ macro_rules! standings_conformance {
                 a_standing_survives_a_restart
                 flags_are_listed_newest_first
                 a_flag_raised_again_is_one_flag
+            }
+        }
+    };
+}
+
+/// One test for each promise of `recipients`, for an [`Adapter`].
+#[macro_export]
+macro_rules! recipients_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            recipients {
+                what_is_heard_survives_a_restart
+                news_spends_its_nonce
+                a_message_to_a_suppressed_recipient_ends_as_it_is_stored
+                a_suppression_of_a_template_leaves_the_others
+                what_waits_ends_when_it_is_claimed
+                the_look_before_the_call_ends_what_is_suppressed
+                a_message_in_doubt_never_ends_suppressed
+                an_answer_tells_of_its_recipient
+                a_receipt_tells_of_its_recipient
+                whoever_follows_again_is_written_to_again
+                a_person_can_resume_what_is_suppressed
+                a_suppression_ends_by_itself
+                suppressions_are_listed_newest_first
+                who_may_not_follow_is_to_be_confirmed
+                an_agreement_is_used_up_by_one_message
+            }
+            pacing {
+                who_gets_too_much_waits
+                a_message_over_a_limit_waits_until_its_window_opens
             }
         }
     };

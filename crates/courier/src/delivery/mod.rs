@@ -8,6 +8,7 @@ mod matching;
 mod park;
 mod receipt;
 mod settle;
+mod suppress;
 mod sweep;
 
 use std::time::Duration;

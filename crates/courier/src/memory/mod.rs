@@ -7,6 +7,7 @@ mod dead_letters;
 mod jobs;
 mod keys;
 mod outbox;
+mod recipients;
 mod records;
 mod state;
 mod templates;

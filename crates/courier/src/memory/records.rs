@@ -12,6 +12,7 @@ use crate::kind::ReceiptBy;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::{ChangeError, Depth, Filter, Moved, Sweep, Swept};
 use crate::receipt::{NewReceipt, ReceiptTaken};
+use crate::recipient::News;
 use crate::time::UnixMs;
 
 impl State {
@@ -57,6 +58,9 @@ impl State {
         );
         if self.receipts.insert(key, now).is_some() {
             return ReceiptTaken::Known;
+        }
+        if let Some(news) = News::of_receipt(&receipt) {
+            self.hear(&receipt.account, &receipt.openid, &[news], now);
         }
         match self.join(&receipt, now) {
             Some((id, status)) => ReceiptTaken::Joined(id, status),

@@ -12,6 +12,7 @@ use hongyan_courier::delivery::Policy;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::{AcceptError, Ledger, Nonce};
 use hongyan_courier::receipt::{NewReceipt, Receipts};
+use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_wechat::callback::open::open;
 use hongyan_wechat::callback::{CallbackQuery, CallbackSecrets, MAX_BODY, Mode, signature};
@@ -27,6 +28,7 @@ use crate::clock::{SystemClock, remember_until};
 use refusals::Refusals;
 use told::told_by;
 
+mod people;
 mod refusals;
 mod told;
 
@@ -47,6 +49,7 @@ pub struct CallbackAccount {
 pub struct Callbacks {
     pub accounts: HashMap<String, CallbackAccount>,
     pub receipts: Receipts,
+    pub hearing: Hearing,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<SystemClock>,
 }
@@ -128,10 +131,16 @@ pub async fn push(
     };
     let nonce = (account.mode == Mode::Plain).then(|| callbacks.nonce(account, &query, &body));
     let kept = match &account.receipts {
-        Some(policy) => {
-            let receipts = told_by(&opened.event, &account.name, *policy);
-            callbacks.receive_all(receipts, nonce).await
-        }
+        Some(policy) => match people::news(&opened.event) {
+            Some((openid, news)) => {
+                let heard = callbacks.hearing.hear(&account.name, &openid, news, nonce);
+                heard.await.map(|_| ())
+            }
+            None => {
+                let receipts = told_by(&opened.event, &account.name, *policy);
+                callbacks.receive_all(receipts, nonce).await
+            }
+        },
         None => Ok(()),
     };
     match kept {

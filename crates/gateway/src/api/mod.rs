@@ -17,6 +17,7 @@ pub mod oauth;
 pub mod openapi;
 pub mod path;
 pub mod query;
+pub mod recipients;
 pub mod router;
 pub mod templates;
 pub mod token;

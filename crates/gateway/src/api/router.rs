@@ -29,6 +29,7 @@ use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, retry_all, send, show};
 use crate::api::oauth::{self, Oauth};
 use crate::api::openapi;
+use crate::api::recipients::{self, Contacts};
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
 use crate::api::webhooks::{self, Webhooks};
@@ -48,6 +49,7 @@ pub struct UseCases {
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
+    pub contacts: Arc<Contacts>,
     pub broadcasts: Arc<Broadcasting>,
     pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
@@ -135,6 +137,7 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             routes!(oauth::callback).with_state(parts.oauth.clone()),
             OAUTH,
         ))
+        .merge(of_recipients(parts))
 }
 
 const OAUTH: &[(&str, &str)] = &[
@@ -200,6 +203,28 @@ fn broadcasts(parts: &UseCases) -> OpenApiRouter {
         .routes(write(routes!(broadcast_change::pause)))
         .routes(write(routes!(broadcast_change::resume)))
         .routes(write(routes!(broadcast_change::cancel)))
+}
+
+/// The routes about recipients.
+fn of_recipients(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::new()
+        .routes(behind(
+            routes!(recipients::list::list).with_state(parts.contacts.clone()),
+            Need::Read(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::show).with_state(parts.contacts.clone()),
+            Need::Read(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::change::suppress).with_state(parts.contacts.clone()),
+            Need::Write(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::change::resume).with_state(parts.contacts.clone()),
+            Need::Write(&[Scope::Recipients]),
+        ))
 }
 
 const CALLBACK: &[(&str, &str)] = &[

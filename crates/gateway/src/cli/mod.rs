@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod http;
 pub mod messages;
 pub mod migrate;
+pub mod recipients;
 pub mod retry;
 pub mod runtime;
 pub mod send;
@@ -60,6 +61,7 @@ pub enum Command {
     Attention(attention::AttentionArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
+    Recipients(recipients::RecipientsArgs),
     Webhooks(webhooks::WebhooksArgs),
     Migrate(migrate::MigrateArgs),
     Sign(sign::SignArgs),
@@ -109,6 +111,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Attention(args) => attention::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
+        Command::Recipients(args) => recipients::run(&args, context),
         Command::Webhooks(args) => webhooks::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Sign(args) => sign::run(&args, context),

@@ -11,6 +11,7 @@ mod codes;
 mod connect;
 mod dead_letters;
 mod fault;
+mod held;
 mod hooks;
 mod ledger;
 mod lock;
@@ -19,7 +20,9 @@ mod ops;
 mod outbox;
 mod queue;
 mod read;
+mod recipients;
 mod recover;
+mod roster;
 mod rows;
 mod schema;
 mod tallies;
@@ -93,7 +96,7 @@ impl SqliteStore {
             Checkpoints::start(file.clone()).map_err(|error| open::of_io(path, &error))?;
         let (calls, called) = mpsc::channel(CALLS_WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let board = Arc::new(Board::default());
+        let board = Arc::new(Board::new(Arc::clone(&base.held)));
         let (answers, telling) = answers::start(&Handle::current());
         let writer = Writer {
             base,

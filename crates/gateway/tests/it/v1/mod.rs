@@ -5,6 +5,7 @@ mod attention;
 mod auth;
 mod broadcasts;
 mod messages;
+mod recipients;
 mod refusals;
 mod templates;
 mod token;

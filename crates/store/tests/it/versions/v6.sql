@@ -68,6 +68,15 @@ CREATE TABLE broadcasts (
     next_openid    TEXT                  -- for followers: after whom to go on asking
 );
 INSERT INTO "broadcasts" VALUES(3765226438656123456,1795400000000,1,'his',0,'{"template_id":"appointment","data":{"thing1":{"value":"{{name}}"}}}',100,NULL,NULL,3,1795400001000,1795400001000,0,NULL,0,45,1,45,4,'["name"]',2,1,NULL);
+CREATE TABLE credits (
+    account     INTEGER NOT NULL,   -- accounts.id
+    openid      TEXT    NOT NULL,   -- the user's openid
+    template_id TEXT    NOT NULL,   -- of which template
+    remaining   INTEGER NOT NULL,   -- so many sends are left, as far as was heard
+    event_at    INTEGER NOT NULL,   -- WeChat's time of the last act that was counted, Unix seconds
+    PRIMARY KEY (account, openid, template_id)
+) WITHOUT ROWID;
+INSERT INTO "credits" VALUES(1,'o3','invoice',2,1795400002);
 CREATE TABLE flags (
     account INTEGER NOT NULL,       -- accounts.id
     subject TEXT    NOT NULL,       -- account, template or recipient
@@ -181,11 +190,39 @@ CREATE TABLE receipts (
 INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5,NULL);
 INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5,NULL);
 INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5,NULL);
+CREATE TABLE recipients (
+    account        INTEGER NOT NULL,    -- accounts.id
+    openid         TEXT    NOT NULL,    -- the user's openid
+    state          INTEGER NOT NULL,    -- 0 unknown, 1 subscribed, 2 unsubscribed, 3 blacklisted, 4 dead
+    source         TEXT,                -- who said so: errcode, receipt, event, user_info or operator
+    since          INTEGER,             -- when that was heard
+    event_at       INTEGER,             -- WeChat's time of the last event about following, Unix seconds
+    lifted_at      INTEGER,             -- when suppressions were last lifted; what was said before counts no more
+    override_until INTEGER,             -- until then nothing that WeChat says suppresses
+    confirm_at     INTEGER,             -- when WeChat is to be asked whether the user follows; null without doubt
+    PRIMARY KEY (account, openid)
+) WITHOUT ROWID;
+INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL);
+INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON
 );
 INSERT INTO "standings" VALUES(1,'{"stop":null,"trouble":null,"forced":[1795400000000]}');
+CREATE TABLE suppressions (
+    account     INTEGER NOT NULL,   -- accounts.id
+    openid      TEXT    NOT NULL,   -- the user's openid
+    template_id TEXT    NOT NULL,   -- of this template alone; empty for all
+    reason      TEXT    NOT NULL,   -- why
+    source      TEXT    NOT NULL,   -- who said so, as in recipients
+    errcode     INTEGER,            -- the errcode that said so; null if none did
+    note        TEXT,               -- what a person wrote down
+    at          INTEGER NOT NULL,   -- when it was said last
+    expires_at  INTEGER,            -- until when it holds; null for good
+    PRIMARY KEY (account, openid, template_id, reason)
+) WITHOUT ROWID;
+INSERT INTO "suppressions" VALUES(1,'o2','','not_subscribed','user_info',NULL,NULL,1795400002000,NULL);
+INSERT INTO "suppressions" VALUES(1,'o3','appointment','suppressed_by_operator','operator',NULL,'asked us by phone',1795400002000,1795500000000);
 CREATE TABLE template_history (
     account INTEGER NOT NULL,           -- accounts.id
     id      TEXT    NOT NULL,           -- the template's id
@@ -256,7 +293,6 @@ CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expir
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
 CREATE INDEX messages_receipt_due ON messages (receipt_due) WHERE status = 2 AND receipt_due IS NOT NULL;
 CREATE INDEX messages_ended ON messages (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX messages_dead_letters ON messages (account, status, reason, ended_at) WHERE status = 4 OR status = 8;
 CREATE INDEX messages_touser ON messages (touser_hash);
 CREATE INDEX receipts_at ON receipts (at);
 CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
@@ -271,4 +307,7 @@ CREATE UNIQUE INDEX messages_broadcast ON messages (broadcast, broadcast_row) WH
 CREATE INDEX messages_broadcast_queued ON messages (broadcast, due_at) WHERE broadcast IS NOT NULL AND status = 0;
 CREATE INDEX broadcasts_alive ON broadcasts (state) WHERE state >= 3 AND tended = 0;
 CREATE INDEX broadcast_bad_rows_line ON broadcast_bad_rows (broadcast, line);
+CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
+CREATE INDEX suppressions_newest ON suppressions (account, at);
+CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
 COMMIT;
