@@ -67,40 +67,9 @@ fn service(parts: &UseCases) -> OpenApiRouter {
     let entrance = Entrance::new(parts.callbacks.clone());
     let behind = |routes, need| guarded(&parts.door, need, routes);
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(messages(parts))
         .merge(templates(parts))
         .merge(broadcasts(parts))
-        .routes(behind(
-            routes!(send::send).with_state(parts.intake.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(batch::send_batch).with_state(parts.intake.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(list::list).with_state(parts.ledger.clone()),
-            LOOK,
-        ))
-        .routes(behind(
-            routes!(show::show).with_state(parts.ledger.clone()),
-            LOOK,
-        ))
-        .routes(behind(
-            routes!(change::cancel).with_state(parts.changes.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(change::retry).with_state(parts.changes.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(retry_all::retry_all).with_state(parts.retries.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(attention::list).with_state(parts.attention.clone()),
-            LOOK,
-        ))
         .routes(behind(
             routes!(accounts::list).with_state(parts.accounts.clone()),
             Need::Read(&[Scope::Accounts]),
@@ -140,11 +109,50 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .merge(of_recipients(parts))
 }
 
+/// The routes for messages.
+fn messages(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(behind(
+            routes!(send::send).with_state(parts.intake.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(batch::send_batch).with_state(parts.intake.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(list::list).with_state(parts.ledger.clone()),
+            LOOK,
+        ))
+        .routes(behind(
+            routes!(show::show).with_state(parts.ledger.clone()),
+            LOOK,
+        ))
+        .routes(behind(
+            routes!(change::cancel).with_state(parts.changes.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(change::retry).with_state(parts.changes.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(retry_all::retry_all).with_state(parts.retries.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(attention::list).with_state(parts.attention.clone()),
+            LOOK,
+        ))
+}
+
 const OAUTH: &[(&str, &str)] = &[
     ("400", "`malformed`; a page for a browser"),
     ("404", "`not_found`; a page for a browser"),
     ("503", "`unavailable`; a page for a browser"),
 ];
+
 /// The routes for the accounts' templates.
 fn templates(parts: &UseCases) -> OpenApiRouter {
     let behind = |routes, need| guarded(&parts.door, need, routes);

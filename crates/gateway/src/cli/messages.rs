@@ -26,7 +26,7 @@ enum MessagesCommand {
     List(Box<ListArgs>),
     Show(ShowArgs),
     Cancel(CancelArgs),
-    Retry(retry::RetryArgs),
+    Retry(Box<retry::RetryArgs>),
 }
 
 /// List messages, newest first.
