@@ -18,10 +18,12 @@ use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
+mod dead_letters;
 pub mod limiter;
 pub mod quota;
 mod tokens;
 
+pub use dead_letters::{Again, DeadLetterOffice, DeadLetters};
 pub use tokens::{CacheError, Fence, Token, TokenCache};
 
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,8 +276,8 @@ pub struct Filter {
     pub touser: Option<String>,
     /// By this template.
     pub template_id: Option<String>,
-    /// Whose last call was answered so.
-    pub errcode: Option<i64>,
+    /// Whose last call was answered with this errcode.
+    pub code: Option<i64>,
     /// With this word of the caller's.
     pub reference: Option<String>,
     /// Accepted at this moment or later.

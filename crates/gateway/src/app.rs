@@ -4,6 +4,7 @@
 mod accounts;
 mod broadcasts;
 mod oauth;
+mod operations;
 mod recipients;
 mod webhooks;
 
@@ -13,7 +14,6 @@ use std::time::Duration;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::broadcast::expand::Expander;
-use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
@@ -67,8 +67,7 @@ pub struct App {
     pub ops: Option<Router>,
     pub dispatch: Option<Arc<Dispatch>>,
     pub keeper: Arc<Keeper>,
-    /// Where messages are sent, their quotas are watched.
-    pub quotas: Option<Arc<Quotas>>,
+    pub quotas: Arc<Quotas>,
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
@@ -161,7 +160,7 @@ impl App {
             },
             webhooks: sender,
             keeper: core.keeper,
-            quotas: roles.works().then_some(core.quotas),
+            quotas: core.quotas,
             book: core.book,
             accounts,
             store: core.store,
@@ -196,7 +195,6 @@ impl Core {
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let slots = slots(config);
-        recipients::limit(&slots, config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -311,7 +309,7 @@ impl Core {
         sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
-        let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
+        let clock: Arc<dyn Clock> = self.clock.clone();
         Ok(UseCases {
             door: Arc::new(Door {
                 authenticator: Authenticator::new(Clients::new(&secrets.clients)),
@@ -320,12 +318,9 @@ impl Core {
             }),
             intake: Arc::new(self.intake(config, dispatch)?),
             ledger: ledger.clone(),
-            changes: Arc::new(Changes {
-                ledger: ledger.clone(),
-                slots: self.slots.clone(),
-                clock: clock.clone(),
-                observer,
-            }),
+            changes: self.changes(),
+            retries: self.bulk_retry(),
+            attention: self.attention(),
             accounts: Arc::new(AccountBook {
                 accounts: self.accounts.clone(),
                 conditions: self.conditions.clone(),

@@ -17,7 +17,7 @@ use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
 
-use super::RECEIPT_RETRIES;
+use super::{RECEIPT_RETRIES, recipients};
 use crate::api::accounts::Known;
 use crate::api::callback::CallbackAccount;
 use crate::config::Config;
@@ -52,6 +52,7 @@ pub(super) fn slots(config: &Config) -> Arc<Slots> {
     for account in &config.accounts {
         slots.limit_rate(&name(account), account.rate.map(PerSecond));
     }
+    recipients::limit(&slots, config);
     slots
 }
 

@@ -27,7 +27,7 @@ const NAMES: [&str; 12] = [
     "reason",
     "touser",
     "template_id",
-    "errcode",
+    "code",
     "reference",
     "broadcast",
     "since",
@@ -52,7 +52,7 @@ pub struct MessagePage {
         ("reason" = Option<String>, Query),
         ("touser" = Option<String>, Query),
         ("template_id" = Option<String>, Query),
-        ("errcode" = Option<i64>, Query, description = "Whose last call WeChat answered so"),
+        ("code" = Option<i64>, Query, description = "The errcode of the last call"),
         ("reference" = Option<String>, Query),
         ("broadcast" = Option<String>, Query, description = "Made of rows of this broadcast"),
         ("since" = Option<String>, Query, description = "Accepted at this time or later"),
@@ -91,7 +91,7 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         reason: query.word("reason", &reasons)?,
         touser: query.text("touser")?,
         template_id: query.text("template_id")?,
-        errcode: query.number("errcode")?,
+        code: query.number("code")?,
         reference: query.text("reference")?,
         broadcast: query
             .text("broadcast")?

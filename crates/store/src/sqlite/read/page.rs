@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hongyan_courier::UnixMs;
-use hongyan_courier::message::{Message, MessageId, Reason, Status};
+use hongyan_courier::message::{Message, MessageId, Reason};
 use hongyan_courier::port::Filter;
 use rusqlite::types::Value;
 
@@ -66,19 +66,9 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
     let text = |text: &Option<String>| text.clone().map(Value::from);
     let id = |id: MessageId| Value::from(id.as_bytes().to_vec());
     let first_at = |at: UnixMs| id(MessageId::first_at(at));
-    let hash = filter.touser.as_deref().map(codes::openid_hash);
-    // Written out, an index of what ended badly serves; but a recipient or a broadcast has its own.
-    let written_out = filter
-        .status
-        .and_then(ended_badly)
-        .filter(|_| hash.is_none() && filter.broadcast.is_none());
     add(
         "status = ?",
-        filter
-            .status
-            .filter(|_| written_out.is_none())
-            .map(codes::of_status)
-            .map(Value::from),
+        filter.status.map(codes::of_status).map(Value::from),
     );
     add(
         "reason = ?",
@@ -88,10 +78,11 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
             .map(str::to_owned)
             .map(Value::from),
     );
+    let hash = filter.touser.as_deref().map(codes::openid_hash);
     add("touser_hash = ?", hash.map(Value::from));
     add("touser = ?", text(&filter.touser));
     add("template_id = ?", text(&filter.template_id));
-    add("last_errcode = ?", filter.errcode.map(Value::from));
+    add("last_errcode = ?", filter.code.map(Value::from));
     add("reference = ?", text(&filter.reference));
     add("created_at >= ?", filter.since.map(|at| at.0.into()));
     add("created_at < ?", filter.until.map(|at| at.0.into()));
@@ -111,14 +102,5 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
         None => "id < ?",
     };
     add(before, filter.before.map(id));
-    conditions.extend(written_out);
     Ok(Some((conditions, values)))
-}
-
-fn ended_badly(status: Status) -> Option<&'static str> {
-    match status {
-        Status::Failed => Some("status = 4"),
-        Status::Unconfirmed => Some("status = 8"),
-        _ => None,
-    }
 }

@@ -172,11 +172,6 @@ CREATE TABLE nonces (
     PRIMARY KEY (owner, nonce)
 ) WITHOUT ROWID;
 INSERT INTO "nonces" VALUES('his','n',1795400604000,NULL);
-CREATE TABLE quotas (
-    account INTEGER PRIMARY KEY,    -- accounts.id
-    body    TEXT NOT NULL           -- courier's QuotaRecord, as JSON
-);
-INSERT INTO "quotas" VALUES(1,'{"told":{"limit":100000,"used":60000,"remaining":40000,"at":1795400000000},"spent_until":null,"clearings":[1795400000000],"no_clearing_before":null}');
 CREATE TABLE receipts (
     account         INTEGER NOT NULL,   -- accounts.id
     msgid           INTEGER NOT NULL,   -- of which message
@@ -298,6 +293,7 @@ CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expir
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
 CREATE INDEX messages_receipt_due ON messages (receipt_due) WHERE status = 2 AND receipt_due IS NOT NULL;
 CREATE INDEX messages_ended ON messages (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX messages_dead_letters ON messages (account, status, reason, ended_at) WHERE status = 4 OR status = 8;
 CREATE INDEX messages_touser ON messages (touser_hash);
 CREATE INDEX receipts_at ON receipts (at);
 CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
@@ -315,5 +311,4 @@ CREATE INDEX broadcast_bad_rows_line ON broadcast_bad_rows (broadcast, line);
 CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
 CREATE INDEX suppressions_newest ON suppressions (account, at);
 CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX messages_bad ON messages (status, id, account, reason) WHERE status = 4 OR status = 8;
 COMMIT;
