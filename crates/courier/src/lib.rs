@@ -6,6 +6,7 @@ pub mod accept;
 pub mod account;
 pub mod backlog;
 pub mod broadcast;
+pub mod bulk_retry;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;

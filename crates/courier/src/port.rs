@@ -18,8 +18,10 @@ use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
+mod dead_letters;
 mod tokens;
 
+pub use dead_letters::{Again, DeadLetterOffice, DeadLetters};
 pub use tokens::{CacheError, Fence, Token, TokenCache};
 
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,6 +269,8 @@ pub struct Filter {
     pub touser: Option<String>,
     /// By this template.
     pub template_id: Option<String>,
+    /// Whose last call was answered with this errcode.
+    pub code: Option<i64>,
     /// With this word of the caller's.
     pub reference: Option<String>,
     /// Accepted at this moment or later.

@@ -3,6 +3,7 @@
 
 mod broadcasts;
 mod oauth;
+mod operations;
 mod recipients;
 mod webhooks;
 
@@ -13,7 +14,6 @@ use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::broadcast::expand::Expander;
-use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
@@ -305,7 +305,7 @@ impl Core {
         sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
-        let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
+        let clock: Arc<dyn Clock> = self.clock.clone();
         Ok(UseCases {
             door: Arc::new(Door {
                 authenticator: Authenticator::new(Clients::new(&secrets.clients)),
@@ -314,12 +314,9 @@ impl Core {
             }),
             intake: Arc::new(self.intake(config, dispatch)?),
             ledger: ledger.clone(),
-            changes: Arc::new(Changes {
-                ledger: ledger.clone(),
-                slots: self.slots.clone(),
-                clock: clock.clone(),
-                observer,
-            }),
+            changes: self.changes(),
+            retries: self.bulk_retry(),
+            attention: self.attention(),
             accounts: Arc::new(AccountBook {
                 accounts: self.accounts.clone(),
                 conditions: self.conditions.clone(),

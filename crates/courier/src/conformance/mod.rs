@@ -6,6 +6,7 @@ pub mod accepting;
 pub mod broadcasting;
 pub mod changing;
 pub mod claiming;
+pub mod dead_letters;
 pub mod events;
 pub mod expanding;
 pub mod fixture;
@@ -27,7 +28,7 @@ pub mod token_cache;
 use std::sync::Arc;
 
 use crate::broadcast::port::Broadcasts;
-use crate::port::{Ledger, Queue, Standings, TokenCache};
+use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache};
 use crate::recipient::Recipients;
 use crate::template::catalogue::Templates;
 use crate::webhook::Outbox;
@@ -39,6 +40,8 @@ pub struct Stores {
     pub queue: Arc<dyn Queue>,
     /// The messages as records.
     pub ledger: Arc<dyn Ledger>,
+    /// The messages that ended badly.
+    pub dead_letters: Arc<dyn DeadLetterOffice>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
     /// What is known of recipients.
@@ -209,6 +212,21 @@ macro_rules! ledger_conformance {
                 every_filter_narrows
                 depths_count_what_waits
                 what_is_not_there_is_not_found
+            }
+        }
+    };
+}
+
+/// One test for each promise of `dead_letters`, for an [`Adapter`].
+#[macro_export]
+macro_rules! dead_letters_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            dead_letters {
+                what_ended_badly_is_counted_by_account_and_reason
+                many_are_sent_again_each_when_it_is_told
+                what_had_better_not_be_sent_again_is_left_alone
+                what_a_receipt_failed_is_sent_again_as_another_message
             }
         }
     };

@@ -3,6 +3,7 @@
 
 mod accept;
 mod broadcasts;
+mod dead_letters;
 mod jobs;
 mod keys;
 mod outbox;

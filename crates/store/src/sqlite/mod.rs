@@ -9,6 +9,7 @@ mod broadcasts;
 mod checkpoint;
 mod codes;
 mod connect;
+mod dead_letters;
 mod fault;
 mod held;
 mod hooks;

@@ -48,6 +48,7 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
     Stores {
         queue: store.clone(),
         ledger: store.clone(),
+        dead_letters: store.clone(),
         standings: store.clone(),
         recipients: store.clone(),
         broadcasts: store.clone(),

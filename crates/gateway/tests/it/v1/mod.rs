@@ -1,6 +1,7 @@
 //! The calls of the API.
 
 mod accounts;
+mod attention;
 mod auth;
 mod broadcasts;
 mod messages;

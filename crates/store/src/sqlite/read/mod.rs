@@ -3,6 +3,7 @@
 //! is ended: for as long as it runs, the log cannot begin anew.
 
 pub(super) mod broadcast;
+pub(super) mod dead_letters;
 pub(super) mod events;
 pub(super) mod find;
 pub(super) mod page;
