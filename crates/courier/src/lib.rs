@@ -6,6 +6,7 @@ pub mod accept;
 pub mod account;
 pub mod backlog;
 pub mod broadcast;
+pub mod bulk_retry;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -18,6 +19,9 @@ pub mod message;
 pub mod next;
 pub mod observer;
 pub mod port;
+pub mod quiet;
+pub mod quota;
+pub mod rate;
 pub mod receipt;
 pub mod recipient;
 pub mod sweep;

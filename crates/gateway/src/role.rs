@@ -114,6 +114,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         ops: ops_routes,
         dispatch,
         keeper,
+        quotas,
         book,
         accounts,
         sweeper,
@@ -126,18 +127,19 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         shutdown_timeout,
     } = app;
     // Two steps: `stop` ends the taking, `last` ends what the draining still needs.
-    let (tasks, last) = (TaskTracker::new(), CancellationToken::new());
-    let servers = TaskTracker::new();
+    let (tasks, servers) = (TaskTracker::new(), TaskTracker::new());
+    let last = CancellationToken::new();
     servers.spawn(serve(main, routes, Patience::default(), stop.clone()));
     if let (Some(listener), Some(routes)) = (ops, ops_routes) {
         tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
     }
     for account in accounts {
+        tasks.spawn(Arc::clone(&quotas).watch(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
-    let gauges_stop = last.clone();
-    tasks.spawn(async move { gauges.run(gauges_stop).await });
+    let gauges_last = last.clone();
+    tasks.spawn(async move { gauges.run(gauges_last).await });
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
@@ -149,8 +151,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let Some(expander) = expander {
         tasks.spawn(expander.run());
     }
-    let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
-    let sending = TaskTracker::new();
+    let (last_moment, sending) = (LAST_MOMENT.min(shutdown_timeout / 4), TaskTracker::new());
     if let Some(dispatch) = dispatch {
         sending.spawn(dispatch.run(stop.clone(), shutdown_timeout - last_moment));
     }

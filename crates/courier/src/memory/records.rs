@@ -236,6 +236,7 @@ fn fits(filter: &Filter, message: &Message) -> bool {
         && is(filter.reason.as_ref(), delivery.reason.as_ref())
         && is(filter.touser.as_ref(), Some(&content.touser))
         && is(filter.template_id.as_ref(), Some(&content.template_id))
+        && is(filter.code.as_ref(), delivery.last_errcode.as_ref())
         && is(filter.reference.as_ref(), content.reference.as_ref())
         && filter
             .broadcast

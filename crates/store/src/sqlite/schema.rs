@@ -12,7 +12,9 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_templates.sql"),
     include_str!("migrations/0005_broadcasts.sql"),
     include_str!("migrations/0006_recipients.sql"),
-    include_str!("migrations/0007_broadcast_failures.sql"),
+    include_str!("migrations/0007_dead_letters.sql"),
+    include_str!("migrations/0008_quotas.sql"),
+    include_str!("migrations/0009_broadcast_failures.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -51,6 +53,8 @@ mod tests {
         0x8052_7bda_2796_b3bb,
         0xcff8_c7f5_9f32_3d5d,
         0xa974_b4a3_7b5d_1caf,
+        0x3316_df69_bbed_03ab,
+        0x5cb8_d4fb_d5ed_f56b,
         0x9f72_7b94_9dc4_d882,
     ];
 

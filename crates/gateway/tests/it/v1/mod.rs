@@ -1,9 +1,11 @@
 //! The calls of the API.
 
 mod accounts;
+mod attention;
 mod auth;
 mod broadcasts;
 mod messages;
+mod quota;
 mod recipients;
 mod refusals;
 mod templates;

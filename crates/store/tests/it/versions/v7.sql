@@ -293,6 +293,7 @@ CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expir
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
 CREATE INDEX messages_receipt_due ON messages (receipt_due) WHERE status = 2 AND receipt_due IS NOT NULL;
 CREATE INDEX messages_ended ON messages (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX messages_dead_letters ON messages (account, status, reason, ended_at) WHERE status = 4 OR status = 8;
 CREATE INDEX messages_touser ON messages (touser_hash);
 CREATE INDEX receipts_at ON receipts (at);
 CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
@@ -310,5 +311,4 @@ CREATE INDEX broadcast_bad_rows_line ON broadcast_bad_rows (broadcast, line);
 CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
 CREATE INDEX suppressions_newest ON suppressions (account, at);
 CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_row) WHERE broadcast IS NOT NULL AND status >= 4;
 COMMIT;
