@@ -1,6 +1,7 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod callbacks;
 mod webhooks;
 
 use std::sync::Arc;
@@ -15,21 +16,19 @@ use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
-use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
 use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
 use hongyan_wechat::AppSecret;
-use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
 use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::accounts::{AccountBook, Accounts, Known};
-use crate::api::callback::{CallbackAccount, Callbacks};
+use crate::api::callback::Callbacks;
 use crate::api::door::Door;
 use crate::api::health::Readiness;
 use crate::api::messages::send::Intake;
@@ -41,7 +40,7 @@ use crate::auth::client::Clients;
 use crate::clock::SystemClock;
 use crate::condition::{Conditions, Reports};
 use crate::config::Config;
-use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
+use crate::config::accounts::{Account, Receipts as ReceiptHabit};
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
 use crate::config::upstream::TokenMode as ConfiguredMode;
@@ -67,6 +66,8 @@ pub struct App {
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
     pub webhooks: Option<Arc<webhook::Sender>>,
+    /// What comes in from WeChat, and who else is told of it.
+    pub callbacks: Arc<Callbacks>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -143,6 +144,7 @@ impl App {
                 metrics,
             },
             webhooks: sender,
+            callbacks: cases.callbacks.clone(),
             keeper: core.keeper,
             accounts,
             store: core.store,
@@ -293,7 +295,7 @@ impl Core {
                 }),
             }),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
-            callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
+            callbacks: Arc::new(callbacks::callbacks(self, config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
                 accounts: self.accounts.clone(),
@@ -319,26 +321,6 @@ impl Core {
             wait_max: config.limits.wait,
             batch_max: usize::try_from(config.limits.batch_messages)?,
             stop: self.stopping.clone(),
-        })
-    }
-
-    fn callbacks(&self, config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Callbacks> {
-        let mut accounts = std::collections::HashMap::new();
-        for (account, secrets) in config.accounts.iter().zip(secrets) {
-            // Without a token nothing can be checked, so nothing is let in.
-            if !secrets.callback_tokens.is_empty() {
-                accounts.insert(account.name.clone(), callback(account, secrets, config)?);
-            }
-        }
-        Ok(Callbacks {
-            accounts,
-            receipts: Receipts {
-                ledger: self.store.clone(),
-                clock: self.clock.clone(),
-                observer: self.observer.clone(),
-            },
-            ledger: self.store.clone(),
-            clock: self.clock.clone(),
         })
     }
 }
@@ -417,32 +399,4 @@ fn lines(config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Vec<(Acc
         Ok((AccountName::from(account.name.as_str()), line))
     };
     config.accounts.iter().zip(secrets).map(line).collect()
-}
-
-fn callback(
-    account: &Account,
-    secrets: &AccountSecrets,
-    config: &Config,
-) -> anyhow::Result<CallbackAccount> {
-    let tokens = secrets.callback_tokens.iter();
-    let keys = secrets.encoding_aes_keys.iter().map(|key| {
-        let parsed = key.expose_secret().parse();
-        parsed.with_context(|| format!("accounts[{}].encoding_aes_key", account.name))
-    });
-    Ok(CallbackAccount {
-        name: AccountName::from(account.name.as_str()),
-        mode: match account.callback_mode {
-            CallbackMode::Plain => Mode::Plain,
-            CallbackMode::Compatible => Mode::Compatible,
-            CallbackMode::Safe => Mode::Safe,
-        },
-        secrets: CallbackSecrets {
-            appid: account.appid.clone(),
-            tokens: tokens
-                .map(|token| CallbackToken::new(token.expose_secret()))
-                .collect(),
-            keys: keys.collect::<anyhow::Result<_>>()?,
-        },
-        receipts: (account.receipts != ReceiptHabit::None).then(|| policy(account, config)),
-    })
 }

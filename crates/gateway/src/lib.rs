@@ -10,6 +10,7 @@ pub mod clock;
 pub mod condition;
 pub mod config;
 pub mod demo;
+pub mod hub;
 pub mod listen;
 pub mod metrics;
 pub mod role;

@@ -117,6 +117,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         accounts,
         sweeper,
         webhooks,
+        callbacks,
         gauges,
         store,
         stopping,
@@ -132,6 +133,11 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     for account in accounts {
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
+    for consumer in callbacks.consumers() {
+        tasks.spawn(consumer.run(last.clone()));
+    }
+    let replay_stop = last.clone();
+    tasks.spawn(async move { callbacks.replay(replay_stop).await });
     let gauges_stop = last.clone();
     tasks.spawn(async move { gauges.run(gauges_stop).await });
     if let Some(sweeper) = sweeper {

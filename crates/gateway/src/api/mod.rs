@@ -14,6 +14,7 @@ pub mod moments;
 pub mod openapi;
 pub mod path;
 pub mod query;
+pub mod receipts;
 pub mod router;
 pub mod templates;
 pub mod token;

@@ -22,6 +22,7 @@ use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, send, show};
 use crate::api::openapi;
+use crate::api::receipts;
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
 use crate::api::webhooks::{self, Webhooks};
@@ -104,6 +105,10 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(webhooks::redeliver).with_state(parts.webhooks.clone()),
             Need::Write(&[Scope::Webhooks]),
+        ))
+        .routes(behind(
+            routes!(receipts::take).with_state(parts.callbacks.clone()),
+            Need::Write(&[Scope::Receipts]),
         ))
         .routes(open(
             routes!(callback::check, callback::push).with_state(Arc::new(entrance)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::consumers::{self, Consumer, ConsumerFile};
 use crate::config::delivery::{CONCURRENCY_RANGE, Delivery, RECEIPT_TIMEOUT_RANGE};
 use crate::config::duration;
 use crate::config::list::OneOrMany;
@@ -31,6 +32,8 @@ pub struct Account {
     pub receipt_timeout: Duration,
     pub max_concurrency: u32,
     pub token_mode: TokenMode,
+    /// Who is told of what else comes in.
+    pub consumers: Vec<Consumer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -65,6 +68,7 @@ pub struct AccountFile {
     receipt_timeout: Option<Duration>,
     max_concurrency: Option<u32>,
     token_mode: Option<TokenMode>,
+    consumers: Vec<ConsumerFile>,
 }
 
 /// What an account takes from the rest of the configuration.
@@ -98,6 +102,13 @@ impl AccountFile {
         );
         let has_aes_key = !self.encoding_aes_key.0.is_empty();
         let has_token = !self.callback_token.0.is_empty();
+        let consumers = self.consumers.into_iter().enumerate();
+        let consumers = consumers
+            .filter_map(|(nth, consumer)| {
+                let key = format!("{key}.consumers[{nth}]");
+                consumer.finish(&key, around.profile, findings)
+            })
+            .collect();
         let account = Account {
             name: name?,
             appid: appid?,
@@ -120,6 +131,7 @@ impl AccountFile {
                 .unwrap_or(around.delivery.receipt_timeout),
             max_concurrency: self.max_concurrency.unwrap_or(around.delivery.concurrency),
             token_mode: self.token_mode.unwrap_or(around.upstream.token_mode),
+            consumers,
         };
         account.check(key, around.profile, findings);
         Some(account)
@@ -160,10 +172,12 @@ impl Account {
             let text = "needs encoding_aes_key; set it, or use callback_mode = \"plain\"";
             findings.problem(format!("{key}.callback_mode"), text);
         }
-        if self.receipts == Receipts::Forwarded {
-            let text = "\"forwarded\" is not supported yet; use \"direct\" or \"none\"";
-            findings.problem(format!("{key}.receipts"), text);
-        }
+        consumers::check(
+            &self.consumers,
+            key,
+            !self.callback_token.is_empty(),
+            findings,
+        );
         if self.receipts == Receipts::Direct && self.callback_token.is_empty() {
             let text = "\"direct\" needs callback_token; set it, or use receipts = \"none\"";
             findings.problem(format!("{key}.receipts"), text);

@@ -3,6 +3,7 @@
 mod accounts;
 mod auth;
 mod messages;
+mod receipts;
 mod refusals;
 mod templates;
 mod token;
