@@ -1,5 +1,7 @@
 //! Whatever is posted as a message: it becomes a draft, or is refused with words that say which field is wrong.
 
+use hongyan_courier::template::check::OnViolation;
+use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
 use hongyan_gateway::api::accounts::{Accounts, Known};
 use hongyan_gateway::api::messages::draft::{Draft, Surroundings};
@@ -11,12 +13,15 @@ pub(crate) fn run(body: &[u8]) {
         appid: "wx0000000000000001".into(),
         receipts: Receipts::None,
         callback_mode: CallbackMode::Plain,
+        on_violation: OnViolation::Reject,
     }]);
     let around = Surroundings {
         accounts: &accounts,
         client: "orders",
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: UnixMs(1_795_400_000_000),
+        lists: &(),
+        counting: Counting::Scalars,
     };
     if let Err(refusal) = Draft::from_body(body, around) {
         let problem = refusal.problem;

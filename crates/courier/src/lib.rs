@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod account;
 pub mod backlog;
+pub mod broadcast;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;

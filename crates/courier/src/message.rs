@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::broadcast::BroadcastRow;
 use crate::delivery::Delivery;
 use crate::kind::Extras;
 pub use crate::kind::Kind;
@@ -240,6 +241,12 @@ words! {
         DuplicateContent = "duplicate_content",
         /// The receipt gives a cause that nobody knows.
         ReceiptFailed = "receipt_failed",
+        /// Its template is stopped: it waits until the template is resumed.
+        TemplateStopped = "template_stopped",
+        /// The template asks for other values than it did.
+        TemplateEdited = "template_edited",
+        /// The account no longer has the template.
+        TemplateGone = "template_gone",
     }
 }
 
@@ -272,6 +279,8 @@ pub struct Content {
     pub trace_id: Option<String>,
     /// Not to be sent before.
     pub send_at: Option<UnixMs>,
+    /// The row of a broadcast that it was made of.
+    pub broadcast: Option<BroadcastRow>,
 }
 
 /// A message: a record and a job at once.

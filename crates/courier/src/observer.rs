@@ -66,6 +66,20 @@ pub enum Event {
         /// What an operator should read; none if it goes on.
         stopped: Option<String>,
     },
+    /// A list of templates was fetched, or could not be.
+    TemplatesSynced {
+        /// Of which account.
+        account: AccountName,
+        /// When it was fetched; none if that failed.
+        at: Option<UnixMs>,
+    },
+    /// So many of an account's templates are stopped by now.
+    TemplatesStopped {
+        /// Of which account.
+        account: AccountName,
+        /// How many.
+        count: usize,
+    },
 }
 
 /// Who found that an account stands still.

@@ -9,6 +9,8 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::error::CallError;
 
 use crate::account::{AccountFlag, Standing};
+use crate::broadcast::BroadcastId;
+use crate::broadcast::port::Expansion;
 use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
 use crate::dispatch::Permit;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
@@ -47,6 +49,9 @@ pub enum AcceptError {
     /// The same idempotency key came with another body.
     #[error("this idempotency key was used with another body")]
     IdempotencyMismatch,
+    /// The rows' broadcast does not run, or is not where they are.
+    #[error("the broadcast has moved on")]
+    BroadcastMoved,
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,6 +126,8 @@ pub struct Accept {
     pub idempotency: Option<IdempotencyKey>,
     /// The messages; stored all or none.
     pub messages: Vec<NewMessage>,
+    /// The rows of a broadcast that they were made of.
+    pub broadcast: Option<Expansion>,
 }
 
 /// A message that is stored.
@@ -259,6 +266,8 @@ pub struct Filter {
     pub since: Option<UnixMs>,
     /// Accepted before this moment.
     pub until: Option<UnixMs>,
+    /// Of this broadcast.
+    pub broadcast: Option<BroadcastId>,
     /// Older than this message.
     pub before: Option<MessageId>,
 }

@@ -1,7 +1,9 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod broadcasts;
 mod callbacks;
+mod oauth;
 mod webhooks;
 
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::broadcast::expand::Expander;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -17,6 +20,7 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
 use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
 use hongyan_courier::webhook::{self, Bell};
@@ -25,6 +29,7 @@ use hongyan_wechat::AppSecret;
 use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::accounts::{AccountBook, Accounts, Known};
@@ -63,8 +68,10 @@ pub struct App {
     pub ops: Option<Router>,
     pub dispatch: Option<Arc<Dispatch>>,
     pub keeper: Arc<Keeper>,
+    pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub expander: Option<Expander>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     /// What comes in from WeChat, and who else is told of it.
     pub callbacks: Arc<Callbacks>,
@@ -82,10 +89,12 @@ struct Core {
     observer: Arc<dyn Observer>,
     slots: Arc<Slots>,
     keeper: Arc<Keeper>,
+    book: Arc<Book>,
     upstream: Arc<WechatUpstream>,
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    broadcast_changed: Arc<Notify>,
     bell: Arc<Bell>,
     stopping: CancellationToken,
 }
@@ -105,6 +114,9 @@ impl App {
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
         let sweeper = roles.works().then(|| core.sweeper(config));
+        let expander = roles
+            .works()
+            .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
         let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
         let cases = core.use_cases(
             config,
@@ -129,6 +141,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
                 outbox: core.store.clone(),
@@ -146,6 +159,7 @@ impl App {
             webhooks: sender,
             callbacks: cases.callbacks.clone(),
             keeper: core.keeper,
+            book: core.book,
             accounts,
             store: core.store,
             stopping: core.stopping,
@@ -162,8 +176,17 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let mut all: Vec<Arc<dyn Observer>> =
-            vec![Arc::new(Meter::default()), reports.clone(), waiters.clone()];
+        let names = || {
+            let names = config.accounts.iter().map(|account| &account.name);
+            names.map(|name| AccountName::from(name.as_str()))
+        };
+        let prompts = Prompts::new(names());
+        let mut all: Vec<Arc<dyn Observer>> = vec![
+            Arc::new(Meter::default()),
+            reports.clone(),
+            waiters.clone(),
+            prompts.clone(),
+        ];
         let bell = Arc::new(Bell::default());
         // It rings with every message that moves, so only where somebody listens.
         if !config.webhooks.is_empty() {
@@ -188,6 +211,16 @@ impl Core {
         };
         let habits = config.accounts.iter().map(|account| habit(account, config));
         let keeper = Keeper::open(parts, habits).await?;
+        let parts = book::Parts {
+            templates: store.clone(),
+            source: upstream.clone(),
+            keeper: keeper.clone(),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            prompts,
+            every: config.templates.sync_interval,
+        };
+        let book = Book::open(parts, names()).await?;
         let conditions = Arc::new(Conditions {
             keeper: keeper.clone(),
             reports,
@@ -198,10 +231,12 @@ impl Core {
             observer,
             slots,
             keeper,
+            book,
             upstream,
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            broadcast_changed: Arc::default(),
             bell,
             stopping: CancellationToken::new(),
         })
@@ -248,6 +283,16 @@ impl Core {
         }
     }
 
+    fn acceptor(&self, dispatch: Option<Arc<Dispatch>>) -> Acceptor {
+        Acceptor {
+            queue: self.store.clone(),
+            dispatch,
+            slots: self.slots.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+
     fn use_cases(
         &self,
         config: &Config,
@@ -258,7 +303,6 @@ impl Core {
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
-        let upstream = self.upstream.clone();
         Ok(UseCases {
             door: Arc::new(Door {
                 authenticator: Authenticator::new(Clients::new(&secrets.clients)),
@@ -284,18 +328,22 @@ impl Core {
                 keeper: self.keeper.clone(),
                 conditions: self.conditions.clone(),
                 ledger: ledger.clone(),
-                clock,
+                clock: clock.clone(),
             }),
             templates: Arc::new(Templates {
                 accounts: self.accounts.clone(),
+                book: self.book.clone(),
+                templates: self.store.clone(),
                 keeper: self.keeper.clone(),
-                ask: Arc::new(move |account, token| {
-                    let upstream = Arc::clone(&upstream);
-                    Box::pin(async move { upstream.templates(&account, &token).await })
-                }),
+                library: self.upstream.clone(),
+                ledger: ledger.clone(),
+                clock,
+                counting: config.templates.counting,
             }),
+            broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(callbacks::callbacks(self, config, &secrets.accounts)?),
+            oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             readiness: Arc::new(Readiness {
                 ledger,
                 accounts: self.accounts.clone(),
@@ -308,15 +356,11 @@ impl Core {
 
     fn intake(&self, config: &Config, dispatch: Option<Arc<Dispatch>>) -> anyhow::Result<Intake> {
         Ok(Intake {
-            acceptor: Acceptor {
-                queue: self.store.clone(),
-                dispatch,
-                slots: self.slots.clone(),
-                clock: self.clock.clone(),
-                observer: self.observer.clone(),
-            },
+            acceptor: self.acceptor(dispatch),
             ledger: self.store.clone(),
             accounts: self.accounts.clone(),
+            templates: self.book.clone(),
+            counting: config.templates.counting,
             waiters: self.waiters.clone(),
             wait_max: config.limits.wait,
             batch_max: usize::try_from(config.limits.batch_messages)?,
@@ -345,6 +389,7 @@ fn known(account: &Account) -> Known {
         appid: account.appid.clone(),
         receipts: account.receipts,
         callback_mode: account.callback_mode,
+        on_violation: account.on_violation,
     }
 }
 

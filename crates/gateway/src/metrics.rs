@@ -108,6 +108,11 @@ impl Observer for Meter {
                 account,
                 expires_at,
             } => fetched(account, *expires_at),
+            Event::TemplatesSynced { account, at } => synced(account, *at),
+            Event::TemplatesStopped { account, count } => {
+                gauge!("hongyan_templates_stopped", "account" => account.to_string())
+                    .set(self::count(*count as u64));
+            }
             Event::Receipt { .. } | Event::Standing { .. } => {}
         }
     }
@@ -176,6 +181,16 @@ fn fetched(account: &AccountName, expires_at: Option<UnixMs>) {
         .increment(1);
     if let Some(at) = expires_at {
         gauge!("hongyan_token_expires_timestamp_seconds", "account" => account.to_string())
+            .set(seconds(at.0));
+    }
+}
+
+fn synced(account: &AccountName, at: Option<UnixMs>) {
+    let result = if at.is_some() { "ok" } else { "failed" };
+    counter!("hongyan_template_syncs_total", "account" => account.to_string(), "result" => result)
+        .increment(1);
+    if let Some(at) = at {
+        gauge!("hongyan_templates_synced_timestamp_seconds", "account" => account.to_string())
             .set(seconds(at.0));
     }
 }

@@ -114,8 +114,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         ops: ops_routes,
         dispatch,
         keeper,
+        book,
         accounts,
         sweeper,
+        expander,
         webhooks,
         callbacks,
         gauges,
@@ -131,6 +133,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
     }
     for account in accounts {
+        tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     for consumer in callbacks.consumers() {
@@ -143,6 +146,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
+    }
+    if let Some(expander) = expander {
+        let expand_stop = stop.clone();
+        tasks.spawn(async move { expander.run(expand_stop).await });
     }
     let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
     let sending = TaskTracker::new();

@@ -9,15 +9,22 @@ use async_trait::async_trait;
 use hongyan_courier::kind::{Extras, Kind};
 use hongyan_courier::message::{AccountName, Content};
 use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
+use hongyan_courier::template::book::Source;
+use hongyan_courier::template::catalogue::Listed;
 use hongyan_wechat::AccessToken;
 use hongyan_wechat::client::Client;
 use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::{CallError, NotSent, NotSentCause};
+use hongyan_wechat::industry::{Industries, IndustryCodes};
+use hongyan_wechat::oauth::Authorised;
 use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
-use hongyan_wechat::template::{Accepted, MiniProgram, Template, TemplateMessage};
+use hongyan_wechat::template::{Accepted, MiniProgram, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
+use hongyan_wechat::user::FollowerPage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::api::templates::library::Library;
 
 /// One account's way to WeChat.
 #[derive(Clone, Debug)]
@@ -39,14 +46,25 @@ impl WechatUpstream {
         }
     }
 
-    /// The account's templates, as WeChat lists them now.
-    pub async fn templates(
+    /// Whose a code of the authorise page is.
+    pub async fn authorised(
+        &self,
+        account: &AccountName,
+        code: &str,
+    ) -> Result<Authorised, CallError> {
+        let line = self.line(account, Endpoint::OauthToken)?;
+        line.client.authorised(&line.credential, code).await
+    }
+
+    /// A page of the account's followers, from the one after `after` on.
+    pub async fn followers(
         &self,
         account: &AccountName,
         token: &AccessToken,
-    ) -> Result<Vec<Template>, CallError> {
-        let line = self.line(account, Endpoint::TemplateList)?;
-        line.client.templates(token).await
+        after: Option<&str>,
+    ) -> Result<FollowerPage, CallError> {
+        let line = self.line(account, Endpoint::UserList)?;
+        line.client.followers(token, after).await
     }
 
     fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<&Line, CallError> {
@@ -99,6 +117,61 @@ impl Upstream for WechatUpstream {
             secret: grant.token,
             expires_in: grant.expires_in,
         })
+    }
+}
+
+#[async_trait]
+impl Source for WechatUpstream {
+    async fn templates(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<Vec<Listed>, CallError> {
+        let line = self.line(account, Endpoint::TemplateList)?;
+        let list = line.client.templates(token).await?;
+        Ok(list.into_iter().map(Listed::from).collect())
+    }
+}
+
+#[async_trait]
+impl Library for WechatUpstream {
+    async fn add(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        new: NewTemplate<'_>,
+    ) -> Result<String, CallError> {
+        let line = self.line(account, Endpoint::TemplateAdd)?;
+        line.client.add_template(token, new).await
+    }
+
+    async fn delete(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        template_id: &str,
+    ) -> Result<(), CallError> {
+        let line = self.line(account, Endpoint::TemplateDelete)?;
+        line.client.delete_template(token, template_id).await
+    }
+
+    async fn industries(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<Industries, CallError> {
+        let line = self.line(account, Endpoint::IndustryGet)?;
+        line.client.industries(token).await
+    }
+
+    async fn set_industries(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+        codes: IndustryCodes,
+    ) -> Result<(), CallError> {
+        let line = self.line(account, Endpoint::IndustrySet)?;
+        line.client.set_industries(token, codes).await
     }
 }
 

@@ -123,6 +123,7 @@ async fn accept(store: &Arc<SqliteStore>, messages: usize, callers: usize) {
                     nonce: None,
                     idempotency: None,
                     messages: vec![message(caller, nth)],
+                    broadcast: None,
                 };
                 store.accept(call, NOW).await.unwrap();
             }
@@ -148,6 +149,7 @@ fn message(caller: usize, nth: usize) -> NewMessage {
         reference: Some(format!("visit-{caller}-{nth}")),
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
         send_at: None,
+        broadcast: None,
     };
     NewMessage {
         // As in life, ids grow with time; here by a millisecond for every message of a caller.

@@ -152,6 +152,9 @@ pub struct AccountConfig {
     pub admin_confirm: bool,
     #[serde(default)]
     pub callback: Option<CallbackTarget>,
+    /// The domain to which web authorisation may send users back; absent: any.
+    #[serde(default)]
+    pub oauth_domain: Option<String>,
     #[serde(default)]
     pub followers: Vec<FollowerConfig>,
     #[serde(default)]
@@ -175,6 +178,7 @@ impl AccountConfig {
             punished: false,
             admin_confirm: false,
             callback: None,
+            oauth_domain: None,
             followers: Vec::new(),
             templates: Vec::new(),
         }

@@ -30,9 +30,12 @@ pub enum Endpoint {
     IndustryGet,
     IndustrySet,
     UserInfo,
+    UserList,
     Quota,
     ClearQuota,
     ApiDomainIp,
+    /// `/sns/oauth2/access_token`.
+    Oauth,
     Unknown,
 }
 

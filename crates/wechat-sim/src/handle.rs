@@ -162,6 +162,11 @@ impl SimHandle {
         self.world().set_callback(appid, target)
     }
 
+    /// Where web authorisation may send users back to; none for anywhere.
+    pub fn set_oauth_domain(&self, appid: &str, domain: Option<&str>) -> bool {
+        self.world().set_oauth_domain(appid, domain)
+    }
+
     /// A user does something that WeChat tells the account's callback, and keeps in mind itself; false when there is no
     /// such account.
     pub fn push(&self, appid: &str, openid: &str, push: Push) -> bool {

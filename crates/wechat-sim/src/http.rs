@@ -6,6 +6,7 @@ mod business;
 mod carry;
 mod control;
 mod library;
+mod oauth;
 mod outage;
 mod query;
 mod routes;

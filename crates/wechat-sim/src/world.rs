@@ -7,6 +7,7 @@ mod check;
 mod industry;
 mod ledger;
 mod library;
+mod oauth;
 mod query;
 mod quota;
 mod refusal;
@@ -25,6 +26,7 @@ pub use account::AccountKind;
 pub use calls::Calls;
 pub use check::MiniProgram;
 pub use ledger::{FollowerState, Seen};
+pub use oauth::{AuthoriseRequest, PageError};
 pub use refusal::{Refusal, text_of};
 pub use send::{Accepted, SendAnswer, SendRequest};
 pub use subscription::{SubscriptionCall, SubscriptionRequest};
@@ -55,6 +57,7 @@ pub struct World {
     numbers: HashMap<String, usize>,
     registry: Registry,
     calls: Calls,
+    codes: oauth::Codes,
     last_msgid: i64,
     random: SmallRng,
 }
@@ -67,6 +70,7 @@ impl World {
             numbers: HashMap::new(),
             registry: Registry::default(),
             calls: Calls::default(),
+            codes: oauth::Codes::default(),
             last_msgid: FIRST_MSGID,
             random: SmallRng::seed_from_u64(seed.rules.random_seed),
         };

@@ -30,8 +30,12 @@ pub enum Endpoint {
     IndustrySet,
     /// `GET /cgi-bin/user/info`
     UserInfo,
+    /// `GET /cgi-bin/user/get`
+    UserList,
     /// `POST /cgi-bin/openapi/quota/get`
     QuotaGet,
+    /// `GET /sns/oauth2/access_token`: the openid behind a code of the authorise page.
+    OauthToken,
 }
 
 impl Endpoint {
@@ -51,12 +55,14 @@ impl Endpoint {
             Self::IndustryGet => "/cgi-bin/template/get_industry",
             Self::IndustrySet => "/cgi-bin/template/api_set_industry",
             Self::UserInfo => "/cgi-bin/user/info",
+            Self::UserList => "/cgi-bin/user/get",
             Self::QuotaGet => "/cgi-bin/openapi/quota/get",
+            Self::OauthToken => "/sns/oauth2/access_token",
         }
     }
 
     const fn mints_tokens(self) -> bool {
-        matches!(self, Self::Token | Self::StableToken)
+        matches!(self, Self::Token | Self::StableToken | Self::OauthToken)
     }
 }
 
@@ -241,6 +247,10 @@ pub fn classify(endpoint: Endpoint, code: i64) -> Class {
             Template(TemplateFault::Unusable)
         }
         43106 if matches!(endpoint, Endpoint::TemplateAdd) => Account(AccountFault::Blocked),
+        // A code that is wrong, too old, used or absent.
+        40029 | 40163 | 41008 | 42003 if matches!(endpoint, Endpoint::OauthToken) => {
+            Parameter(Fault::Request)
+        }
         40102 | 40103 if matches!(endpoint, Endpoint::IndustrySet) => Parameter(Fault::Request),
 
         40037 => Template(TemplateFault::Unknown),

@@ -17,6 +17,7 @@ pub mod client;
 pub mod errcode;
 pub mod error;
 pub mod industry;
+pub mod oauth;
 pub mod quota;
 pub mod subscription;
 pub mod template;

@@ -53,6 +53,7 @@ pub fn content(openid: &str) -> Content {
         reference: None,
         trace_id: None,
         send_at: None,
+        broadcast: None,
     }
 }
 
@@ -84,6 +85,7 @@ pub fn call(messages: Vec<NewMessage>) -> Accept {
         nonce: None,
         idempotency: None,
         messages,
+        broadcast: None,
     }
 }
 

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 pub mod accepting;
+pub mod broadcasting;
 pub mod changing;
 pub mod claiming;
 pub mod events;
+pub mod expanding;
 pub mod fixture;
 pub mod leasing;
 pub mod listing;
@@ -17,11 +19,14 @@ pub mod repeating;
 pub mod settling;
 pub mod standings;
 pub mod sweeping;
+pub mod templates;
 pub mod token_cache;
 
 use std::sync::Arc;
 
+use crate::broadcast::port::Broadcasts;
 use crate::port::{Ledger, Queue, Standings, TokenCache};
+use crate::template::catalogue::Templates;
 use crate::webhook::Outbox;
 
 /// A store's faces.
@@ -33,8 +38,12 @@ pub struct Stores {
     pub ledger: Arc<dyn Ledger>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
+    /// The broadcasts.
+    pub broadcasts: Arc<dyn Broadcasts>,
     /// The events that wait to be posted.
     pub outbox: Arc<dyn Outbox>,
+    /// The accounts' templates.
+    pub templates: Arc<dyn Templates>,
 }
 
 /// A store as the suites see it.
@@ -87,6 +96,7 @@ macro_rules! queue_conformance {
             permits {
                 a_message_with_a_permit_is_stored_leased_and_handed_over
                 a_permit_of_a_gone_epoch_leaves_its_message_queued
+                a_permit_for_a_stopped_template_leaves_its_message_aside
                 a_replay_hands_nothing_over
                 a_caller_who_hangs_up_strands_nothing
             }
@@ -214,6 +224,35 @@ macro_rules! standings_conformance {
     };
 }
 
+/// One test for each promise of `broadcasts`, for an [`Adapter`].
+#[macro_export]
+macro_rules! broadcasts_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            broadcasting {
+                a_broadcast_is_kept_as_it_was_ordered
+                a_key_names_one_broadcast
+                rows_are_kept_at_their_offset
+                bad_rows_are_bounded
+                a_wish_is_kept
+                a_follower_becomes_one_row
+                broadcasts_are_listed_newest_first
+            }
+            expanding {
+                a_row_becomes_one_message
+                only_what_runs_is_expanded
+                a_refused_row_is_told
+                what_becomes_of_messages_is_counted
+                counts_survive_a_neighbour_that_is_refused
+                a_pause_holds_what_is_queued
+                a_pause_leaves_doubt_alone
+                a_cancel_ends_what_was_not_sent
+                what_is_alive_is_listed_with_what_is_due
+            }
+        }
+    };
+}
+
 /// One test for each promise of `outbox`, for an [`Adapter`].
 #[macro_export]
 macro_rules! outbox_conformance {
@@ -232,6 +271,26 @@ macro_rules! outbox_conformance {
                 backlogs_count_what_waits_and_what_was_given_up
                 a_webhook_that_is_gone_is_left_nothing
                 events_are_forgotten_after_their_time
+            }
+        }
+    };
+}
+
+/// One test for each promise of `templates`, for an [`Adapter`].
+#[macro_export]
+macro_rules! templates_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            templates {
+                a_list_is_kept_with_what_happened_to_it
+                a_stop_survives_a_restart_and_is_flagged
+                a_stopped_templates_messages_wait_and_all_others_go
+                a_resumed_templates_messages_are_called_back
+                what_was_not_called_back_is_looked_at_again
+                an_answer_about_the_template_stops_it
+                a_list_does_not_end_what_wechat_restricts
+                what_is_in_doubt_is_repeated_although_its_template_is_stopped
+                a_message_aside_can_be_cancelled
             }
         }
     };

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::fixture::{ACCOUNT, NODE, NOW, POLICY, call, content, key, new};
 use super::{Adapter, Stores};
 use crate::dispatch::{Dispatch, Parts, Permit, Slots};
-use crate::message::{AccountName, Status};
+use crate::message::{AccountName, Reason, Status};
 use crate::observer::Observer;
 use crate::port::{Accept, Granted, NewMessage, SendCall, TokenMode, Upstream};
 use crate::time::{Clock, UnixMs};
@@ -168,6 +168,37 @@ pub async fn a_permit_of_a_gone_epoch_leaves_its_message_queued<A: Adapter>() {
     assert_eq!(working.taken(), 0);
     // The permit's slot and recipient are free again.
     drop(working.permit("o1").await);
+    working.finish().await;
+}
+
+pub async fn a_permit_for_a_stopped_template_leaves_its_message_aside<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let working = Working::on(&stores).await;
+    let permit = working.permit("o1").await;
+    let account = AccountName::from(ACCOUNT);
+    let template = content("o1").template_id;
+    for text in ["{{thing1.DATA}}", "{{time1.DATA}}"] {
+        let listed = hongyan_wechat::template::Template {
+            template_id: template.clone(),
+            content: text.into(),
+            title: String::new(),
+            primary_industry: String::new(),
+            deputy_industry: String::new(),
+            example: String::new(),
+        };
+        let list = vec![listed.into()];
+        stores
+            .templates
+            .take_over(&account, list, NOW)
+            .await
+            .unwrap();
+    }
+    let taken = stores.take(call(vec![permitted("o1", permit)]), NOW).await;
+    let message = stores.message(taken[0].unwrap().id).await;
+    assert_eq!(message.delivery.status, Status::Queued);
+    assert_eq!(message.delivery.reason, Some(Reason::TemplateStopped));
+    drop(working.permit("o1").await);
+    assert_eq!(working.taken(), 0);
     working.finish().await;
 }
 

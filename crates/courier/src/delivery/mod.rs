@@ -2,8 +2,10 @@
 //! applies a step and writes it back in one transaction, so every adapter keeps the same promises.
 
 mod caller;
+mod hold;
 mod lease;
 mod matching;
+mod park;
 mod receipt;
 mod settle;
 mod sweep;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use caller::{CancelRefused, Cancelled, RetryRefused};
 pub use lease::{Lease, LeaseRef, Look};
 pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, the_one_meant};
+pub use park::PARKED;
 pub use receipt::{Addressed, OUTWEIGHED_KEPT, ReceiptRecord, ReceiptWord};
 pub use settle::{CONTENT_MINUTE, Outcome, Settled, Settlement};
 

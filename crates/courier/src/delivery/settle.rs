@@ -10,6 +10,7 @@ use crate::account::{Flag, FlagSubject};
 use crate::kind::ReceiptBy;
 use crate::message::{Content, Kind, MessageId, Reason, Status};
 use crate::next::{Next, REPEAT_AFTER, Roll, Tries, Verdict, next, repeat_after};
+use crate::template::stop::Stop;
 use crate::time::UnixMs;
 
 /// WeChat refuses the same content to the same openid within a minute (40241). What went out in this time before a call
@@ -63,13 +64,15 @@ pub struct Settlement {
     pub roll: Roll,
 }
 
-/// What the settlement did; the store writes the msgid and the flag beside the row.
+/// What the settlement did; the store writes the msgid, the flag and the stop beside the row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
     /// A msgid to be kept, with its generation.
     pub msgid: Option<(i64, u32)>,
     /// What is to be flagged.
     pub flag: Option<Flag>,
+    /// Its template is not to be used until somebody has looked.
+    pub stop: Option<Stop>,
 }
 
 /// The last of the planned repeats is due so long before the window closes, at the latest.
@@ -106,6 +109,9 @@ impl Delivery {
                 settled.flag = decided
                     .flag
                     .map(|(subject, reason)| flag(content, subject, reason, *errcode, now));
+                if matches!(decided.verdict, Verdict::Refused(_)) {
+                    settled.stop = Stop::by_answer(&content.template_id, *class, *errcode, now);
+                }
                 let unique =
                     content_is_unique && !self.called_for_an_older_generation(s, called_at);
                 self.answered(content.kind, decided, s, (holds, unique, called_at), now);

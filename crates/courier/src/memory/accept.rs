@@ -33,6 +33,13 @@ impl State {
             .idempotency
             .as_ref()
             .and_then(|key| self.replay(key, now));
+        let expansion = call.broadcast;
+        if expansion
+            .as_ref()
+            .is_some_and(|rows| !self.may_expand(rows))
+        {
+            return Err(AcceptError::BroadcastMoved);
+        }
         let mut leased = Vec::new();
         let accepted = match known {
             Some(Err(OtherBody)) => return Err(AcceptError::IdempotencyMismatch),
@@ -48,6 +55,9 @@ impl State {
                 accepted
             }
         };
+        if let Some(expansion) = expansion {
+            self.expanded(expansion, &accepted);
+        }
         self.spend(call.nonce.as_ref());
         Ok(Taken { accepted, leased })
     }
@@ -115,8 +125,14 @@ impl State {
             content: new.content,
             delivery: Delivery::queued(due_at, new.expires_at),
         };
+        let stopped = self.is_stopped(&message.content);
+        if stopped && due_at <= now {
+            message.delivery.park(now);
+        }
         // A lease on a gone epoch would belong to nobody.
-        let permit = new.permit.filter(|permit| self.is_current(permit.by()));
+        let permit = new
+            .permit
+            .filter(|permit| !stopped && self.is_current(permit.by()));
         if let Some(permit) = permit {
             message.delivery.take_lease(permit.lease(now));
             leased.push((permit, message.clone()));

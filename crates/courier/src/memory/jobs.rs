@@ -19,17 +19,28 @@ struct Pick {
     busy: HashSet<String>,
     chosen: Vec<MessageId>,
     put_off: Vec<(MessageId, String, Priority)>,
+    /// Of stopped templates.
+    aside: Vec<MessageId>,
 }
 
 impl Pick {
     /// Takes at most `count` more from a line, and looks at not many more than that.
-    fn fill<'a>(&mut self, line: &mut impl Iterator<Item = &'a Message>, count: usize) {
+    fn fill<'a>(
+        &mut self,
+        line: &mut impl Iterator<Item = &'a Message>,
+        count: usize,
+        stopped: impl Fn(&Message) -> bool,
+    ) {
         let end = self.chosen.len() + count;
         for _ in 0..count + LOOK_PAST {
             if self.chosen.len() == end {
                 return;
             }
             let Some(message) = line.next() else { return };
+            if stopped(message) {
+                self.aside.push(message.id);
+                continue;
+            }
             let openid = message.content.touser.clone();
             if self.busy.contains(&openid) {
                 let priority = message.content.priority;
@@ -53,13 +64,16 @@ impl State {
         };
         let more = {
             let line = |priority: &Priority| self.due(&claim.account, *priority, now);
+            let stopped = |message: &Message| {
+                message.delivery.may_be_parked() && self.is_stopped(&message.content)
+            };
             let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
             for (line, share) in lines.iter_mut().zip(claim.shares) {
-                pick.fill(line, share);
+                pick.fill(line, share, stopped);
             }
             for line in &mut lines {
                 let left = claim.limit() - pick.chosen.len();
-                pick.fill(line, left);
+                pick.fill(line, left, stopped);
             }
             lines.iter_mut().any(|line| line.next().is_some())
         };
@@ -70,6 +84,9 @@ impl State {
             let recipient = (claim.account.clone(), openid);
             let later = self.lines.after_the_last(recipient, priority, now);
             self.change(id, now, |_, delivery| delivery.due_at = later);
+        }
+        for id in pick.aside {
+            self.change(id, now, |_, delivery| delivery.park(now));
         }
         let messages = pick
             .chosen
@@ -150,6 +167,7 @@ impl State {
         });
         if let Some((account, settled)) = settled {
             self.raise(&account, settled.flag);
+            self.stop(&account, settled.stop);
             if let Some((msgid, _)) = settled.msgid {
                 self.msgids.insert((account.clone(), msgid), s.id);
                 self.join_orphans(now, usize::MAX, |receipt| {

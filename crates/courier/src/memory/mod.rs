@@ -2,11 +2,13 @@
 //! It applies the pure steps of `delivery` and decides nothing itself. It is not durable.
 
 mod accept;
+mod broadcasts;
 mod jobs;
 mod keys;
 mod outbox;
 mod records;
 mod state;
+mod templates;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

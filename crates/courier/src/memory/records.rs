@@ -168,7 +168,7 @@ impl State {
         moved
     }
 
-    fn swept(&self, id: MessageId) -> Option<Swept> {
+    pub(super) fn swept(&self, id: MessageId) -> Option<Swept> {
         let message = &self.rows.get(&id)?.message;
         Some(Swept {
             id,
@@ -233,6 +233,9 @@ fn fits(filter: &Filter, message: &Message) -> bool {
         && is(filter.touser.as_ref(), Some(&content.touser))
         && is(filter.template_id.as_ref(), Some(&content.template_id))
         && is(filter.reference.as_ref(), content.reference.as_ref())
+        && filter
+            .broadcast
+            .is_none_or(|id| content.broadcast.is_some_and(|of| of.id == id))
         && filter.since.is_none_or(|since| message.created_at >= since)
         && filter.until.is_none_or(|until| message.created_at < until)
         && filter.before.is_none_or(|before| message.id < before)

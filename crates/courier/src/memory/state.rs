@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::broadcasts::Kept;
 use super::keys::{Keys, Nonces};
 use super::outbox::Outbox;
-use crate::account::{AccountFlag, Flag, Standing};
+use super::templates::Shelves;
+use crate::account::{AccountFlag, Flag, FlagSubject, Standing};
 use crate::backlog::Lines;
+use crate::broadcast::BroadcastId;
 use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::Moved;
@@ -30,9 +33,11 @@ pub(super) struct State {
     pub(super) keys: Keys,
     pub(super) nodes: HashMap<String, Node>,
     pub(super) last_epoch: i64,
+    pub(super) broadcasts: BTreeMap<BroadcastId, Kept>,
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
     pub(super) outbox: Outbox,
+    pub(super) shelves: Shelves,
     standings: HashMap<AccountName, Standing>,
     /// Oldest first.
     flags: Vec<AccountFlag>,
@@ -61,6 +66,7 @@ pub(super) struct Node {
 impl State {
     pub(super) fn insert(&mut self, message: Message) {
         self.waiting.extend(turn(&message));
+        self.count(message.content.broadcast, None, message.delivery.status);
         self.outbox.leave(None, &message, message.created_at);
         let row = Row {
             message,
@@ -89,6 +95,8 @@ impl State {
             true => row.ended_at.or(Some(now)),
             false => None,
         };
+        let after = row.message.delivery.status;
+        self.count(content.broadcast, Some(before), after);
         Some(answer)
     }
 
@@ -120,6 +128,13 @@ impl State {
         self.flags.push(AccountFlag {
             account: account.clone(),
             flag,
+        });
+    }
+
+    /// Takes back all flags about a subject.
+    pub(super) fn lower(&mut self, account: &AccountName, subject: FlagSubject, key: &str) {
+        self.flags.retain(|known| {
+            (&known.account, known.flag.subject, known.flag.key.as_str()) != (account, subject, key)
         });
     }
 

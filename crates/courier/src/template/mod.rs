@@ -1,5 +1,5 @@
-//! Templates: what WeChat's text of one asks for, whether a message's data fits it, and what its user would see.
-//! Pure; it must not know where templates are kept, when they are synchronised, or how a refusal is answered.
+//! Templates: what WeChat's text of one asks for, whether a message's data fits it, what its user would see, and which
+//! are stopped. Pure but for `book`, which keeps the lists in step with WeChat's; it must not know how a refusal is answered.
 //!
 //! ```
 //! use hongyan_courier::message::Kind;
@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 
 use parse::{Oddity, Parsed};
 
+pub mod book;
+pub mod catalogue;
 pub mod check;
 pub mod drift;
 pub mod link;
@@ -27,6 +29,7 @@ pub mod parse;
 pub mod render;
 pub mod rules;
 pub mod shape;
+pub mod stop;
 pub mod values;
 pub mod violation;
 

@@ -109,6 +109,22 @@ pub fn shown(value: &str, counting: Counting) -> &str {
 }
 
 impl Rule {
+    /// What a value may be where a message of this kind is sent, in English and in Chinese.
+    #[must_use]
+    pub fn told(&self, kind: Kind) -> (String, String) {
+        let Some(bound) = self.bound(kind) else {
+            return (
+                "any text; WeChat documents no rule".into(),
+                "任意文字；微信未公布规则".into(),
+            );
+        };
+        let (english, chinese) = bound.told();
+        (
+            format!("{}{english}", self.shape.english),
+            format!("{}{chinese}", self.shape.chinese),
+        )
+    }
+
     /// The bound where a message of this kind is sent; none where WeChat documents no rule for the type.
     #[must_use]
     pub fn bound(&self, kind: Kind) -> Option<Bound> {

@@ -117,6 +117,26 @@ pub enum Bound {
 }
 
 impl Bound {
+    /// The bound as a person reads it behind what a value is made of, in English and in Chinese; nothing for none.
+    #[must_use]
+    pub fn told(self) -> (String, String) {
+        match self {
+            Self::Free => Default::default(),
+            Self::Characters(most) => (
+                format!(", at most {most} characters"),
+                format!("，最多 {most} 个字符"),
+            ),
+            Self::Digits(most) => (
+                format!(", at most {most} digits"),
+                format!("，最多 {most} 位数字"),
+            ),
+            Self::Name { chinese, other } => (
+                format!(", at most {chinese} characters with Chinese among them, else {other}"),
+                format!("，含汉字最多 {chinese} 个字符，否则最多 {other} 个"),
+            ),
+        }
+    }
+
     /// What counts of a value, and the most there may be of it; none if nothing is bounded.
     #[must_use]
     pub fn measure(self, text: &str, counting: Counting) -> Option<(usize, usize)> {

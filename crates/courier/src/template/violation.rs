@@ -3,6 +3,7 @@
 
 use super::rules::Rule;
 use super::shape::Bound;
+use super::stop::StopCause;
 
 /// One field that WeChat would refuse (47003, 40165, 40166), and by which rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub enum Fault {
     AppId,
     /// The mini-program's page is not a path inside it (40165).
     PagePath,
+    /// The account has no such template (40037).
+    UnknownTemplate,
 }
 
 impl Violation {
@@ -63,6 +66,7 @@ impl Violation {
             Fault::Empty => return "empty".to_owned(),
             Fault::AppId => return "miniprogram.appid".to_owned(),
             Fault::PagePath => return "miniprogram.pagepath".to_owned(),
+            Fault::UnknownTemplate => return "template_id.unknown".to_owned(),
             Fault::Form { .. } => "form",
             Fault::TooLong { .. } => "length",
             Fault::NotAChoice { .. } => "choice",
@@ -106,6 +110,9 @@ impl Violation {
             Fault::PagePath => {
                 "is not a page inside the mini-program: no address, no blanks".to_owned()
             }
+            Fault::UnknownTemplate => {
+                "is not a template of this account: WeChat does not list it".to_owned()
+            }
         }
     }
 
@@ -145,6 +152,7 @@ impl Violation {
             }
             Fault::AppId => "不是小程序的 AppID：应为 wx 加 16 位十六进制数".to_owned(),
             Fault::PagePath => "不是小程序内的页面：不能是网址，也不能有空格".to_owned(),
+            Fault::UnknownTemplate => "不是该账号的模板：微信的模板列表中没有它".to_owned(),
         }
     }
 }
@@ -181,6 +189,10 @@ pub enum About {
     },
     /// Sent against a rule, because the caller wants it so; WeChat will probably refuse it.
     SentAnyway(Box<Violation>),
+    /// The template is not in the list that is known, and WeChat could not be asked again.
+    Unverified,
+    /// The template is stopped, so that the message waits.
+    Stopped(StopCause),
 }
 
 impl Warning {
@@ -197,6 +209,12 @@ impl Warning {
             About::SentAnyway(violation) => {
                 format!("is sent against the rule: {}", violation.english())
             }
+            About::Unverified => {
+                "is not in the last list of the account's templates, and WeChat could not be asked again".to_owned()
+            }
+            About::Stopped(cause) => {
+                format!("is stopped ({cause}): the message waits until it is resumed")
+            }
         }
     }
 
@@ -211,6 +229,8 @@ impl Warning {
             }
             About::Truncated { from, to } => format!("已从 {from:?} 截断为 {to:?}"),
             About::SentAnyway(violation) => format!("不合规则仍会发送：{}", violation.chinese()),
+            About::Unverified => "不在最近一次的模板列表中，且暂时无法向微信核实".to_owned(),
+            About::Stopped(cause) => format!("模板已停用（{cause}）：恢复之前消息将一直等待"),
         }
     }
 }

@@ -26,6 +26,7 @@ fn content(client: &str, account: &str) -> Content {
         reference: None,
         trace_id: None,
         send_at: None,
+        broadcast: None,
     }
 }
 

@@ -20,7 +20,9 @@ impl Adapter for Memory {
             queue: self.0.clone(),
             ledger: self.0.clone(),
             standings: self.0.clone(),
+            broadcasts: self.0.clone(),
             outbox: self.0.clone(),
+            templates: self.0.clone(),
         }
     }
 
@@ -43,6 +45,8 @@ mod memory {
     hongyan_courier::queue_conformance!(Memory);
     hongyan_courier::ledger_conformance!(Memory);
     hongyan_courier::standings_conformance!(Memory);
+    hongyan_courier::broadcasts_conformance!(Memory);
+    hongyan_courier::templates_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
     hongyan_courier::outbox_conformance!(Memory);
 }

@@ -7,10 +7,12 @@
     reason = "a helper that cannot go on fails its test, and a search tells what it went through"
 )]
 
+mod broadcast;
 mod conformance;
 mod dispatch;
 mod explorer;
 mod rig;
 mod set_back;
+mod template;
 mod token;
 mod webhook;

@@ -9,6 +9,7 @@ use axum::extract::State;
 use hongyan_courier::account::Flag;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::Standings;
+use hongyan_courier::template::check::OnViolation;
 use hongyan_courier::time::Clock;
 use http::Uri;
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Known {
     pub appid: String,
     pub receipts: Receipts,
     pub callback_mode: CallbackMode,
+    /// What becomes of a message that breaks a rule and does not say.
+    pub on_violation: OnViolation,
 }
 
 /// The configured accounts, in the order of the configuration.
@@ -39,8 +42,22 @@ pub struct Accounts(pub Vec<Known>);
 
 impl Accounts {
     pub fn find(&self, name: &str) -> Option<&AccountName> {
-        let found = self.0.iter().find(|known| known.name.as_str() == name);
-        found.map(|known| &known.name)
+        self.known(name).map(|known| &known.name)
+    }
+
+    pub fn known(&self, name: &str) -> Option<&Known> {
+        self.0.iter().find(|known| known.name.as_str() == name)
+    }
+
+    /// The account that a query or a body names, or the only one.
+    pub fn named(&self, name: Option<&str>) -> Result<&AccountName, Problem> {
+        let unknown = || Problem::not_found(format!("there is no such account; known: {self}"));
+        match name {
+            Some(name) => self.find(name).ok_or_else(unknown),
+            None => self
+                .sole()
+                .ok_or_else(|| Problem::malformed(format!("which account? known: {self}"))),
+        }
     }
 
     /// The account that need not be named.

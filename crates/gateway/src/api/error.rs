@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use hongyan_courier::template::violation::Violation;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -48,9 +49,41 @@ pub struct FieldProblem {
     /// The path of the field, such as `data.thing1.value`.
     pub field: String,
     pub problem: String,
+    /// The same in Chinese, where it is about what WeChat takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_zh: Option<String>,
     /// The rule that was broken, where there is one to name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "thing.length")]
     pub rule: Option<String>,
+    /// How many characters the value has, where a rule is about the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
+}
+
+impl FieldProblem {
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+            problem_zh: None,
+            rule: None,
+            length: None,
+        }
+    }
+}
+
+/// What WeChat would refuse.
+impl From<&Violation> for FieldProblem {
+    fn from(violation: &Violation) -> Self {
+        Self {
+            field: violation.field.clone(),
+            problem: violation.english(),
+            problem_zh: Some(violation.chinese()),
+            rule: Some(violation.rule()),
+            length: violation.length,
+        }
+    }
 }
 
 impl Problem {
@@ -258,11 +291,7 @@ mod tests {
 
     #[test]
     fn a_problem_is_what_rfc_9457_says() {
-        let error = FieldProblem {
-            field: "touser".into(),
-            problem: "is missing".into(),
-            rule: None,
-        };
+        let error = FieldProblem::new("touser", "is missing");
         let json = serde_json::to_value(Problem::invalid_message(vec![error])).unwrap();
         assert_eq!(
             json,

@@ -43,6 +43,8 @@ impl From<AcceptError> for Problem {
         match error {
             AcceptError::NonceSeen => AuthError::Replayed.into(),
             AcceptError::IdempotencyMismatch => Self::idempotency_mismatch(),
+            // Only whoever expands a broadcast is ever told so.
+            AcceptError::BroadcastMoved => Self::conflict(error.to_string()),
             AcceptError::Store(error) => error.into(),
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod body;
+pub mod broadcasts;
 pub mod callback;
 pub mod docs;
 pub mod door;
@@ -11,6 +12,7 @@ pub mod failures;
 pub mod health;
 pub mod messages;
 pub mod moments;
+pub mod oauth;
 pub mod openapi;
 pub mod path;
 pub mod query;

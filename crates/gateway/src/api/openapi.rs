@@ -116,5 +116,7 @@ fn operations(paths: &mut Paths) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn each(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post].into_iter().flatten()
+    [&mut item.get, &mut item.post, &mut item.delete]
+        .into_iter()
+        .flatten()
 }

@@ -15,12 +15,17 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::accounts::{self, AccountBook};
+use crate::api::broadcasts::{
+    Broadcasting, change as broadcast_change, create as broadcast_create, list as broadcast_list,
+    rows as broadcast_rows, show as broadcast_show,
+};
 use crate::api::callback::{self, Callbacks, Entrance};
 use crate::api::docs;
 use crate::api::door::{Door, Guard, Need, admit};
 use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, send, show};
+use crate::api::oauth::{self, Oauth};
 use crate::api::openapi;
 use crate::api::receipts;
 use crate::api::templates::{self, Templates};
@@ -40,13 +45,16 @@ pub struct UseCases {
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
+    pub broadcasts: Arc<Broadcasting>,
     pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
+    pub oauth: Arc<Oauth>,
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
 }
 
 const SEND: Need = Need::Write(&[Scope::MessagesSend]);
+const OPERATE: Need = Need::Write(&[Scope::Templates]);
 const LOOK: Need = Need::Read(&[Scope::MessagesRead]);
 
 /// The routes for callers and for WeChat.
@@ -54,6 +62,8 @@ fn service(parts: &UseCases) -> OpenApiRouter {
     let entrance = Entrance::new(parts.callbacks.clone());
     let behind = |routes, need| guarded(&parts.door, need, routes);
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(templates(parts))
+        .merge(broadcasts(parts))
         .routes(behind(
             routes!(send::send).with_state(parts.intake.clone()),
             SEND,
@@ -91,10 +101,6 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             Need::Write(&[Scope::Token]),
         ))
         .routes(behind(
-            routes!(templates::list).with_state(parts.templates.clone()),
-            Need::Read(&[Scope::Templates]),
-        ))
-        .routes(behind(
             routes!(webhooks::list).with_state(parts.webhooks.clone()),
             Need::Read(&[Scope::Webhooks]),
         ))
@@ -114,6 +120,79 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             routes!(callback::check, callback::push).with_state(Arc::new(entrance)),
             CALLBACK,
         ))
+        .routes(open(
+            routes!(oauth::start).with_state(parts.oauth.clone()),
+            OAUTH,
+        ))
+        .routes(open(
+            routes!(oauth::callback).with_state(parts.oauth.clone()),
+            OAUTH,
+        ))
+}
+
+const OAUTH: &[(&str, &str)] = &[
+    ("400", "`malformed`; a page for a browser"),
+    ("404", "`not_found`; a page for a browser"),
+    ("503", "`unavailable`; a page for a browser"),
+];
+/// The routes for the accounts' templates.
+fn templates(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(behind(
+            routes!(templates::list::list).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::library::add).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::show::show).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::library::delete).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::sync::sync).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::sync::resume).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+        .routes(behind(
+            routes!(templates::industries::industries).with_state(parts.templates.clone()),
+            Need::Read(&[Scope::Templates]),
+        ))
+        .routes(behind(
+            routes!(templates::industries::set_industries).with_state(parts.templates.clone()),
+            OPERATE,
+        ))
+}
+
+/// The routes for broadcasts.
+fn broadcasts(parts: &UseCases) -> OpenApiRouter {
+    const WRITE: Need = Need::Write(&[Scope::Broadcasts]);
+    const READ: Need = Need::Read(&[Scope::Broadcasts]);
+    let (cases, door) = (&parts.broadcasts, &parts.door);
+    let write = |routes: UtoipaMethodRouter<Arc<Broadcasting>>| {
+        guarded(door, WRITE, routes.with_state(cases.clone()))
+    };
+    let read = |routes: UtoipaMethodRouter<Arc<Broadcasting>>| {
+        guarded(door, READ, routes.with_state(cases.clone()))
+    };
+    OpenApiRouter::new()
+        .routes(write(routes!(broadcast_create::create)))
+        .routes(read(routes!(broadcast_list::list)))
+        .routes(read(routes!(broadcast_show::show)))
+        .routes(write(routes!(broadcast_rows::append)))
+        .routes(write(routes!(broadcast_change::start)))
+        .routes(write(routes!(broadcast_change::pause)))
+        .routes(write(routes!(broadcast_change::resume)))
+        .routes(write(routes!(broadcast_change::cancel)))
 }
 
 const CALLBACK: &[(&str, &str)] = &[

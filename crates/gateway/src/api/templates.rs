@@ -1,124 +1,143 @@
-//! `GET /v1/templates`: the templates of an account, as WeChat lists them at this moment.
-//! It must not keep them.
+//! `/v1/templates`: the templates of accounts as they are known, fetched anew, resumed; and for operators added, deleted,
+//! with the accounts' industries. It must not decide what a list changes, nor whether a message fits.
+
+pub mod industries;
+pub mod library;
+pub mod list;
+pub mod show;
+pub mod sync;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
-use futures::future::BoxFuture;
 use hongyan_courier::message::AccountName;
+use hongyan_courier::port::{Ledger, Nonce, Token};
+use hongyan_courier::template::book::{Book, SyncError};
+use hongyan_courier::template::catalogue::Templates as Port;
+use hongyan_courier::template::measure::Counting;
+use hongyan_courier::template::stop::Stop;
+use hongyan_courier::time::Clock;
 use hongyan_courier::token::Keeper;
-use hongyan_wechat::AccessToken;
-use hongyan_wechat::errcode::Class;
+use hongyan_wechat::errcode::{Class, RateScope};
 use hongyan_wechat::error::CallError;
-use hongyan_wechat::template::Template;
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::accounts::Accounts;
-use crate::api::door::Signed;
 use crate::api::error::Problem;
+use crate::api::moments::Moment;
 use crate::api::query::Query;
+use library::Library;
 
 const UPSTREAM_PAUSE: Duration = Duration::from_secs(5);
-
-/// Asks WeChat for an account's templates.
-pub type AskTemplates = Arc<
-    dyn Fn(AccountName, AccessToken) -> BoxFuture<'static, Result<Vec<Template>, CallError>>
-        + Send
-        + Sync,
->;
+/// Longer than any call to WeChat takes.
+const SYNC_PATIENCE: Duration = Duration::from_secs(55);
 
 /// What the template calls are made of.
 pub struct Templates {
     pub accounts: Arc<Accounts>,
+    pub book: Arc<Book>,
+    pub templates: Arc<dyn Port>,
     pub keeper: Arc<Keeper>,
-    pub ask: AskTemplates,
+    pub library: Arc<dyn Library>,
+    pub ledger: Arc<dyn Ledger>,
+    pub clock: Arc<dyn Clock>,
+    pub counting: Counting,
 }
 
+/// A template of which nothing is sent.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TemplateList {
-    account: String,
-    templates: Vec<TemplateView>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Template)]
-pub struct TemplateView {
+#[schema(as = TemplateStop)]
+pub struct StopView {
     template_id: String,
-    title: String,
-    /// Its text, with `{{key.DATA}}` where values go.
-    content: String,
-    example: String,
-    primary_industry: String,
-    deputy_industry: String,
+    /// `edited`, `gone`, `unknown`, `unusable`, `restricted` or `content_blocked`
+    #[schema(example = "edited")]
+    cause: &'static str,
+    /// The errcode that said so; none if WeChat's list did.
+    errcode: Option<i64>,
+    #[schema(value_type = String, format = DateTime)]
+    since: Moment,
+    /// What to do about it.
+    advice: &'static str,
+    /// The same in Chinese.
+    advice_zh: &'static str,
 }
 
-impl From<Template> for TemplateView {
-    fn from(template: Template) -> Self {
+impl From<&Stop> for StopView {
+    fn from(stop: &Stop) -> Self {
+        let (advice, advice_zh) = stop.cause.advice();
         Self {
-            template_id: template.template_id,
-            title: template.title,
-            content: template.content,
-            example: template.example,
-            primary_industry: template.primary_industry,
-            deputy_industry: template.deputy_industry,
+            template_id: stop.template_id.clone(),
+            cause: stop.cause.as_str(),
+            errcode: stop.errcode,
+            since: Moment(stop.since),
+            advice,
+            advice_zh,
         }
     }
 }
 
 impl Templates {
-    async fn list(&self, account: &AccountName) -> Result<Vec<Template>, Problem> {
+    /// The account that the query names, and nothing else in it.
+    fn account(&self, uri: &Uri) -> Result<&AccountName, Problem> {
+        let mut query = Query::read(uri)?;
+        let name = query.text("account")?;
+        query.nothing_else(&["account"])?;
+        self.accounts.named(name.as_deref())
+    }
+
+    async fn spend(&self, nonce: Option<Nonce>) -> Result<(), Problem> {
+        if let Some(nonce) = nonce {
+            self.ledger.spend(nonce, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a call with the account's token.
+    async fn ask<T>(
+        &self,
+        account: &AccountName,
+        call: impl AsyncFnOnce(&Token) -> Result<T, CallError>,
+    ) -> Result<T, Problem> {
         let token = self.keeper.current(account).map_err(|_| {
             Problem::unavailable("the account has no usable token at present", UPSTREAM_PAUSE)
         })?;
-        let error = match (self.ask)(account.clone(), token.secret.clone()).await {
-            Ok(templates) => {
+        let error = match call(&token).await {
+            Ok(answer) => {
                 self.keeper.accepted(account, &token);
-                return Ok(templates);
+                return Ok(answer);
             }
             Err(error) => error,
         };
-        if let CallError::Refused(refusal) = &error
-            && refusal.class() == Class::Token
-        {
-            self.keeper.rejected(account, &token);
+        let CallError::Refused(refusal) = &error else {
+            let text = format!("{error}; look at what there is before doing it again");
+            return Err(Problem::unavailable(text, UPSTREAM_PAUSE));
+        };
+        match refusal.class() {
+            Class::Token => {
+                self.keeper.rejected(account, &token);
+                Err(Problem::unavailable(error.to_string(), UPSTREAM_PAUSE))
+            }
+            Class::Busy | Class::Rate(RateScope::Account) => {
+                Err(Problem::unavailable(error.to_string(), UPSTREAM_PAUSE))
+            }
+            _ => Err(Problem::conflict(format!("WeChat refused: {error}"))),
         }
-        Err(Problem::unavailable(
-            format!("WeChat did not list the templates: {error}"),
-            UPSTREAM_PAUSE,
-        ))
+    }
+
+    /// After a change of our own the list is not as it was. That it cannot be fetched now does not undo the change.
+    async fn look_again(&self, account: &AccountName) {
+        let syncing = tokio::time::timeout(UPSTREAM_PAUSE, self.book.sync(account));
+        if !matches!(syncing.await, Ok(Ok(_))) {
+            tracing::warn!(%account, "the list of templates could not be fetched after a change");
+        }
     }
 }
 
-/// The templates of an account; asked of WeChat each time.
-#[utoipa::path(
-    get, path = "/v1/templates", tag = "templates",
-    params(("account" = Option<String>, Query, description = "May be left out while there is only one")),
-    responses((status = 200, body = TemplateList), (status = 404, body = Problem, content_type = "application/problem+json"))
-)]
-pub async fn list(
-    State(templates): State<Arc<Templates>>,
-    uri: Uri,
-    _signed: Signed,
-) -> Result<Json<TemplateList>, Problem> {
-    let mut query = Query::read(&uri)?;
-    let name = query.text("account")?;
-    query.nothing_else(&["account"])?;
-    let accounts = &templates.accounts;
-    let account = match &name {
-        Some(name) => accounts.find(name).ok_or_else(|| {
-            Problem::not_found(format!("there is no such account; known: {accounts}"))
-        })?,
-        None => accounts
-            .sole()
-            .ok_or_else(|| Problem::malformed(format!("which account? known: {accounts}")))?,
-    };
-    let list = templates.list(account).await?;
-    Ok(Json(TemplateList {
-        account: account.to_string(),
-        templates: list.into_iter().map(TemplateView::from).collect(),
-    }))
+fn not_synced(error: &SyncError) -> Problem {
+    match error {
+        SyncError::NoSuchAccount => Problem::not_found(error.to_string()),
+        _ => Problem::unavailable(error.to_string(), UPSTREAM_PAUSE),
+    }
 }

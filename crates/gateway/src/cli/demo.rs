@@ -273,7 +273,9 @@ fn told(event: &Event) -> Option<(&'static str, String, String)> {
             ..
         } => ("stopped", detail.clone(), detail.clone()),
         Event::Standing { stopped: None, .. } => ("resumed", String::new(), String::new()),
-        Event::Called { .. } => return None,
+        Event::Called { .. } | Event::TemplatesSynced { .. } | Event::TemplatesStopped { .. } => {
+            return None;
+        }
     })
 }
 

@@ -52,31 +52,59 @@ impl GatewayClient {
     }
 
     pub async fn post(&self, path_and_query: &str, body: &Value) -> anyhow::Result<Value> {
-        self.call(Method::POST, path_and_query, Some(body)).await
+        self.post_once(path_and_query, body, None).await
+    }
+
+    /// The same, known again by this key.
+    pub async fn post_once(
+        &self,
+        path_and_query: &str,
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> anyhow::Result<Value> {
+        let payload = Payload {
+            bytes: serde_json::to_vec(body)?.into(),
+            content_type: "application/json",
+            idempotency_key,
+        };
+        self.call(Method::POST, path_and_query, Some(payload)).await
+    }
+
+    /// Posts rows as they stand in a file.
+    pub async fn post_csv(&self, path_and_query: &str, bytes: Bytes) -> anyhow::Result<Value> {
+        let payload = Payload {
+            bytes,
+            content_type: "text/csv",
+            idempotency_key: None,
+        };
+        self.call(Method::POST, path_and_query, Some(payload)).await
+    }
+
+    pub async fn delete(&self, path_and_query: &str) -> anyhow::Result<Value> {
+        self.call(Method::DELETE, path_and_query, None).await
     }
 
     async fn call(
         &self,
         method: Method,
         path_and_query: &str,
-        body: Option<&Value>,
+        payload: Option<Payload<'_>>,
     ) -> anyhow::Result<Value> {
         let url = format!("{}{path_and_query}", self.base);
         let uri: Uri = url
             .parse()
             .with_context(|| format!("{url:?} is not a URL"))?;
-        let body = body.map(serde_json::to_vec).transpose()?.map(Bytes::from);
-        let request = self.request(method, &uri, body)?;
+        let request = self.request(method, &uri, payload)?;
+        let away = |what: String| Away(format!("{} {what}", self.base));
         let (status, answer) = tokio::time::timeout(CALL_TIMEOUT, exchange(uri, request))
             .await
             .map_err(|_| {
-                anyhow!(
-                    "{} did not answer within {} s",
-                    self.base,
+                away(format!(
+                    "did not answer within {} s",
                     CALL_TIMEOUT.as_secs()
-                )
+                ))
             })?
-            .with_context(|| format!("{} cannot be reached", self.base))?;
+            .with_context(|| away("cannot be reached".to_owned()))?;
         read_answer(status, &answer)
     }
 
@@ -84,8 +112,9 @@ impl GatewayClient {
         &self,
         method: Method,
         uri: &Uri,
-        body: Option<Bytes>,
+        payload: Option<Payload<'_>>,
     ) -> anyhow::Result<Request<Full<Bytes>>> {
+        let body = payload.as_ref().map(|payload| payload.bytes.clone());
         let headers = self.signer.headers(
             &method,
             uri,
@@ -103,11 +132,45 @@ impl GatewayClient {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
+        if let Some(payload) = payload {
+            request = request.header(CONTENT_TYPE, payload.content_type);
+            if let Some(key) = payload.idempotency_key {
+                request = request.header("idempotency-key", key);
+            }
         }
         Ok(request.body(Full::new(body.unwrap_or_default()))?)
     }
+}
+
+/// What a call carries.
+struct Payload<'a> {
+    bytes: Bytes,
+    content_type: &'static str,
+    idempotency_key: Option<&'a str>,
+}
+
+/// The gateway did not answer; whether it heard the call is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Away(String);
+
+/// The gateway refused a call.
+#[derive(Debug, thiserror::Error)]
+#[error("{line}")]
+struct Refused {
+    status: StatusCode,
+    line: String,
+}
+
+/// Whether the same call may go well in a moment: nobody answered, or the gateway said so.
+pub fn may_pass(error: &anyhow::Error) -> bool {
+    let busy = [
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    let refused = error.downcast_ref::<Refused>();
+    error.downcast_ref::<Away>().is_some()
+        || refused.is_some_and(|refused| busy.contains(&refused.status))
 }
 
 /// Connection and answer live in this one future, so that nothing is left behind when it is dropped.
@@ -149,7 +212,8 @@ fn read_answer(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
     if status.is_success() {
         return Ok(value);
     }
-    bail!("{}", one_line(status, &value))
+    let line = one_line(status, &value);
+    Err(Refused { status, line }.into())
 }
 
 /// A problem document as one line: what is wrong, field by field, then how to find it again.

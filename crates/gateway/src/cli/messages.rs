@@ -22,7 +22,7 @@ pub struct MessagesArgs {
 
 #[derive(Debug, Subcommand)]
 enum MessagesCommand {
-    List(ListArgs),
+    List(Box<ListArgs>),
     Show(ShowArgs),
     Cancel(CancelArgs),
     Retry(RetryArgs),
@@ -52,6 +52,9 @@ struct ListArgs {
     /// With this reference
     #[arg(long, value_name = "TEXT")]
     reference: Option<String>,
+    /// Made of rows of this broadcast
+    #[arg(long, value_name = "ID")]
+    broadcast: Option<String>,
     /// Accepted at this time or later
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -130,6 +133,7 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         ("touser", &args.to),
         ("template_id", &args.template),
         ("reference", &args.reference),
+        ("broadcast", &args.broadcast),
         ("since", &args.since),
         ("until", &args.until),
         ("cursor", &args.cursor),

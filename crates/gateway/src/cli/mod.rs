@@ -1,6 +1,8 @@
 //! The command line: one file for each command, each with its arguments and its `run`.
 //! It must not do a command's work here, and operator commands know the gateway by its HTTP API alone.
 
+pub mod broadcast;
+pub mod broadcasts;
 pub mod client;
 pub mod config_cmd;
 pub mod context;
@@ -50,6 +52,8 @@ pub enum Command {
     Serve(serve::ServeArgs),
     Sim(sim::SimArgs),
     Send(send::SendArgs),
+    Broadcast(broadcast::BroadcastArgs),
+    Broadcasts(broadcasts::BroadcastsArgs),
     Messages(messages::MessagesArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
@@ -96,6 +100,8 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Serve(args) => serve::run(&args, context),
         Command::Sim(args) => sim::run(&args, context),
         Command::Send(args) => send::run(&args, context),
+        Command::Broadcast(args) => broadcast::run(&args, context),
+        Command::Broadcasts(args) => broadcasts::run(&args, context),
         Command::Messages(args) => messages::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),

@@ -11,6 +11,7 @@ use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
 use crate::cli::messages::show_message;
 use crate::cli::runtime::block_on_here;
+use crate::cli::table::{cell, pairs};
 
 const EXAMPLE: &str = "\
 Example:
@@ -56,6 +57,12 @@ pub struct SendArgs {
     /// Wait until it is sent or has ended, at most so long
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "30")]
     wait: Option<u64>,
+    /// What becomes of it if WeChat would refuse a value; by default what the account says
+    #[arg(long, value_name = "HOW", value_parser = ["reject", "truncate", "send"])]
+    on_violation: Option<String>,
+    /// Check everything and show what the user would see; nothing is stored or sent
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
     #[command(flatten)]
     gateway: GatewayArgs,
 }
@@ -64,11 +71,14 @@ pub fn run(args: &SendArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCod
     let client = GatewayClient::new(&args.gateway)?;
     let path = match args.wait {
         Some(seconds) => format!("/v1/messages?wait={seconds}"),
+        None if args.dry_run => "/v1/messages?dry_run=true".to_owned(),
         None => "/v1/messages".to_owned(),
     };
     let answer = block_on_here(client.post(&path, &body(args)))?;
     if context.json {
         context.value(&answer)?;
+    } else if args.dry_run {
+        context.line(&rehearsed(&answer))?;
     } else {
         context.line(&show_message(&answer))?;
     }
@@ -107,6 +117,7 @@ fn body(args: &SendArgs) -> Value {
         ("account", &args.account),
         ("reference", &args.reference),
         ("client_msg_id", &args.client_msg_id),
+        ("on_violation", &args.on_violation),
     ] {
         if let Some(value) = value {
             body.insert(name.to_owned(), value.as_str().into());
@@ -118,7 +129,21 @@ fn body(args: &SendArgs) -> Value {
     body.into()
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+/// What would become of a message, and what its user would see.
+fn rehearsed(answer: &Value) -> String {
+    let names = ["would", "id", "account", "template_id", "title", "checked"];
+    let mut text = pairs(&names.map(|name| (name, cell(&answer[name]))));
+    let rendered = answer["rendered"].as_str().unwrap_or_default();
+    for line in rendered.lines() {
+        text.push_str(&format!("\n  | {line}"));
+    }
+    for warning in answer["warnings"].as_array().into_iter().flatten() {
+        text.push_str(&format!("\nwarning: {}", cell(warning)));
+    }
+    text
+}
+
+pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=VALUE".to_owned()),

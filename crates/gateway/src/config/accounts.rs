@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hongyan_courier::template::check::OnViolation;
 use serde::{Deserialize, Serialize};
 
 use crate::config::consumers::{self, Consumer, ConsumerFile};
@@ -12,6 +13,7 @@ use crate::config::list::OneOrMany;
 use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::config::templates::Templates;
 use crate::config::upstream::{TokenMode, Upstream};
 use crate::secrets::reference::SecretRef;
 
@@ -32,6 +34,7 @@ pub struct Account {
     pub receipt_timeout: Duration,
     pub max_concurrency: u32,
     pub token_mode: TokenMode,
+    pub on_violation: OnViolation,
     /// Who is told of what else comes in.
     pub consumers: Vec<Consumer>,
 }
@@ -68,6 +71,7 @@ pub struct AccountFile {
     receipt_timeout: Option<Duration>,
     max_concurrency: Option<u32>,
     token_mode: Option<TokenMode>,
+    on_violation: Option<OnViolation>,
     consumers: Vec<ConsumerFile>,
 }
 
@@ -77,6 +81,7 @@ pub struct Surroundings<'a> {
     pub profile: Profile,
     pub delivery: &'a Delivery,
     pub upstream: &'a Upstream,
+    pub templates: &'a Templates,
 }
 
 impl AccountFile {
@@ -131,6 +136,7 @@ impl AccountFile {
                 .unwrap_or(around.delivery.receipt_timeout),
             max_concurrency: self.max_concurrency.unwrap_or(around.delivery.concurrency),
             token_mode: self.token_mode.unwrap_or(around.upstream.token_mode),
+            on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
             consumers,
         };
         account.check(key, around.profile, findings);

@@ -8,28 +8,32 @@ use crate::config::clients::ClientFile;
 use crate::config::delivery::Delivery;
 use crate::config::layers::Layer;
 use crate::config::limits::{Limits, Retention};
+use crate::config::oauth::OauthFile;
 use crate::config::problem::{Findings, Problem};
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
+use crate::config::templates::Templates;
 use crate::config::upstream::Upstream;
 use crate::config::webhooks::WebhookFile;
 
 type Fields = fn() -> &'static [&'static str];
 
-pub const SECTIONS: [(&str, Fields); 7] = [
+pub const SECTIONS: [(&str, Fields); 8] = [
     ("server", fields_of::<Server>),
     ("store", fields_of::<Store>),
     ("shared", fields_of::<Shared>),
     ("delivery", fields_of::<Delivery>),
     ("upstream", fields_of::<Upstream>),
+    ("templates", fields_of::<Templates>),
     ("retention", fields_of::<Retention>),
     ("limits", fields_of::<Limits>),
 ];
 
-pub const LISTS: [(&str, Fields); 3] = [
+pub const LISTS: [(&str, Fields); 4] = [
     ("accounts", fields_of::<AccountFile>),
     ("clients", fields_of::<ClientFile>),
     ("webhooks", fields_of::<WebhookFile>),
+    ("oauth", fields_of::<OauthFile>),
 ];
 
 /// Promised keys that this version does not have. To say so beats "unknown", and to ignore one would be unsafe.

@@ -12,12 +12,14 @@ pub mod layers;
 pub mod limits;
 pub mod list;
 pub mod names;
+pub mod oauth;
 pub mod problem;
 pub mod profile;
 pub mod resolved;
 pub mod server;
 pub mod show;
 pub mod store;
+pub mod templates;
 pub mod tree;
 pub mod upstream;
 pub mod webhooks;
@@ -27,11 +29,13 @@ use clients::{Client, ClientFile};
 use delivery::Delivery;
 use layers::Sources;
 use limits::{Limits, Retention};
+use oauth::{Oauth, OauthFile};
 use problem::{Findings, Problem, Problems};
 use profile::{PROFILE_VARIABLE, Profile};
 use server::Server;
 use show::Row;
 use store::{Shared, Store};
+use templates::Templates;
 use upstream::Upstream;
 use webhooks::{Webhook, WebhookFile};
 
@@ -43,11 +47,13 @@ pub struct Config {
     pub shared: Shared,
     pub delivery: Delivery,
     pub upstream: Upstream,
+    pub templates: Templates,
     pub retention: Retention,
     pub limits: Limits,
     pub accounts: Vec<Account>,
     pub clients: Vec<Client>,
     pub webhooks: Vec<Webhook>,
+    pub oauth: Vec<Oauth>,
 }
 
 /// A configuration without problems, with what a person may want to know of it.
@@ -90,10 +96,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
 fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Config {
     let delivery: Delivery = tree::section("delivery", table, findings);
     let upstream: Upstream = tree::section("upstream", table, findings);
+    let templates: Templates = tree::section("templates", table, findings);
     let around = Surroundings {
         profile,
         delivery: &delivery,
         upstream: &upstream,
+        templates: &templates,
     };
     let accounts = elements(table, "accounts")
         .filter_map(|(key, element)| {
@@ -110,6 +118,11 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
             tree::element::<WebhookFile>(&key, element, findings).finish(&key, profile, findings)
         })
         .collect();
+    let oauth = elements(table, "oauth")
+        .filter_map(|(key, element)| {
+            tree::element::<OauthFile>(&key, element, findings).finish(&key, profile, findings)
+        })
+        .collect();
     Config {
         profile,
         server: tree::section("server", table, findings),
@@ -119,9 +132,11 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         limits: tree::section("limits", table, findings),
         delivery,
         upstream,
+        templates,
         accounts,
         clients,
         webhooks,
+        oauth,
     }
 }
 
@@ -141,6 +156,7 @@ fn check(config: &Config, findings: &mut Findings) {
     config.server.check(config.profile, findings);
     config.delivery.check(findings);
     config.upstream.check(findings);
+    config.templates.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);
     let accounts = &config.accounts;
@@ -188,6 +204,9 @@ fn check(config: &Config, findings: &mut Findings) {
     let names: Vec<&str> = accounts.iter().map(|one| one.name.as_str()).collect();
     for hook in webhooks {
         hook.check(&clients, &names, findings);
+    }
+    for (index, way) in config.oauth.iter().enumerate() {
+        way.check(&format!("oauth[{index}]"), &clients, &names, findings);
     }
     for list in ["accounts", "clients"] {
         let empty = if list == "accounts" {

@@ -74,6 +74,10 @@ fn derived(account: &Account, written: &toml::Table, shown: &str) -> Vec<Row> {
             Some(i64::from(account.max_concurrency).into()),
         ),
         ("token_mode", toml::Value::try_from(account.token_mode).ok()),
+        (
+            "on_violation",
+            toml::Value::try_from(account.on_violation).ok(),
+        ),
     ];
     all.into_iter()
         .filter(|(key, _)| !written.contains_key(*key))

@@ -212,6 +212,21 @@ impl Rig {
             .collect()
     }
 
+    /// The answer of a path, once it is as wanted.
+    pub(crate) async fn until_reply(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let looking = async {
+            loop {
+                let answer = self.client.get(path).await.unwrap();
+                if wanted(&answer) {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, looking).await;
+        found.unwrap_or_else(|_| panic!("{path} never is as wanted"))
+    }
+
     /// Waits until every account has a token to call with.
     pub(crate) async fn until_all_have_tokens(&self) {
         let waiting = async {

@@ -31,8 +31,9 @@ async fn what_cannot_be_answered_now_says_when_to_ask_again() {
         ..Settings::default()
     };
     let gateway = TestGateway::with(settings).await;
-    for path in ["/v1/templates", "/v1/accounts/clinic/token"] {
-        let reply = gateway.get(path).await;
+    let sync = gateway.post("/v1/templates/sync", &json!({})).await;
+    let token = gateway.get("/v1/accounts/clinic/token").await;
+    for (path, reply) in [("sync", sync), ("token", token)] {
         reply.problem(503, "unavailable");
         let seconds: u32 = reply.headers["retry-after"]
             .to_str()

@@ -9,6 +9,7 @@ mod document;
 mod edges;
 mod fuzzed;
 mod harness;
+mod oauth;
 mod ops;
 mod program;
 mod receipts;

@@ -1,5 +1,6 @@
 //! The program itself: the newcomer's first minute, the operator's commands, and the errors that a human must understand.
 
+mod broadcast;
 mod crowd;
 mod demo;
 mod disk;

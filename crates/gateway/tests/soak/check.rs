@@ -18,9 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until it is so.
 pub(crate) async fn until(what: &str, fulfilled: impl AsyncFn() -> bool) {
+    until_within(what, PATIENCE, fulfilled).await;
+}
+
+/// The same, for what takes its time.
+pub(crate) async fn until_within(what: &str, at_most: Duration, fulfilled: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !fulfilled().await {
-        assert!(began.elapsed() < PATIENCE, "not yet: {what}");
+        assert!(began.elapsed() < at_most, "not yet: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -7,6 +7,7 @@
     reason = "a helper that cannot go on fails its test, and a seed must be seen"
 )]
 
+mod broadcast;
 mod caller;
 mod check;
 mod kill;

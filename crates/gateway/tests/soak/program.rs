@@ -66,7 +66,10 @@ fn free_port() -> u16 {
 
 impl Gateway {
     pub(crate) async fn start(wish: Wish) -> Self {
-        let accounts = [APPID, OTHER_APPID].map(|appid| AccountConfig::new(appid, SECRET));
+        let accounts = [APPID, OTHER_APPID].map(|appid| AccountConfig {
+            daily_quota: 100_000_000,
+            ..AccountConfig::new(appid, SECRET)
+        });
         let sim = Sim::start(SimConfig::new(accounts.to_vec()).lean())
             .await
             .unwrap();
@@ -88,7 +91,7 @@ impl Gateway {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n{}[delivery]\nconcurrency = {}\n\
              [upstream]\nprobe_interval = \"1s\"\n{}{}{receipts}{}\
-             [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\", \"accounts\"]\n",
+             [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\", \"accounts\", \"broadcasts\"]\n",
             line("shutdown_timeout", wish.shutdown_timeout),
             wish.concurrency,
             line("read_timeout", wish.read_timeout),
@@ -141,6 +144,15 @@ impl Gateway {
     /// SIGKILL, and gone.
     pub(crate) async fn kill(&mut self) {
         self.child.take().unwrap().kill().await.unwrap();
+    }
+
+    /// How much memory the program has, in MiB.
+    pub(crate) fn memory_mib(&self) -> u64 {
+        let pid = self.child.as_ref().and_then(Child::id).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() / 1_024
     }
 
     /// SIGTERM; answers how long it took to end and whether it ended well.

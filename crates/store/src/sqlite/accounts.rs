@@ -46,6 +46,11 @@ impl Accounts {
         Ok(id)
     }
 
+    /// The number of an account that was seen before.
+    pub(super) fn seen(&self, name: &AccountName) -> Option<i64> {
+        self.by_name.get(name).copied()
+    }
+
     /// The name of an account.
     pub(super) fn name(&mut self, conn: &Connection, id: i64) -> Result<AccountName, Fault> {
         if let Some(name) = self.by_id.get(&id) {

@@ -17,6 +17,8 @@ use super::fault::Fault;
 use super::hooks::Hooks;
 use super::ops::claim::Lines;
 use super::rows;
+use super::tallies::Tallies;
+use super::templates::{self, Stops};
 
 /// How often the latest time seen is written down.
 const MARK_EVERY_MS: i64 = 1_000;
@@ -33,8 +35,12 @@ pub(super) struct Base {
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
     pub(super) lines: Lines,
+    /// What became of messages of broadcasts, not yet written down.
+    pub(super) tallies: Tallies,
     /// Who is told of what moves.
     pub(super) hooks: Hooks,
+    /// Templates of which nothing is leased, as they are stored.
+    pub(super) stops: Stops,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -59,7 +65,9 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             lines: Lines::default(),
+            tallies: Tallies::default(),
             hooks: Hooks::default(),
+            stops: Stops::new(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
@@ -75,6 +83,7 @@ impl Base {
             accounts,
             leases,
             nodes,
+            stops,
             ..
         } = self;
         accounts.clear();
@@ -85,6 +94,10 @@ impl Base {
         while let Some(row) = found.next()? {
             let message = rows::read(row, |id| accounts.name(conn, id))?;
             leases.insert(message.id, message);
+        }
+        *stops = templates::stops(conn)?;
+        for account in stops.keys() {
+            accounts.name(conn, *account)?;
         }
         let mut beating = conn.prepare_cached("SELECT node, epoch, beat_at FROM nodes")?;
         let mut found = beating.query([])?;
@@ -110,6 +123,8 @@ impl Base {
     pub(super) fn insert(&mut self, message: Message) -> Result<(), Fault> {
         let account = self.accounts.id(&self.conn, &message.content.account)?;
         rows::insert(&self.conn, account, &message)?;
+        self.tallies
+            .moved(message.content.broadcast, None, message.delivery.status);
         self.hooks
             .leave(&self.conn, None, &message, message.created_at)?;
         self.keep(message);
@@ -146,6 +161,9 @@ impl Base {
         if was_leased {
             self.touched.push(id);
         }
+        let after = message.delivery.status;
+        self.tallies
+            .moved(message.content.broadcast, Some(before), after);
         let changed = Changed {
             answer,
             account: message.content.account.clone(),
@@ -228,6 +246,7 @@ impl Base {
 
     /// Forgets what a rolled back transaction touched.
     pub(super) fn forget_touched(&mut self) {
+        self.tallies.forget();
         self.touched.clear();
     }
 }

@@ -1,6 +1,7 @@
 //! The small integers that stand for the words of the domain in rows. A number, once given, keeps its meaning.
 //! It knows nothing of tables.
 
+use hongyan_courier::broadcast::{Source, State};
 use hongyan_courier::message::{Kind, Priority, Status};
 use hongyan_courier::webhook::EventState;
 
@@ -35,6 +36,33 @@ pub(super) fn of_priority(priority: Priority) -> i64 {
         Priority::Normal => 1,
         Priority::Bulk => 2,
     }
+}
+
+pub(super) fn of_broadcast_state(state: State) -> i64 {
+    match state {
+        State::Draft => 0,
+        State::Uploading => 1,
+        State::Ready => 2,
+        State::Running => 3,
+        State::Paused => 4,
+        State::Done => 5,
+        State::Cancelled => 6,
+    }
+}
+
+pub(super) fn of_broadcast_source(source: Source) -> i64 {
+    match source {
+        Source::Rows => 0,
+        Source::Followers => 1,
+    }
+}
+
+pub(super) fn broadcast_state(code: i64) -> Result<State, Fault> {
+    known(State::ALL, of_broadcast_state, code, "broadcast state")
+}
+
+pub(super) fn broadcast_source(code: i64) -> Result<Source, Fault> {
+    known(Source::ALL, of_broadcast_source, code, "broadcast source")
 }
 
 pub(super) fn of_event_state(state: EventState) -> i64 {

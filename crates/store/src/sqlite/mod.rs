@@ -5,6 +5,7 @@ mod accounts;
 mod answers;
 mod base;
 mod board;
+mod broadcasts;
 mod checkpoint;
 mod codes;
 mod connect;
@@ -20,6 +21,8 @@ mod read;
 mod recover;
 mod rows;
 mod schema;
+mod tallies;
+mod templates;
 mod watch;
 mod writer;
 

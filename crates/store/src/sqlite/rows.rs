@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hongyan_courier::UnixMs;
+use hongyan_courier::broadcast::{BroadcastId, BroadcastRow};
 use hongyan_courier::delivery::{Attempt, Delivery, Lease, ReceiptRecord};
 use hongyan_courier::kind::Extras;
 use hongyan_courier::message::{AccountName, Content, Message, MessageId, Reason};
@@ -11,6 +12,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::codes;
 use super::fault::Fault;
+use super::read::broadcast::signed;
 
 /// A query whose rows [`read`] understands.
 macro_rules! select {
@@ -19,7 +21,7 @@ macro_rules! select {
             "SELECT id, created_at, account, kind, priority, status, due_at, reason, generation, lease_seq, lease_node, ",
             "lease_epoch, lease_at, expires_at, doubt_at, old_doubt, repeats, retries, resent, last_errcode, ",
             "call_started_at, cancel_requested, msgid, receipt_due, receipt, attempts, send_at, touser, template_id, ",
-            "client, reference, trace_id, url, miniprogram, data, rowid, extras FROM messages ",
+            "client, reference, trace_id, url, miniprogram, data, rowid, extras, broadcast, broadcast_row FROM messages ",
             $tail
         )
     };
@@ -29,9 +31,9 @@ pub(super) use select;
 const INSERT: &str = "INSERT INTO messages (id, created_at, account, kind, priority, status, due_at, reason, generation, \
     lease_seq, lease_node, lease_epoch, lease_at, expires_at, doubt_at, old_doubt, repeats, retries, resent, \
     last_errcode, call_started_at, cancel_requested, msgid, receipt_due, receipt, attempts, send_at, touser, template_id, \
-    client, reference, trace_id, url, miniprogram, data, touser_hash, extras) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+    client, reference, trace_id, url, miniprogram, data, touser_hash, extras, broadcast, broadcast_row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
     ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, \
-    ?34, ?35, ?36, ?37)";
+    ?34, ?35, ?36, ?37, ?38, ?39)";
 
 const UPDATE: &str = "UPDATE messages SET status = ?2, due_at = ?3, reason = ?4, generation = ?5, lease_seq = ?6, \
     lease_node = ?7, lease_epoch = ?8, lease_at = ?9, expires_at = ?10, doubt_at = ?11, old_doubt = ?12, repeats = ?13, \
@@ -84,6 +86,8 @@ pub(super) fn insert(conn: &Connection, account: i64, message: &Message) -> Resu
         c.data,
         codes::openid_hash(&c.touser),
         json(c.extras.as_deref())?,
+        c.broadcast.map(|of| of.id.number()),
+        c.broadcast.map(|of| signed(of.row)),
     ])?;
     Ok(())
 }
@@ -198,6 +202,13 @@ pub(super) fn read(
         reference: row.get(30)?,
         trace_id: row.get(31)?,
         send_at: moment(row, 26)?,
+        broadcast: match row.get::<_, Option<i64>>(37)? {
+            Some(id) => Some(BroadcastRow {
+                id: BroadcastId::from_number(id),
+                row: row.get::<_, i64>(38)?.unsigned_abs(),
+            }),
+            None => None,
+        },
     };
     Ok(Message {
         id,

@@ -9,6 +9,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_messages.sql"),
     include_str!("migrations/0002_webhooks.sql"),
     include_str!("migrations/0003_kinds.sql"),
+    include_str!("migrations/0004_templates.sql"),
+    include_str!("migrations/0005_broadcasts.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -44,6 +46,8 @@ mod tests {
         0x8099_5c0b_f5e3_68de,
         0x3a8d_2778_56e9_ed40,
         0x8e43_d437_7637_a894,
+        0x8052_7bda_2796_b3bb,
+        0xcff8_c7f5_9f32_3d5d,
     ];
 
     fn hash(text: &str) -> u64 {

@@ -157,6 +157,7 @@ impl Writer {
         if let Some(now) = now {
             base.mark_time(now)?;
         }
+        base.tallies.write(&base.conn)?;
         base.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(refused)
     }
@@ -179,10 +180,12 @@ fn run_plainly(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<StoreEr
 
 fn run_carefully(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<StoreError>, Fault> {
     base.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
-    let refused = match job.run(base) {
+    let done = job.run(base);
+    let refused = match done.and_then(|()| base.tallies.write(&base.conn)) {
         Ok(()) => None,
         Err(fault) if fault.is_personal() => {
             base.conn.prepare_cached("ROLLBACK TO one")?.execute([])?;
+            base.tallies.forget();
             base.reload()?;
             Some(StoreError::from(fault))
         }

@@ -50,5 +50,7 @@ fn restart() -> UnixMs {
 hongyan_courier::queue_conformance!(Sqlite);
 hongyan_courier::ledger_conformance!(Sqlite);
 hongyan_courier::standings_conformance!(Sqlite);
+hongyan_courier::broadcasts_conformance!(Sqlite);
+hongyan_courier::templates_conformance!(Sqlite);
 hongyan_courier::nodes_conformance!(Sqlite);
 hongyan_courier::outbox_conformance!(Sqlite);

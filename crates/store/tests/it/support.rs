@@ -49,7 +49,9 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         queue: store.clone(),
         ledger: store.clone(),
         standings: store.clone(),
+        broadcasts: store.clone(),
         outbox: store.clone(),
+        templates: store.clone(),
     }
 }
 

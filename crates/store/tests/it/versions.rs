@@ -18,6 +18,8 @@ const DUMPS: [&str; SCHEMA_VERSION] = [
     include_str!("versions/v1.sql"),
     include_str!("versions/v2.sql"),
     include_str!("versions/v3.sql"),
+    include_str!("versions/v4.sql"),
+    include_str!("versions/v5.sql"),
 ];
 
 fn left_by(version: usize) -> Place {

@@ -17,7 +17,7 @@ pub struct FaultError {
 const KINDS: &str = "code=N, busy, cut, cut-before, 5xx, status=N, html, half, slow=TIME, hang, token-rejected, revoke, other-holder[=forced]";
 const OPTIONS: &str =
     "N%, first=N, burst=N/M, at=PLACE, account=APPID, openid=OPENID, accepted, refused, msg=TEXT";
-const PLACES: &str = "any, tokens, business, token, stable_token, forced, send, bizsend, subscribe_send, one_time_send, templates, add_template, del_template, get_industry, set_industry, user_info, quota, clear_quota, api_domain_ip";
+const PLACES: &str = "any, tokens, business, token, stable_token, forced, send, bizsend, subscribe_send, one_time_send, templates, add_template, del_template, get_industry, set_industry, user_info, user_get, quota, clear_quota, api_domain_ip, oauth";
 
 impl FromStr for Fault {
     type Err = FaultError;
@@ -136,9 +136,11 @@ fn place_of(name: &str) -> Result<Place, String> {
         "get_industry" => Endpoint::IndustryGet,
         "set_industry" => Endpoint::IndustrySet,
         "user_info" => Endpoint::UserInfo,
+        "user_get" => Endpoint::UserList,
         "quota" => Endpoint::Quota,
         "clear_quota" => Endpoint::ClearQuota,
         "api_domain_ip" => Endpoint::ApiDomainIp,
+        "oauth" => Endpoint::Oauth,
         _ => return Err(format!("unknown place `{name}`; one of: {PLACES}")),
     };
     Ok(Place::One(endpoint))

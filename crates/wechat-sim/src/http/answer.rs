@@ -90,6 +90,10 @@ pub(crate) fn page(status: StatusCode) -> Answer {
     answer(status, HTML, Bytes::from_static(BUSY_PAGE.as_bytes()))
 }
 
+pub(crate) fn html(status: StatusCode, page: String) -> Answer {
+    answer(status, HTML, page.into())
+}
+
 pub(crate) fn json_with(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     answer(status, JSON, body.into())
 }

@@ -203,6 +203,31 @@ async fn fetch(
     .await
 }
 
+pub(super) async fn redeem_code(call: &Call<'_>) -> Result<Answer, Cut> {
+    let body = TokenBody {
+        grant_type: call.query("grant_type").into_owned(),
+        appid: call.query("appid").into_owned(),
+        secret: call.query("secret").into_owned(),
+        force_refresh: false,
+    };
+    let code = call.query("code").into_owned();
+    let subject = Subject {
+        endpoint: Endpoint::Oauth,
+        appid: Some(&body.appid),
+        openid: None,
+    };
+    carry(call.shared, subject, |now_ms| {
+        let request = TokenRequest {
+            grant_type: &body.grant_type,
+            appid: &body.appid,
+            secret: &body.secret,
+            ip: call.peer,
+        };
+        told(call.shared.world().authorise(now_ms, &request, &code))
+    })
+    .await
+}
+
 pub(crate) async fn templates(call: Call<'_>) -> Result<Answer, Cut> {
     ask(&call, Endpoint::Templates, World::templates).await
 }
@@ -211,6 +236,14 @@ pub(crate) async fn user_info(call: Call<'_>) -> Result<Answer, Cut> {
     let openid = call.query("openid").into_owned();
     ask(&call, Endpoint::UserInfo, |world, now_ms, token| {
         world.user_info(now_ms, token, &openid)
+    })
+    .await
+}
+
+pub(crate) async fn followers(call: Call<'_>) -> Result<Answer, Cut> {
+    let after = call.query("next_openid").into_owned();
+    ask(&call, Endpoint::UserList, |world, now_ms, token| {
+        world.followers(now_ms, token, &after)
     })
     .await
 }

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Cut};
 use super::business::Call;
-use super::{Shared, business, control, library, subscription};
+use super::{Shared, business, control, library, oauth, subscription};
 use crate::world::SubscriptionCall;
 
 /// More than WeChat takes; a bound all the same.
@@ -50,9 +50,12 @@ pub(crate) async fn respond(
         "/cgi-bin/template/get_industry" => library::industry(call).await,
         "/cgi-bin/template/api_set_industry" => library::set_industry(call).await,
         "/cgi-bin/user/info" => business::user_info(call).await,
+        "/cgi-bin/user/get" => business::followers(call).await,
         "/cgi-bin/openapi/quota/get" => business::quota(call).await,
         "/cgi-bin/clear_quota" => business::clear_quota(call).await,
         "/cgi-bin/clear_quota/v2" => business::clear_quota_by_secret(call).await,
+        "/connect/oauth2/authorize" => Ok(oauth::page(&call)),
+        "/sns/oauth2/access_token" => oauth::redeem(call).await,
         "/cgi-bin/get_api_domain_ip" => business::api_domain_ip(call).await,
         path => match path.strip_prefix("/__sim/") {
             Some(name) => Ok(control::respond(shared, &head.method, name, &call)),

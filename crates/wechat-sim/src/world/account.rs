@@ -36,6 +36,8 @@ pub(crate) struct Account {
     pub(crate) punished: bool,
     pub(crate) admin_confirm: bool,
     pub(crate) callback: Option<CallbackTarget>,
+    /// Where users may be sent back to; everywhere without it.
+    pub(crate) oauth_domain: Option<String>,
     pub(crate) templates: HashMap<String, Template>,
     /// Ids of templates that were there once.
     pub(crate) deleted: HashSet<String>,
@@ -88,6 +90,7 @@ impl From<&AccountConfig> for Account {
             punished: config.punished,
             admin_confirm: config.admin_confirm,
             callback: config.callback.clone(),
+            oauth_domain: config.oauth_domain.clone(),
             templates: HashMap::new(),
             deleted: HashSet::new(),
             industries: None,

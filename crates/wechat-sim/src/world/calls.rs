@@ -29,9 +29,12 @@ pub struct Calls {
     pub get_industry: u64,
     pub set_industry: u64,
     pub user_info: u64,
+    pub user_get: u64,
     pub quota: u64,
     pub clear_quota: u64,
     pub api_domain_ip: u64,
+    /// Codes that were to be redeemed.
+    pub oauth: u64,
     /// Unknown paths.
     pub unknown: u64,
     /// By errcode, over all endpoints.
@@ -63,9 +66,11 @@ impl Calls {
             Endpoint::IndustryGet => &mut self.get_industry,
             Endpoint::IndustrySet => &mut self.set_industry,
             Endpoint::UserInfo => &mut self.user_info,
+            Endpoint::UserList => &mut self.user_get,
             Endpoint::Quota => &mut self.quota,
             Endpoint::ClearQuota => &mut self.clear_quota,
             Endpoint::ApiDomainIp => &mut self.api_domain_ip,
+            Endpoint::Oauth => &mut self.oauth,
             Endpoint::Unknown => &mut self.unknown,
         };
         *counter += 1;

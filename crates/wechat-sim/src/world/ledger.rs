@@ -2,6 +2,7 @@
 //! It records what it is told was accepted; whether to accept is decided elsewhere.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +42,17 @@ pub(crate) struct Shown {
 
 #[derive(Clone, Debug)]
 struct Person {
+    openid: Arc<str>,
     state: FollowerState,
     count: u32,
     seen: Vec<Seen>,
+}
+
+impl Person {
+    /// Whoever is black-listed or wants no messages follows all the same.
+    fn follows(&self) -> bool {
+        self.state != FollowerState::Unsubscribed
+    }
 }
 
 /// Within this time the content rule refuses the same content to the same openid.
@@ -51,7 +60,7 @@ const CONTENT_WINDOW_MS: i64 = 60_000;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    numbers: HashMap<Box<str>, u32>,
+    numbers: HashMap<Arc<str>, u32>,
     people: Vec<Person>,
     /// Almost every `client_msg_id` is used for one openid alone …
     shown: HashMap<Box<str>, Shown>,
@@ -70,6 +79,11 @@ impl Ledger {
         Some(self.people[number as usize].state)
     }
 
+    /// Everybody who is known.
+    pub(crate) fn openids(&self) -> impl Iterator<Item = &str> {
+        self.numbers.keys().map(|openid| &**openid)
+    }
+
     pub(crate) fn set_state(&mut self, openid: &str, state: FollowerState) {
         let number = self.person(openid);
         self.people[number as usize].state = state;
@@ -81,13 +95,37 @@ impl Ledger {
             return number;
         }
         let number = u32::try_from(self.people.len()).unwrap_or(u32::MAX);
-        self.numbers.insert(openid.into(), number);
+        let openid: Arc<str> = openid.into();
+        self.numbers.insert(Arc::clone(&openid), number);
         self.people.push(Person {
+            openid,
             state: FollowerState::Subscribed,
             count: 0,
             seen: Vec::new(),
         });
         number
+    }
+
+    /// Those who follow, in the order in which they came, from the one after `after` on. None for one who is not known.
+    pub(crate) fn followers(&self, after: &str, most: usize) -> Option<Vec<&str>> {
+        let begin = match after {
+            "" => 0,
+            known => *self.numbers.get(known)? as usize + 1,
+        };
+        let mut page = Vec::new();
+        for person in self.people.iter().skip(begin) {
+            if page.len() == most {
+                break;
+            }
+            if person.follows() {
+                page.push(&*person.openid);
+            }
+        }
+        Some(page)
+    }
+
+    pub(crate) fn followers_count(&self) -> usize {
+        self.people.iter().filter(|person| person.follows()).count()
     }
 
     pub(crate) fn subscribe(&mut self, openid: &str, template_id: &str, accept: bool) {

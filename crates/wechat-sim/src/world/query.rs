@@ -12,6 +12,8 @@ use crate::fault::Endpoint;
 
 /// Calls a day granted to what has no figure of its own.
 const USUAL_DAILY_LIMIT: u64 = 100_000;
+/// The most followers that one answer lists.
+const FOLLOWERS_A_PAGE: usize = 10_000;
 
 impl World {
     /// `template/get_all_private_template`.
@@ -62,6 +64,26 @@ impl World {
         })
     }
 
+    /// `user/get`: at most so many at a time, in the order in which they came to follow. The last page still names
+    /// somebody to go on after, as WeChat's may; the page after it has no `data`.
+    pub fn followers(
+        &mut self,
+        now_ms: i64,
+        access_token: &str,
+        after: &str,
+    ) -> Result<Value, Refusal> {
+        self.with_token(now_ms, access_token, Endpoint::UserList, |world, number| {
+            let ledger = &world.accounts[number].ledger;
+            let page = ledger.followers(after, FOLLOWERS_A_PAGE);
+            let page = page.ok_or(Denied::code(40003))?;
+            let total = ledger.followers_count();
+            let Some(last) = page.last() else {
+                return Ok(json!({"total": total, "count": 0, "next_openid": ""}));
+            };
+            Ok(json!({"total": total, "count": page.len(), "next_openid": last, "data": {"openid": page}}))
+        })
+    }
+
     /// `openapi/quota/get`.
     pub fn quota(
         &mut self,
@@ -91,7 +113,8 @@ impl World {
                 | "/cgi-bin/template/del_private_template"
                 | "/cgi-bin/template/get_industry"
                 | "/cgi-bin/template/api_set_industry"
-                | "/cgi-bin/user/info" => (USUAL_DAILY_LIMIT, 0, 0),
+                | "/cgi-bin/user/info"
+                | "/cgi-bin/user/get" => (USUAL_DAILY_LIMIT, 0, 0),
                 _ => return Err(Denied::code(76021)),
             };
             let remain = limit.saturating_sub(used);

@@ -103,7 +103,7 @@ fn every_code_has_its_class() {
 
 #[test]
 fn the_token_endpoints_differ_only_where_the_table_says() {
-    for endpoint in [Endpoint::Token, Endpoint::StableToken] {
+    for endpoint in [Endpoint::Token, Endpoint::StableToken, Endpoint::OauthToken] {
         for code in KNOWN {
             let own = TOKEN
                 .iter()
@@ -124,6 +124,7 @@ fn other_business_calls_agree_with_send() {
         Endpoint::IndustryGet,
         Endpoint::IndustrySet,
         Endpoint::UserInfo,
+        Endpoint::UserList,
         Endpoint::QuotaGet,
     ] {
         for code in KNOWN {
@@ -158,6 +159,8 @@ fn helper_calls_have_codes_of_their_own() {
         (Endpoint::TemplateAdd, 43106, Account(Blocked)),
         (Endpoint::IndustrySet, 40102, Parameter(Request)),
         (Endpoint::IndustrySet, 40103, Parameter(Request)),
+        (Endpoint::OauthToken, 40029, Parameter(Request)),
+        (Endpoint::OauthToken, 40163, Parameter(Request)),
     ];
     for (endpoint, code, class) in own {
         for other in [
@@ -169,7 +172,9 @@ fn helper_calls_have_codes_of_their_own() {
             Endpoint::IndustryGet,
             Endpoint::IndustrySet,
             Endpoint::UserInfo,
+            Endpoint::UserList,
             Endpoint::QuotaGet,
+            Endpoint::OauthToken,
         ] {
             let expected = if other == endpoint { class } else { Unknown };
             assert_eq!(classify(other, code), expected, "{code} at {other}");

@@ -9,6 +9,7 @@ use hongyan_wechat::template::{Accepted, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
 use hongyan_wechat_sim::fault::{Endpoint as SimEndpoint, Place, What};
+use hongyan_wechat_sim::world::FollowerState;
 use hongyan_wechat_sim::{AccountConfig, Fault, Sim, SimConfig, SimHandle};
 
 use crate::server::{data, message};
@@ -130,8 +131,43 @@ async fn every_code_arrives_as_its_class() {
     }
 }
 
+#[tokio::test]
+async fn followers_are_listed_to_the_last() {
+    let (sim, client, credential) = simulator().await;
+    let token = client.stable_token(&credential, false).await.unwrap().token;
+    assert_eq!(
+        client.followers(&token, None).await.unwrap().openids.len(),
+        0
+    );
+    for nth in 0..10_002 {
+        sim.add_follower(APPID, &format!("oFan{nth:024}"), FollowerState::Subscribed);
+    }
+    sim.add_follower(
+        APPID,
+        &format!("oFan{:024}", 0),
+        FollowerState::Unsubscribed,
+    );
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.followers(&token, after.as_deref()).await.unwrap();
+        if page.openids.is_empty() {
+            break;
+        }
+        assert_eq!(page.total, 10_001);
+        all.extend(page.openids);
+        // Somebody is named although nobody comes after.
+        after = Some(page.next.unwrap());
+    }
+    assert_eq!(all.len(), 10_001);
+    assert_eq!(all[0], format!("oFan{:024}", 1));
+    assert_eq!(sim.calls().user_get, 4);
+    let unknown = client.followers(&token, Some("oNobody")).await;
+    assert!(matches!(unknown, Err(CallError::Refused(refusal)) if refusal.code == 40003));
+}
+
 /// The codes that one helper call alone has are not among those that every call may be answered with.
-const OF_ONE_CALL: [(Endpoint, &[i64]); 4] = [
+const OF_ONE_CALL: [(Endpoint, &[i64]); 5] = [
+    (Endpoint::OauthToken, &[40029, 40163, 41008, 42003]),
     (Endpoint::TemplateAdd, &[40246, 40247, 43106, 45026, 45027]),
     (Endpoint::IndustrySet, &[40102, 40103]),
     (Endpoint::UserInfo, &[40032]),
@@ -197,7 +233,9 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::IndustryGet => client.industries(&token).await.err(),
         Endpoint::IndustrySet => client.set_industries(&token, CODES).await.err(),
         Endpoint::UserInfo => client.user_info(&token, "oUser").await.err(),
+        Endpoint::UserList => client.followers(&token, None).await.err(),
         Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
+        Endpoint::OauthToken => client.authorised(&credential, "code").await.err(),
         Endpoint::SubscriptionSend | Endpoint::MiniProgramSend | Endpoint::OneTimeSend => {
             subscription(&client, &token, endpoint).await.err()
         }
@@ -221,7 +259,9 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         ),
         (Endpoint::OneTimeSend, Place::One(SimEndpoint::OneTimeSend)),
         (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
+        (Endpoint::UserList, Place::One(SimEndpoint::UserList)),
         (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
+        (Endpoint::OauthToken, Place::One(SimEndpoint::Oauth)),
     ];
     for (endpoint, place) in places {
         let own = OF_ONE_CALL.iter().filter(|(of, _)| *of == endpoint);
@@ -239,6 +279,21 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
             assert_ne!(refusal.class(), Class::Unknown, "{code} at {endpoint}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_code_becomes_an_openid_once() {
+    let (sim, client, credential) = simulator().await;
+    let openid = "oSim000000000000000000000001";
+    let now_ms = sim.clock().now_ms();
+    let code = sim.world().give_code(now_ms, APPID, openid).unwrap();
+    let user = client.authorised(&credential, &code).await.unwrap();
+    assert_eq!((user.openid.as_str(), user.unionid), (openid, None));
+    let Err(CallError::Refused(refusal)) = client.authorised(&credential, &code).await else {
+        panic!()
+    };
+    assert_eq!(refusal.code, 40163);
+    assert!(!format!("{refusal:?}").contains(SECRET));
 }
 
 #[tokio::test]

@@ -186,6 +186,7 @@ impl Run {
                 expires_at: NOW.plus(seconds(86_400)),
             }),
             messages: messages.collect(),
+            broadcast: None,
         }
     }
 

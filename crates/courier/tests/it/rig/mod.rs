@@ -51,6 +51,7 @@ pub(crate) fn content(account: &str, n: usize) -> Content {
         reference: None,
         trace_id: None,
         send_at: None,
+        broadcast: None,
     }
 }
 
@@ -67,6 +68,7 @@ pub(crate) fn call(contents: impl IntoIterator<Item = Content>) -> Accept {
         nonce: None,
         idempotency: None,
         messages: messages.collect(),
+        broadcast: None,
     }
 }
 

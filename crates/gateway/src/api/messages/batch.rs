@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
+use futures::future::join_all;
+use hongyan_courier::message::Content;
 use hongyan_courier::port::{Accept, DedupeMismatch, Stored};
 use hongyan_courier::time::UnixMs;
 use http::{StatusCode, Uri};
@@ -70,19 +72,16 @@ pub async fn send_batch(
     let now = intake.acceptor.clock.now();
     let idempotency = idempotency("/v1/messages/batch", &signed, now)?;
     let trace = trace_id.to_string();
-    let around = Surroundings {
-        accounts: &intake.accounts,
-        client: &signed.caller.client,
-        trace_id: &trace,
-        now,
-    };
+    let around = intake.around(&signed.caller.client, &trace, now);
     let items = read(&signed.body, intake.batch_max)?;
     let mut messages = Vec::with_capacity(items.len());
     // What each is: its warnings, or why it is not taken.
-    let drafts: Vec<Result<Vec<String>, Refusal>> = items
-        .iter()
-        .map(|item| {
-            let mut draft = Draft::from_json(item.get(), around)?;
+    let drafts: Vec<Result<Vec<String>, Refusal>> = intake
+        .read_all(&items, around)
+        .await
+        .into_iter()
+        .map(|draft| {
+            let mut draft = draft?;
             let warnings = std::mem::take(&mut draft.warnings);
             messages.push(new_message(draft, now));
             Ok(warnings)
@@ -96,6 +95,7 @@ pub async fn send_batch(
         nonce: signed.nonce,
         idempotency,
         messages,
+        broadcast: None,
     };
     let accepted = intake.acceptor.accept(call).await?;
     let is_new = |one: &Answer| one.as_ref().is_ok_and(|stored| !stored.replayed);
@@ -137,6 +137,35 @@ fn could_be_taken(draft: &Result<Vec<String>, Refusal>) -> bool {
 }
 
 impl Intake {
+    /// Reads messages; those whose templates are in no list, once more with a fresh one of each account.
+    async fn read_all(
+        &self,
+        items: &[&RawValue],
+        around: Surroundings<'_>,
+    ) -> Vec<Result<Draft, Refusal>> {
+        let read = |item: &&RawValue| Draft::from_json(item.get(), around);
+        let mut drafts: Vec<_> = items.iter().map(read).collect();
+        let mut unlisted: Vec<Content> = Vec::new();
+        for content in drafts.iter().filter_map(unlisted_of) {
+            if !unlisted
+                .iter()
+                .any(|known| known.account == content.account)
+            {
+                unlisted.push(content.clone());
+            }
+        }
+        if unlisted.is_empty() {
+            return drafts;
+        }
+        join_all(unlisted.iter().map(|one| self.look_again(one))).await;
+        for (draft, item) in drafts.iter_mut().zip(items) {
+            if unlisted_of(draft).is_some() {
+                *draft = read(item);
+            }
+        }
+        drafts
+    }
+
     /// One result for each draft, from what the store answered for it, if it was asked.
     async fn results(
         &self,
@@ -171,6 +200,10 @@ impl Intake {
             });
         futures::future::try_join_all(each).await
     }
+}
+
+fn unlisted_of(draft: &Result<Draft, Refusal>) -> Option<&Content> {
+    draft.as_ref().err().and_then(Refusal::unlisted)
 }
 
 fn refused_before() -> Problem {

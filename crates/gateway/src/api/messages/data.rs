@@ -1,5 +1,5 @@
-//! The `data` of a message: checked key by key and written anew the way WeChat wants it, colours left out.
-//! It must not know templates: whether the keys fit is WeChat's word.
+//! The `data` of a message: looked at key by key and written anew the way WeChat wants it, colours left out.
+//! It must not know templates: whether keys and values fit one is checked after this.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,13 +16,12 @@ const VALUE_BYTES_MAX: usize = 4 * 1024;
 const KEY_CHARS_MAX: usize = 64;
 const KEYS_MAX: usize = 64;
 
-/// Checks `data` and writes it as `{"key":{"value":"text"}}`.
-pub(super) fn rewrite(raw: &RawValue, faults: &mut Faults, warnings: &mut Vec<String>) -> String {
+/// Reads `data` and writes it as `{"key":{"value":"text"}}`.
+pub(super) fn rewrite(raw: &RawValue, faults: &mut Faults) -> String {
     let mut out = String::with_capacity(raw.get().len() + 16);
     let mut walk = Walk {
         out: &mut out,
         faults,
-        warnings,
         keys: 0,
         names: Vec::new(),
     };
@@ -36,7 +35,6 @@ pub(super) fn rewrite(raw: &RawValue, faults: &mut Faults, warnings: &mut Vec<St
 struct Walk<'a> {
     out: &'a mut String,
     faults: &'a mut Faults,
-    warnings: &'a mut Vec<String>,
     keys: usize,
     /// Where in `out` each key stands, as it is written there.
     names: Vec<Range<usize>>,
@@ -99,11 +97,6 @@ impl Walk<'_> {
                 return self.faults.add(format!("data.{key}"), text);
             }
         };
-        if matches!(key, "first" | "remark") {
-            self.warnings.push(format!(
-                "data.{key}: WeChat no longer shows this key and drops it"
-            ));
-        }
         if self.keys > 1 {
             self.out.push(',');
         }
@@ -206,7 +199,7 @@ mod tests {
     fn check(data: &str) -> (String, Vec<String>) {
         let raw: &RawValue = serde_json::from_str(data).unwrap();
         let mut faults = Faults::default();
-        let text = rewrite(raw, &mut faults, &mut Vec::new());
+        let text = rewrite(raw, &mut faults);
         (
             text,
             faults

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
+use hongyan_courier::kind::Kind;
 use hongyan_courier::message::{AccountName, Content, Priority};
+use hongyan_courier::template::book::Lists;
+use hongyan_courier::template::check::{OnViolation, Terms};
+use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
 
 use super::data;
@@ -12,8 +16,10 @@ use super::fields::{Field, link, miniprogram, moment, text};
 use crate::api::accounts::Accounts;
 use crate::api::error::Problem;
 
+use fit::Fit;
 use written::Written;
 
+mod fit;
 mod kinds;
 mod written;
 
@@ -30,6 +36,9 @@ pub struct Surroundings<'a> {
     pub client: &'a str,
     pub trace_id: &'a str,
     pub now: UnixMs,
+    /// What messages are checked against.
+    pub lists: &'a dyn Lists,
+    pub counting: Counting,
 }
 
 /// A message without faults.
@@ -38,7 +47,7 @@ pub struct Draft {
     pub(super) content: Content,
     pub(super) expires_at: Option<UnixMs>,
     pub(super) client_msg_id: Option<String>,
-    /// What WeChat would take and then drop.
+    /// What its sender should know although it is taken.
     pub(super) warnings: Vec<String>,
 }
 
@@ -50,6 +59,8 @@ pub struct Refusal {
     pub(super) passing: bool,
     /// What it would be, where that can be told.
     pub(super) draft: Option<Box<Draft>>,
+    /// Its template is in no list; a fresh one may have it.
+    unlisted: bool,
 }
 
 impl From<Problem> for Refusal {
@@ -58,7 +69,16 @@ impl From<Problem> for Refusal {
             problem,
             passing: false,
             draft: None,
+            unlisted: false,
         }
+    }
+}
+
+impl Refusal {
+    /// What a fresh list of templates may let through: whatever else is wrong with it, no list can mend.
+    pub(in crate::api) fn unlisted(&self) -> Option<&Content> {
+        let draft = self.draft.as_ref().filter(|_| self.unlisted)?;
+        Some(&draft.content)
     }
 }
 
@@ -87,6 +107,7 @@ impl Draft {
             Some(draft) if faults.list.is_empty() => Ok(draft),
             draft => Err(Refusal {
                 passing: faults.passing == faults.list.len(),
+                unlisted: faults.unlisted,
                 problem: Problem::invalid_message(faults.list),
                 draft: draft.map(Box::new),
             }),
@@ -94,10 +115,21 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// What is to be sent.
+    pub fn into_content(self) -> Content {
+        self.content
+    }
+
+    /// What is to be sent, and until when.
+    pub fn into_parts(self) -> (Content, Option<UnixMs>) {
+        (self.content, self.expires_at)
+    }
+}
+
 impl Written<'_> {
     /// None only where there is a fault.
     fn read(mut self, around: Surroundings<'_>, faults: &mut Faults) -> Option<Draft> {
-        let mut warnings = Vec::new();
         let account = self.account(around.accounts, faults);
         let required = |value, name, chars_max, faults: &mut Faults| {
             let found = text(value, Field { name, chars_max }, faults);
@@ -114,14 +146,7 @@ impl Written<'_> {
             faults,
         );
         let kind = self.kind(faults);
-        let data = match self.data {
-            Some(raw) => data::rewrite(raw, faults, &mut warnings),
-            None => {
-                faults.add("data", "is missing");
-                String::new()
-            }
-        };
-        kinds::check_data(kind, &data, faults);
+        let (mut data, data_is_sound) = self.data(kind, faults);
         let optional = |value, name, chars_max, faults: &mut Faults| {
             text(value, Field { name, chars_max }, faults).map(String::from)
         };
@@ -138,6 +163,14 @@ impl Written<'_> {
         self.check_fields(kind, faults);
         let priority = self.priority(faults);
         let (send_at, expires_at) = self.times(around.now, faults);
+        let mut fit = Fit::new(self.terms(account.as_ref(), kind, around, faults));
+        if let Some(target) = &miniprogram {
+            fit.judge(&target.violations, faults);
+        }
+        if data_is_sound && let (Some(account), Some(template_id)) = (&account, &template_id) {
+            let template = (account, &**template_id);
+            fit.template(around.lists, template, &mut data, faults);
+        }
         for misplaced in self.misplaced.drain(..) {
             faults.add(misplaced.field, misplaced.problem);
         }
@@ -149,19 +182,61 @@ impl Written<'_> {
             touser: touser?.into_owned(),
             template_id: template_id?.into_owned(),
             url,
-            miniprogram,
+            miniprogram: miniprogram.map(|target| target.json),
             data,
             extras,
             reference,
             trace_id: Some(around.trace_id.to_owned()),
             send_at,
+            broadcast: None,
         };
         Some(Draft {
             content,
             expires_at,
             client_msg_id,
-            warnings,
+            warnings: fit.warnings,
         })
+    }
+
+    /// The data as it is written anew, and whether it can be held against a template.
+    fn data(&self, kind: Kind, faults: &mut Faults) -> (String, bool) {
+        let before = faults.list.len();
+        let data = match self.data {
+            Some(raw) => data::rewrite(raw, faults),
+            None => {
+                faults.add("data", "is missing");
+                String::new()
+            }
+        };
+        kinds::check_data(kind, &data, faults);
+        (data, faults.list.len() == before)
+    }
+
+    fn terms(
+        &self,
+        account: Option<&AccountName>,
+        kind: Kind,
+        around: Surroundings<'_>,
+        faults: &mut Faults,
+    ) -> Terms {
+        let field = Field {
+            name: "on_violation",
+            chars_max: 32,
+        };
+        let wish = text(self.on_violation, field, faults).and_then(|word| {
+            let known = OnViolation::from_word(&word);
+            if known.is_none() {
+                faults.add("on_violation", "must be reject, truncate or send");
+            }
+            known
+        });
+        let usual = account.and_then(|account| around.accounts.known(account.as_str()));
+        let usual = usual.map_or(OnViolation::Reject, |known| known.on_violation);
+        Terms {
+            kind,
+            on_violation: wish.unwrap_or(usual),
+            counting: around.counting,
+        }
     }
 
     fn account(&self, accounts: &Accounts, faults: &mut Faults) -> Option<AccountName> {

@@ -3,26 +3,38 @@
 
 use std::borrow::Cow;
 
+use hongyan_courier::template::parse::KEYS_MAX;
+use hongyan_courier::template::violation::Violation;
+
 use crate::api::error::FieldProblem;
 
-/// A message full of faults need not have them all listed.
-const FAULTS_MAX: usize = 32;
+/// A message full of faults need not have them all listed; but of what is wrong with each of its values, and of what its
+/// template asks for besides, nothing is left out.
+const FAULTS_MAX: usize = 64 + 2 * KEYS_MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) list: Vec<FieldProblem>,
     /// So many of them lie not in the message but in the moment or the configuration.
     pub(super) passing: usize,
+    /// One of them is that its template is in no list; a fresh one may have it.
+    pub(super) unlisted: bool,
 }
 
 impl Faults {
     pub(super) fn add(&mut self, field: impl Into<String>, problem: impl Into<Cow<'static, str>>) {
         if self.list.len() < FAULTS_MAX {
-            self.list.push(FieldProblem {
-                field: field.into(),
-                problem: problem.into().into_owned(),
-                rule: None,
-            });
+            let problem = problem.into().into_owned();
+            self.list.push(FieldProblem::new(field, problem));
+        }
+    }
+
+    /// Adds what WeChat would refuse: by the templates of the moment, and if the configuration wants it refused here.
+    pub(super) fn add_violation(&mut self, violation: &Violation) {
+        let known = self.list.iter().any(|fault| fault.field == violation.field);
+        if !known && self.list.len() < FAULTS_MAX {
+            self.list.push(violation.into());
+            self.passing += 1;
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use hongyan_courier::template;
+use hongyan_courier::template::violation::Violation;
 use hongyan_courier::time::UnixMs;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -79,8 +81,16 @@ struct MiniProgram {
     pagepath: Option<String>,
 }
 
-/// `{"appid": …, "pagepath": …}` written anew; null and empty ones count as absent, other keys are dropped.
-pub(super) fn miniprogram(value: Option<&RawValue>, faults: &mut Faults) -> Option<String> {
+/// The mini-program that a tap opens.
+pub(super) struct Target {
+    /// `{"appid": …, "pagepath": …}` written anew.
+    pub(super) json: String,
+    /// What WeChat would refuse of it.
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Null and empty ones count as absent, other keys are dropped.
+pub(super) fn miniprogram(value: Option<&RawValue>, faults: &mut Faults) -> Option<Target> {
     let raw = value?.get();
     let target = match serde_json::from_str::<MiniProgram>(raw) {
         Ok(target) if raw.starts_with('{') => target,
@@ -100,9 +110,6 @@ pub(super) fn miniprogram(value: Option<&RawValue>, faults: &mut Faults) -> Opti
         }
         return None;
     }
-    if appid.len() > 64 || appid.chars().any(char::is_control) {
-        faults.add("miniprogram.appid", "is not an AppID");
-    }
     if pagepath.len() > PAGEPATH_BYTES_MAX || pagepath.chars().any(char::is_control) {
         let text =
             format!("must have at most {PAGEPATH_BYTES_MAX} bytes and no control characters");
@@ -115,7 +122,10 @@ pub(super) fn miniprogram(value: Option<&RawValue>, faults: &mut Faults) -> Opti
         push_json_string(&mut out, pagepath);
     }
     out.push('}');
-    Some(out)
+    Some(Target {
+        json: out,
+        violations: template::link::check(appid, pagepath),
+    })
 }
 
 /// An RFC 3339 time.

@@ -23,7 +23,7 @@ const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The header's key, within the client and the route.
-pub(super) fn idempotency(
+pub(in crate::api) fn idempotency(
     route: &str,
     signed: &Signed,
     now: UnixMs,
@@ -147,7 +147,7 @@ impl Intake {
     }
 
     /// What a key stands for. A call without messages asks, and its key is over at once, so that it stands for nothing.
-    async fn stored_by(
+    pub(super) async fn stored_by(
         &self,
         key: IdempotencyKey,
         nonce: Option<Nonce>,
@@ -156,6 +156,7 @@ impl Intake {
             nonce,
             idempotency: Some(over_at_once(key, self.acceptor.clock.now())),
             messages: Vec::new(),
+            broadcast: None,
         };
         self.acceptor.accept(call).await
     }

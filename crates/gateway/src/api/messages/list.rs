@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hongyan_courier::broadcast::BroadcastId;
 use hongyan_courier::message::{AccountName, MessageId, Reason, Status};
 use hongyan_courier::port::{Filter, Ledger};
 use http::Uri;
@@ -20,13 +21,14 @@ use crate::api::query::Query;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "account",
     "status",
     "reason",
     "touser",
     "template_id",
     "reference",
+    "broadcast",
     "since",
     "until",
     "cursor",
@@ -50,6 +52,7 @@ pub struct MessagePage {
         ("touser" = Option<String>, Query),
         ("template_id" = Option<String>, Query),
         ("reference" = Option<String>, Query),
+        ("broadcast" = Option<String>, Query, description = "Made of rows of this broadcast"),
         ("since" = Option<String>, Query, description = "Accepted at this time or later"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -87,6 +90,11 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         touser: query.text("touser")?,
         template_id: query.text("template_id")?,
         reference: query.text("reference")?,
+        broadcast: query
+            .text("broadcast")?
+            .map(|id| id.parse::<BroadcastId>())
+            .transpose()
+            .map_err(|error| Problem::malformed(format!("broadcast is {error}")))?,
         since: query.moment("since")?,
         until: query.moment("until")?,
         before: query

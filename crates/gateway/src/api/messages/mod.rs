@@ -7,9 +7,10 @@ mod data;
 /// Public for the fuzz target alone.
 #[doc(hidden)]
 pub mod draft;
+pub mod dry_run;
 mod faults;
 mod fields;
-mod keys;
+pub(in crate::api) mod keys;
 mod line_up;
 pub mod list;
 pub mod send;

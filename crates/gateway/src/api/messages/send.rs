@@ -8,14 +8,18 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::message::Content;
 use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, Nonce, Stored};
+use hongyan_courier::template::book::Book;
+use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
 use http::{StatusCode, Uri};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::draft::{Draft, Surroundings};
+use super::draft::{Draft, Refusal, Surroundings};
+use super::dry_run::DryRun;
 use super::keys::{dedupe_mismatch, idempotency, new_message};
 use super::show::MessageView;
 use crate::api::accounts::Accounts;
@@ -25,11 +29,17 @@ use crate::api::query::Query;
 use crate::telemetry::trace::TraceId;
 use crate::wait::Waiters;
 
+/// How long a message waits for a list that may have its template.
+const LIST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Where messages are handed over.
 pub struct Intake {
     pub acceptor: Acceptor,
     pub ledger: Arc<dyn Ledger>,
     pub accounts: Arc<Accounts>,
+    /// What messages are checked against.
+    pub templates: Arc<Book>,
+    pub counting: Counting,
     pub waiters: Arc<Waiters>,
     pub wait_max: Duration,
     pub batch_max: usize,
@@ -44,7 +54,7 @@ pub struct AcceptedMessage {
     pub id: String,
     #[schema(example = "queued")]
     pub status: &'static str,
-    /// What WeChat will take and then drop.
+    /// What you should know although the message is taken: what WeChat will drop or cut, and that its template is stopped.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub warnings: Vec<String>,
@@ -123,6 +133,9 @@ pub struct SendMessage {
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$"
     )]
     reference: Option<String>,
+    /// What becomes of it if WeChat would refuse a value: `reject`, `truncate` or `send`; by default what the account says
+    #[schema(pattern = "^(reject|truncate|send)$")]
+    on_violation: Option<String>,
 }
 
 /// A value of a template.
@@ -150,12 +163,13 @@ pub struct MiniProgramTarget {
     post, path = "/v1/messages", tag = "messages",
     params(
         ("wait" = Option<u64>, Query, description = "Answer when the message is sent or has ended, at most so many seconds later (30 at most)"),
+        ("dry_run" = Option<bool>, Query, description = "Check everything, store nothing, and answer what would happen"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body within 24 h is the same message"),
     ),
     request_body = SendMessage,
     responses(
         (status = 202, description = "Stored", body = AcceptedMessage),
-        (status = 200, description = "Sent or ended, for `?wait=`", body = MessageView),
+        (status = 200, description = "Sent or ended, for `?wait=`; what would happen, for `?dry_run=true`", body = Answered),
         (status = 409, description = "`idempotency_mismatch`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_message`", body = Problem, content_type = "application/problem+json"),
     )
@@ -166,17 +180,17 @@ pub async fn send(
     uri: Uri,
     signed: Signed,
 ) -> Result<Response, Problem> {
-    let patience = patience(&uri, intake.wait_max)?;
+    let Wish { patience, dry_run } = wish(&uri, intake.wait_max)?;
     let now = intake.acceptor.clock.now();
     let idempotency = idempotency("/v1/messages", &signed, now)?;
     let trace = trace_id.to_string();
-    let around = Surroundings {
-        accounts: &intake.accounts,
-        client: &signed.caller.client,
-        trace_id: &trace,
-        now,
-    };
-    let (stored, warnings) = match Draft::from_body(&signed.body, around) {
+    let around = intake.around(&signed.caller.client, &trace, now);
+    let read = intake.read(&signed.body, around).await;
+    if dry_run {
+        let rehearsed = intake.rehearse(read, idempotency, now).await?;
+        return Ok(Json(Answered::DryRun(rehearsed)).into_response());
+    }
+    let (stored, warnings) = match read {
         Ok(draft) => intake.take(draft, idempotency, signed.nonce, now).await?,
         Err(refusal) => {
             intake
@@ -187,7 +201,7 @@ pub async fn send(
     if let Some(patience) = patience
         && let Some(message) = intake.wait_for(&stored, patience).await?
     {
-        return Ok((StatusCode::OK, Json(message)).into_response());
+        return Ok(Json(Answered::Message(Box::new(message))).into_response());
     }
     Ok((
         StatusCode::ACCEPTED,
@@ -196,7 +210,49 @@ pub async fn send(
         .into_response())
 }
 
+/// What is answered with 200.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Answered {
+    Message(Box<MessageView>),
+    DryRun(DryRun),
+}
+
 impl Intake {
+    pub(super) fn around<'a>(
+        &'a self,
+        client: &'a str,
+        trace_id: &'a str,
+        now: UnixMs,
+    ) -> Surroundings<'a> {
+        Surroundings {
+            accounts: &self.accounts,
+            client,
+            trace_id,
+            now,
+            lists: &*self.templates,
+            counting: self.counting,
+        }
+    }
+
+    /// Reads a message; if its template is in no list, once more with a fresh one.
+    async fn read(&self, body: &[u8], around: Surroundings<'_>) -> Result<Draft, Refusal> {
+        let read = Draft::from_body(body, around);
+        let Some(unlisted) = read.as_ref().err().and_then(Refusal::unlisted) else {
+            return read;
+        };
+        self.look_again(unlisted).await;
+        Draft::from_body(body, around)
+    }
+
+    /// Has a list fetched that may have the template.
+    pub(super) async fn look_again(&self, unlisted: &Content) {
+        let (account, template_id) = (&unlisted.account, &unlisted.template_id);
+        self.templates
+            .look_again(account, template_id, LIST_PATIENCE)
+            .await;
+    }
+
     async fn take(
         &self,
         mut draft: Draft,
@@ -209,6 +265,7 @@ impl Intake {
             nonce,
             idempotency,
             messages: vec![new_message(draft, now)],
+            broadcast: None,
         };
         let accepted = self.acceptor.accept(call).await?;
         match accepted.into_iter().next() {
@@ -246,15 +303,27 @@ pub(super) fn accepted_message(stored: &Stored, warnings: Vec<String>) -> Accept
     }
 }
 
-fn patience(uri: &Uri, most: Duration) -> Result<Option<Duration>, Problem> {
+/// What the query asks for.
+struct Wish {
+    patience: Option<Duration>,
+    dry_run: bool,
+}
+
+fn wish(uri: &Uri, most: Duration) -> Result<Wish, Problem> {
     let mut query = Query::read(uri)?;
     let seconds: Option<u64> = query.number("wait")?;
-    query.nothing_else(&["wait"])?;
-    match seconds.map(Duration::from_secs) {
-        Some(wait) if wait > most => {
-            let text = format!("wait is at most {} seconds", most.as_secs());
-            Err(Problem::malformed(text))
-        }
-        wait => Ok(wait.filter(|wait| !wait.is_zero())),
+    let dry_run = query.flag("dry_run")?;
+    query.nothing_else(&["wait", "dry_run"])?;
+    let patience = seconds
+        .map(Duration::from_secs)
+        .filter(|wait| !wait.is_zero());
+    if patience.is_some_and(|wait| wait > most) {
+        let text = format!("wait is at most {} seconds", most.as_secs());
+        return Err(Problem::malformed(text));
     }
+    if dry_run && patience.is_some() {
+        let text = "wait has no meaning with dry_run: nothing is sent";
+        return Err(Problem::malformed(text));
+    }
+    Ok(Wish { patience, dry_run })
 }

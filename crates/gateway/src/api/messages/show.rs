@@ -39,6 +39,10 @@ pub struct MessageView {
     #[schema(example = "3717005636572528642")]
     pub msgid: Option<String>,
     pub reference: Option<String>,
+    /// The broadcast whose row it was made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub broadcast: Option<String>,
     /// The client that handed it over.
     pub client: String,
     #[schema(example = "normal")]
@@ -49,7 +53,7 @@ pub struct MessageView {
     pub send_at: Option<Moment>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Moment>,
-    /// Until when it waits, while it is queued.
+    /// Until when it waits, while it is queued; none while its broadcast is paused.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_attempt_at: Option<Moment>,
     /// The calls made for it, oldest first; at most the last 20.
@@ -142,12 +146,13 @@ impl From<&Message> for MessageView {
             template_id: content.template_id.clone(),
             msgid: delivery.msgid.map(|msgid| msgid.to_string()),
             reference: content.reference.clone(),
+            broadcast: content.broadcast.map(|of| of.id.to_string()),
             client: content.client.clone(),
             priority: content.priority.as_str(),
             created_at: Moment(message.created_at),
             send_at: content.send_at.map(Moment),
             expires_at: delivery.expires_at.map(Moment),
-            next_attempt_at: waits.then_some(Moment(delivery.due_at)),
+            next_attempt_at: (waits && !delivery.is_held()).then_some(Moment(delivery.due_at)),
             attempts: delivery.attempts.iter().map(AttemptView::from).collect(),
             receipt: delivery.receipt.as_ref().map(ReceiptView::from),
         }

@@ -208,3 +208,57 @@ fn webhooks_that_cannot_work_are_refused() {
     let loaded = place(&[("hongyan.toml", &inside)], &[]).load();
     assert_eq!(loaded.webhooks[0].statuses.len(), 7);
 }
+
+#[test]
+fn web_authorisation_that_cannot_work_is_refused() {
+    let way = |more: &str| {
+        format!(
+            "{CLINIC}[[clients]]\nid = \"orders\"\nsecrets = [\"env:S\"]\nscopes = [\"messages:send\"]\n\
+             [[oauth]]\naccount = \"clinic\"\n{more}\n"
+        )
+    };
+    let at = |key: &str, text: &str| format!("oauth[0].{key} (hongyan.toml): {text}");
+    let url = "public_url = \"https://w.example\"";
+    let redirects = "redirects = [\"https://o.example/\"]";
+    for (profile, more, expected) in [
+        (
+            "dev",
+            format!("client = \"other\"\n{url}\n{redirects}"),
+            at("client", "there is no client called other"),
+        ),
+        (
+            "dev",
+            format!("client = \"orders\"\n{redirects}"),
+            at(
+                "public_url",
+                "is missing; give the address at which browsers reach this gateway, https://…",
+            ),
+        ),
+        (
+            "staging",
+            format!("client = \"orders\"\npublic_url = \"http://w.example\"\n{redirects}"),
+            at(
+                "public_url",
+                "http:// is for dev alone, not staging; use https://",
+            ),
+        ),
+        (
+            "staging",
+            format!("client = \"orders\"\n{url}\nredirects = [\"http://o.example/\"]"),
+            at(
+                "redirects",
+                "http:// is for dev alone, not staging; use https://",
+            ),
+        ),
+        (
+            "dev",
+            format!("client = \"orders\"\n{url}\nredirects = [\"o.example\"]"),
+            at(
+                "redirects",
+                "\"o.example\" is not an address such as https://orders.example.com/wechat/, without a query",
+            ),
+        ),
+    ] {
+        check(profile, &way(&more), &[&expected]);
+    }
+}

@@ -23,7 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use call::{Call, Reply, get, post};
 pub(crate) use receiver::{Post, Receiver};
-pub(crate) use settings::{ACCOUNT, APPID, CALLBACK_TOKEN, CLIENT, CLIENT_SECRET, Settings};
+pub(crate) use settings::{
+    ACCOUNT, APPID, CALLBACK_TOKEN, CLIENT, CLIENT_SECRET, Settings, template,
+};
 
 /// How long anything in a story may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -127,6 +129,11 @@ impl TestGateway {
         (life.store.clone(), self.folder.path().join("hongyan.db"))
     }
 
+    /// Where its messages are kept, also while it is down.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("hongyan.db")
+    }
+
     /// Makes a call, signed unless it says otherwise.
     pub(crate) async fn call(&self, call: Call) -> Reply {
         call.make(&self.listen).await
@@ -187,6 +194,20 @@ impl TestGateway {
             tokio::time::timeout(PATIENCE, looking).await.is_ok(),
             "WeChat never saw {what}"
         );
+    }
+
+    /// Waits until a list of templates was fetched.
+    pub(crate) async fn until_listed(&self) -> Value {
+        let listed = |list: &Value| !list["synced_at"].is_null();
+        self.until_reply("/v1/templates", "listed", listed).await
+    }
+
+    /// WeChat's list has this template from now on, and the gateway knows.
+    pub(crate) async fn relist(&self, id: &str, text: &str) -> Value {
+        self.sim.world().add_template(APPID, &template(&(id, text)));
+        let synced = self.post("/v1/templates/sync", &json!({})).await;
+        assert_eq!(synced.status, 200, "{synced:?}");
+        synced.json()
     }
 
     /// Ends the story: nothing may be left in a sender's hands.

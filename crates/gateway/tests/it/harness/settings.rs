@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use hongyan_wechat::callback::Mode;
+use hongyan_wechat_sim::config::TemplateConfig;
 use hongyan_wechat_sim::{AccountConfig, CallbackTarget};
 
 pub(crate) const ACCOUNT: &str = "clinic";
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) concurrency: usize,
     /// Further tables, such as `[[webhooks]]`.
     pub(crate) more: String,
+    /// Templates that WeChat lists for the account: id and text. Of an account without any, every one is known.
+    pub(crate) templates: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Settings {
@@ -46,16 +49,35 @@ impl Default for Settings {
                 "accounts",
                 "token",
                 "templates",
+                "broadcasts",
                 "webhooks",
             ],
             others: Vec::new(),
             concurrency: 64,
             more: String::new(),
+            templates: Vec::new(),
         }
     }
 }
 
+pub(crate) fn template((id, text): &(&str, &str)) -> TemplateConfig {
+    TemplateConfig {
+        template_id: (*id).to_owned(),
+        title: "取餐提醒".to_owned(),
+        content: (*text).to_owned(),
+        long_term: false,
+    }
+}
+
 impl Settings {
+    /// An account with these templates, which the gateway knows of.
+    pub(crate) fn listing(templates: &[(&'static str, &'static str)]) -> Self {
+        Self {
+            templates: templates.to_vec(),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn receipts(mode: Mode) -> Self {
         Self {
             callback: Some(mode),
@@ -64,7 +86,10 @@ impl Settings {
     }
 
     pub(super) fn sim_accounts(&self) -> Vec<AccountConfig> {
-        let own = AccountConfig::new(APPID, SECRET);
+        let own = AccountConfig {
+            templates: self.templates.iter().map(template).collect(),
+            ..AccountConfig::new(APPID, SECRET)
+        };
         let others = self
             .others
             .iter()

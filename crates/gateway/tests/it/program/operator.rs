@@ -101,8 +101,16 @@ async fn templates_are_listed() {
         long_term: false,
     };
     gateway.sim.world().add_template(APPID, &template);
-    let id = gateway.send(&message("nobody")).await;
-    gateway.until(&id, "failed").await;
+    gateway
+        .until_reply("/v1/accounts", "ok", |list| {
+            list["accounts"][0]["state"] == "ok"
+        })
+        .await;
+    let synced = operate(&gateway, &["templates", "sync"]).await.unwrap();
+    assert!(
+        synced.contains("added") || synced.contains("nothing changed"),
+        "{synced}"
+    );
     let list = ["templates", "list", "--account", ACCOUNT];
     let listed = json(&gateway, &list).await;
     let first = &listed["templates"][0];

@@ -133,7 +133,7 @@ async fn a_token_that_comes_again_does_not_hide_a_spent_quota() {
     // The token is revoked while the secret is wrong: whoever uses it notices.
     assert!(gateway.sim.set_secret(APPID, "another-app-secret"));
     assert!(gateway.sim.revoke_tokens(APPID));
-    let listed = gateway.get("/v1/templates").await;
+    let listed = gateway.post("/v1/templates/sync", &json!({})).await;
     listed.problem(503, "unavailable");
     assert!(state("stopped").await.contains("AppSecret"));
     assert!(gateway.sim.set_secret(APPID, &Settings::default().secret));

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod auth;
+mod broadcasts;
 mod messages;
 mod receipts;
 mod refusals;

@@ -10,6 +10,7 @@ use hongyan_courier::port::{
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Op;
+use super::broadcast;
 use super::keys::{self, OtherBody};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
@@ -43,13 +44,24 @@ impl Op for AcceptOp {
         if let Some(Err(OtherBody)) = known {
             return Ok(Err(AcceptError::IdempotencyMismatch));
         }
+        if let Some(rows) = &self.call.broadcast
+            && !broadcast::may_expand(base, rows)?
+        {
+            return Ok(Err(AcceptError::BroadcastMoved));
+        }
         // The first thing that is written: whatever is refused is refused by now.
         if !keys::spend(&base.conn, self.call.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         match known {
             Some(Ok(accepted)) => Ok(Ok(accepted)),
-            _ => Ok(Ok(self.store_all(base)?)),
+            _ => {
+                let accepted = self.store_all(base)?;
+                if let Some(rows) = &self.call.broadcast {
+                    broadcast::expanded(&base.conn, rows, &accepted)?;
+                }
+                Ok(Ok(accepted))
+            }
         }
     }
 
@@ -103,7 +115,12 @@ impl AcceptOp {
         let due_at = new.content.send_at.unwrap_or(self.now);
         let mut delivery = Delivery::queued(due_at, new.expires_at);
         // A lease on a gone epoch would belong to nobody.
-        if let Some(permit) = new.permit.as_ref().filter(|p| base.is_current(p.by())) {
+        let permit = new.permit.as_ref().filter(|p| base.is_current(p.by()));
+        if base.is_stopped(&new.content) {
+            if due_at <= self.now {
+                delivery.park(self.now);
+            }
+        } else if let Some(permit) = permit {
             delivery.take_lease(permit.lease(self.now));
         }
         Message {

@@ -35,6 +35,8 @@ struct Pick {
     seen: HashSet<MessageId>,
     chosen: Vec<Found>,
     put_off: Vec<(MessageId, String, Priority)>,
+    /// Of stopped templates.
+    aside: Vec<MessageId>,
 }
 
 impl Op for ClaimOp {
@@ -59,6 +61,9 @@ impl Op for ClaimOp {
         let (mut pick, more) = self.pick(base, account)?;
         if let Some(better) = self.better_probe(base, account, &pick.chosen)? {
             pick.chosen = vec![better];
+        }
+        for id in pick.aside {
+            base.change(id, self.now, |_, delivery| delivery.park(self.now))?;
         }
         for (id, openid, priority) in pick.put_off {
             let recipient = (account, openid);
@@ -116,7 +121,13 @@ impl ClaimOp {
         (account, priority): (i64, Priority),
         count: usize,
     ) -> Result<bool, Fault> {
-        let Base { conn, accounts, .. } = base;
+        let Base {
+            conn,
+            accounts,
+            stops,
+            ..
+        } = base;
+        let stops = stops.get(&account);
         let end = pick.chosen.len() + count;
         let at_most = pick.seen.len() + count + LOOK_PAST;
         let mut due = conn.prepare_cached(rows::select!(
@@ -131,6 +142,12 @@ impl ClaimOp {
             looked += 1;
             let message = rows::read(row, |id| accounts.name(conn, id))?;
             if !pick.seen.insert(message.id) {
+                continue;
+            }
+            if stops.is_some_and(|stops| stops.contains_key(&message.content.template_id))
+                && message.delivery.may_be_parked()
+            {
+                pick.aside.push(message.id);
                 continue;
             }
             let openid = message.content.touser.clone();

@@ -3,8 +3,10 @@
 
 pub(super) mod accept;
 pub(super) mod beat;
+pub(super) mod broadcast;
 pub(super) mod change;
 pub(super) mod claim;
+pub(super) mod enforce;
 pub(super) mod events;
 pub(super) mod keys;
 pub(super) mod probe;
@@ -13,6 +15,7 @@ pub(super) mod receipt;
 pub(super) mod settle;
 pub(super) mod standing;
 pub(super) mod sweep;
+pub(super) mod templates;
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::StoreError;

@@ -7,6 +7,7 @@ use hongyan_courier::delivery::Attempt;
 use rusqlite::{Connection, params};
 
 use super::Op;
+use super::broadcast;
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 
@@ -39,6 +40,7 @@ impl Op for PruneOp {
         let orphans = forget(&base.conn, ORPHANS, orphaned, limit)?;
         base.orphans -= i64::try_from(orphans).unwrap_or(i64::MAX);
         gone += orphans;
+        gone += broadcast::prune(base, self.ended_before, limit)?;
         for (sql, until) in [(RECEIPTS, before), (NONCES, now), (KEYS, now)] {
             gone += forget(&base.conn, sql, until, limit)?;
         }

@@ -64,6 +64,7 @@ impl Op for SettleOp {
             });
         };
         base.raise(&changed.account, changed.answer.flag)?;
+        base.stop(&changed.account, changed.answer.stop)?;
         let Some((msgid, generation)) = changed.answer.msgid else {
             return Ok(changed.moved);
         };

@@ -30,7 +30,11 @@ pub(in crate::sqlite) fn page(
         sql.push_str(" AND ");
         sql.push_str(condition);
     }
-    sql.push_str(" ORDER BY id DESC LIMIT ");
+    // Of a broadcast, a later row is a newer message.
+    sql.push_str(match filter.broadcast {
+        Some(_) => " ORDER BY broadcast_row DESC LIMIT ",
+        None => " ORDER BY id DESC LIMIT ",
+    });
     sql.push_str(&limit.to_string());
     // Not cached: there are many shapes, and a page is not asked for often.
     let mut find = conn.prepare(&sql)?;
@@ -81,13 +85,21 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
     add("reference = ?", text(&filter.reference));
     add("created_at >= ?", filter.since.map(|at| at.0.into()));
     add("created_at < ?", filter.until.map(|at| at.0.into()));
-    if hash.is_none() {
+    if hash.is_none() && filter.broadcast.is_none() {
         add(
             "id >= ?",
             filter.since.map(|at| first_at(at.minus(ID_SLACK))),
         );
         add("id < ?", filter.until.map(|at| first_at(at.plus(ID_SLACK))));
     }
-    add("id < ?", filter.before.map(id));
+    add(
+        "broadcast = ?",
+        filter.broadcast.map(|of| of.number().into()),
+    );
+    let before = match filter.broadcast {
+        Some(_) => "broadcast_row < (SELECT broadcast_row FROM messages WHERE id = ?)",
+        None => "id < ?",
+    };
+    add(before, filter.before.map(id));
     Ok(Some((conditions, values)))
 }

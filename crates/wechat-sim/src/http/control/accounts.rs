@@ -27,6 +27,9 @@ struct AccountChange {
     whitelist: Option<Option<Vec<IpAddr>>>,
     punished: Option<bool>,
     admin_confirm: Option<bool>,
+    /// `null` lets users be sent back anywhere; absent leaves it.
+    #[serde(default, deserialize_with = "given")]
+    oauth_domain: Option<Option<String>>,
     kind: Option<AccountKind>,
     daily_quota: Option<u64>,
 }
@@ -55,6 +58,9 @@ fn apply(world: &mut World, change: &AccountChange) {
     }
     if let Some(needed) = change.admin_confirm {
         world.set_admin_confirm(appid, needed);
+    }
+    if let Some(domain) = &change.oauth_domain {
+        world.set_oauth_domain(appid, domain.as_deref());
     }
     if let Some(kind) = change.kind {
         world.set_kind(appid, kind);

@@ -17,12 +17,15 @@ fn read(body: &[u8]) -> Result<Draft, Problem> {
         appid: "wx0000000000000001".to_owned(),
         receipts: Receipts::None,
         callback_mode: CallbackMode::Plain,
+        on_violation: OnViolation::Reject,
     }]);
     let around = Surroundings {
         accounts: &accounts,
         client: "orders",
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: NOW,
+        lists: &(),
+        counting: Counting::Scalars,
     };
     Draft::from_body(body, around).map_err(|refusal| refusal.problem)
 }

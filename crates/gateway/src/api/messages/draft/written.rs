@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::api::error::FieldProblem;
 use crate::api::messages::text::Text;
 
-pub(super) const KNOWN: [&str; 17] = [
+pub(super) const KNOWN: [&str; 18] = [
     "touser",
     "template_id",
     "data",
@@ -28,6 +28,7 @@ pub(super) const KNOWN: [&str; 17] = [
     "send_at",
     "expires_at",
     "reference",
+    "on_violation",
 ];
 
 /// The values as they stand in the body; `null` counts as absent.
@@ -50,6 +51,7 @@ pub(super) struct Written<'a> {
     pub(super) send_at: Option<&'a RawValue>,
     pub(super) expires_at: Option<&'a RawValue>,
     pub(super) reference: Option<&'a RawValue>,
+    pub(super) on_violation: Option<&'a RawValue>,
     /// Fields that do not belong here, or are here already.
     pub(super) misplaced: Vec<FieldProblem>,
 }
@@ -74,6 +76,7 @@ impl<'a> Written<'a> {
             "send_at" => &mut self.send_at,
             "expires_at" => &mut self.expires_at,
             "reference" => &mut self.reference,
+            "on_violation" => &mut self.on_violation,
             _ => return None,
         })
     }
@@ -104,11 +107,8 @@ impl<'a> Written<'a> {
     fn misplaced(&mut self, name: &str, problem: String) {
         const SHOWN_CHARS_MAX: usize = 64;
         if self.misplaced.len() < KNOWN.len() {
-            self.misplaced.push(FieldProblem {
-                field: name.chars().take(SHOWN_CHARS_MAX).collect(),
-                problem,
-                rule: None,
-            });
+            let field: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+            self.misplaced.push(FieldProblem::new(field, problem));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod change;
+mod fit;
 mod hang_up;
 mod idempotency;
 mod invalid;

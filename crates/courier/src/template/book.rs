@@ -1,0 +1,407 @@
+//! The lists of accounts, kept in step with WeChat's: fetched at start, from time to time, when an answer to a message
+//! gives cause, and when somebody asks. One task an account fetches; whoever waits for a fetch waits for that one.
+
+mod known;
+mod prompts;
+mod ration;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hongyan_wechat::AccessToken;
+use hongyan_wechat::errcode::Class;
+use hongyan_wechat::error::CallError;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::catalogue::{Listed, Templates, Update};
+use crate::message::AccountName;
+use crate::observer::{Event, Observer};
+use crate::port::StoreError;
+use crate::time::Clock;
+use crate::token::Keeper;
+use ration::Ration;
+
+pub use known::{Known, Lists, Lookup};
+pub use prompts::Prompts;
+
+/// How often it is looked whether there is a token to fetch with.
+const TOKEN_POLL: Duration = Duration::from_millis(500);
+/// The first pause after a fetch that failed; it doubles up to the usual time between two.
+const FAILED_PAUSE: Duration = Duration::from_secs(60);
+/// Answers to messages cause a fetch no more often than this.
+const PROMPT_PAUSE: Duration = Duration::from_secs(60);
+/// Messages called back in one transaction.
+const CALL_BACK_BATCH: usize = 500;
+
+/// WeChat, as far as lists are concerned.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The account's templates, all of them, as WeChat lists them now.
+    async fn templates(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<Vec<Listed>, CallError>;
+}
+
+/// What a book is made of.
+pub struct Parts {
+    /// Where lists are kept.
+    pub templates: Arc<dyn Templates>,
+    /// Where they come from.
+    pub source: Arc<dyn Source>,
+    /// The accounts' tokens.
+    pub keeper: Arc<Keeper>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whoever watches.
+    pub observer: Arc<dyn Observer>,
+    /// What answers of WeChat call for.
+    pub prompts: Arc<Prompts>,
+    /// The usual time between two fetches.
+    pub every: Duration,
+}
+
+/// The lists of all accounts.
+pub struct Book {
+    parts: Parts,
+    shelves: HashMap<AccountName, Shelf>,
+}
+
+struct Shelf {
+    known: RwLock<Arc<Known>>,
+    /// How often a fetch was asked for.
+    asked: AtomicU64,
+    wanted: Notify,
+    outcome: watch::Sender<Outcome>,
+    ration: Mutex<Ration>,
+}
+
+/// The last fetch.
+#[derive(Clone)]
+struct Outcome {
+    /// It was begun after this many had been asked for.
+    covers: u64,
+    result: Result<Arc<Update>, SyncError>,
+}
+
+/// A list could not be fetched; what was known before stands.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SyncError {
+    /// There is no such account.
+    #[error("there is no such account")]
+    NoSuchAccount,
+    /// There is nothing to ask with.
+    #[error("the account has no usable token at present")]
+    NoToken,
+    /// WeChat did not answer with a list.
+    #[error("WeChat did not list the templates: {0}")]
+    WeChat(String),
+    /// The token was not good any more: there will be another soon.
+    #[error("WeChat did not list the templates: {0}")]
+    Rejected(String),
+    /// It could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+impl Lists for Book {
+    fn known(&self, account: &AccountName) -> Arc<Known> {
+        let shelf = self.shelves.get(account);
+        shelf.map(Shelf::known).unwrap_or_default()
+    }
+}
+
+impl Book {
+    /// A book of these accounts; reads what is known of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(
+        parts: Parts,
+        accounts: impl IntoIterator<Item = AccountName>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let mut shelves = HashMap::new();
+        for account in accounts {
+            let known = Known::of(parts.templates.catalogue(&account).await?);
+            parts.observer.observe(&Event::TemplatesStopped {
+                account: account.clone(),
+                count: known.stops.len(),
+            });
+            let never = Outcome {
+                covers: 0,
+                result: Err(SyncError::NoToken),
+            };
+            let shelf = Shelf {
+                known: RwLock::new(Arc::new(known)),
+                asked: AtomicU64::new(0),
+                wanted: Notify::new(),
+                outcome: watch::Sender::new(never),
+                ration: Mutex::new(Ration::full()),
+            };
+            shelves.insert(account, shelf);
+        }
+        Ok(Arc::new(Self { parts, shelves }))
+    }
+
+    /// Has the list fetched. Answers what that changed, by a fetch that was begun after it was asked for.
+    ///
+    /// # Errors
+    /// [`SyncError`].
+    pub async fn sync(&self, account: &AccountName) -> Result<Arc<Update>, SyncError> {
+        let shelf = self.shelves.get(account).ok_or(SyncError::NoSuchAccount)?;
+        let ticket = shelf.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = shelf.outcome.subscribe();
+        shelf.wanted.notify_one();
+        let outcome = done.wait_for(|outcome| outcome.covers >= ticket).await;
+        outcome.map_or(Err(SyncError::Stopping), |outcome| outcome.result.clone())
+    }
+
+    /// What is known of a template that is not in the list, after the list was fetched once more. How often that is done
+    /// for unknown ids is rationed, and nobody waits longer than `patience`.
+    pub async fn look_again(
+        &self,
+        account: &AccountName,
+        template_id: &str,
+        patience: Duration,
+    ) -> Lookup {
+        let Some(shelf) = self.shelves.get(account) else {
+            return Lookup::Unchecked;
+        };
+        let found = shelf.known().look_up(template_id);
+        if matches!(found, Lookup::Known(_) | Lookup::Unchecked) {
+            return found;
+        }
+        let now = self.parts.clock.now();
+        let allowed = {
+            let ration = shelf.ration.lock();
+            ration.unwrap_or_else(PoisonError::into_inner).take(now)
+        };
+        if allowed
+            && tokio::time::timeout(patience, self.sync(account))
+                .await
+                .is_err()
+        {
+            shelf.failed("WeChat has not answered yet".to_owned());
+        }
+        shelf.known().look_up(template_id)
+    }
+
+    /// Ends a stop. Its messages that wait go on. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn resume(
+        &self,
+        account: &AccountName,
+        template_id: &str,
+    ) -> Result<bool, StoreError> {
+        let was = self.parts.templates.resume(account, template_id).await?;
+        if was {
+            tracing::info!(%account, template_id, "the template was resumed");
+            self.reload(account).await?;
+            self.call_back().await?;
+        }
+        Ok(was)
+    }
+
+    /// Keeps one account's list in step until told to stop.
+    pub async fn keep(self: Arc<Self>, account: AccountName, stop: CancellationToken) {
+        let Some(shelf) = self.shelves.get(&account) else {
+            return;
+        };
+        // A former process may have ended a stop and not lived to call all messages back.
+        if let Err(error) = self.call_back().await {
+            tracing::warn!(%error, "cannot call messages back");
+        }
+        let mut pauses = Pauses::new(self.parts.every);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = shelf.wanted.notified() => {
+                    // Many may have asked for the one that is over by now.
+                    if shelf.outcome.borrow().covers >= shelf.asked.load(Ordering::SeqCst) {
+                        continue;
+                    }
+                }
+                () = tokio::time::sleep_until(pauses.next) => {}
+                () = pauses.prompted(&self.parts.prompts, &account) => pauses.prompt = Instant::now() + PROMPT_PAUSE,
+            }
+            let covers = shelf.asked.load(Ordering::SeqCst);
+            let result = tokio::select! {
+                () = stop.cancelled() => break,
+                result = self.fetch(&account) => result,
+            };
+            self.tell(&account, &result);
+            pauses.after(&result);
+            shelf.outcome.send_replace(Outcome { covers, result });
+        }
+        shelf.outcome.send_replace(Outcome {
+            covers: u64::MAX,
+            result: Err(SyncError::Stopping),
+        });
+    }
+
+    async fn fetch(&self, account: &AccountName) -> Result<Arc<Update>, SyncError> {
+        let fetched = self.fetch_list(account).await;
+        let update = match fetched {
+            Ok(list) => self.take_over(account, list).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &update
+            && let Some(shelf) = self.shelves.get(account)
+        {
+            shelf.failed(error.to_string());
+        }
+        update
+    }
+
+    async fn fetch_list(&self, account: &AccountName) -> Result<Vec<Listed>, SyncError> {
+        let keeper = &self.parts.keeper;
+        if !keeper.ready(account) {
+            return Err(SyncError::NoToken);
+        }
+        let token = keeper.current(account).map_err(|_| SyncError::NoToken)?;
+        let error = match self.parts.source.templates(account, &token.secret).await {
+            Ok(list) => {
+                keeper.accepted(account, &token);
+                return Ok(list);
+            }
+            Err(error) => error,
+        };
+        if let CallError::Refused(refusal) = &error
+            && refusal.class() == Class::Token
+        {
+            keeper.rejected(account, &token);
+            return Err(SyncError::Rejected(error.to_string()));
+        }
+        Err(SyncError::WeChat(error.to_string()))
+    }
+
+    async fn take_over(
+        &self,
+        account: &AccountName,
+        list: Vec<Listed>,
+    ) -> Result<Arc<Update>, SyncError> {
+        let now = self.parts.clock.now();
+        let update = self.parts.templates.take_over(account, list, now).await?;
+        self.reload(account).await?;
+        if !update.resumed.is_empty() {
+            self.call_back().await?;
+        }
+        Ok(Arc::new(update))
+    }
+
+    async fn reload(&self, account: &AccountName) -> Result<(), StoreError> {
+        if let Some(shelf) = self.shelves.get(account) {
+            let known = Known::of(self.parts.templates.catalogue(account).await?);
+            self.parts.observer.observe(&Event::TemplatesStopped {
+                account: account.clone(),
+                count: known.stops.len(),
+            });
+            shelf.put(known);
+        }
+        Ok(())
+    }
+
+    async fn call_back(&self) -> Result<(), StoreError> {
+        let Parts {
+            templates, clock, ..
+        } = &self.parts;
+        while templates.call_back(CALL_BACK_BATCH, clock.now()).await? == CALL_BACK_BATCH {}
+        Ok(())
+    }
+
+    fn tell(&self, account: &AccountName, result: &Result<Arc<Update>, SyncError>) {
+        match result {
+            Ok(update) => {
+                for stop in &update.stopped {
+                    tracing::warn!(
+                        %account, template_id = stop.template_id, cause = stop.cause.as_str(),
+                        "a template is stopped: its messages wait until it is resumed"
+                    );
+                }
+                for template_id in &update.resumed {
+                    tracing::info!(%account, template_id, "the template is as it was: its messages go on");
+                }
+            }
+            // Not an event: it is so at every start.
+            Err(SyncError::NoToken) => return,
+            Err(error) => tracing::warn!(%account, %error, "the list of templates stays as it was"),
+        }
+        self.parts.observer.observe(&Event::TemplatesSynced {
+            account: account.clone(),
+            at: result.is_ok().then(|| self.parts.clock.now()),
+        });
+    }
+}
+
+impl Shelf {
+    fn known(&self) -> Arc<Known> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&known)
+    }
+
+    fn put(&self, known: Known) {
+        let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Arc::new(known);
+    }
+
+    /// What was known stands, but it is not known to be all.
+    fn failed(&self, why: String) {
+        let known = self.known();
+        if known.failure.as_ref() != Some(&why) {
+            self.put(known.failing(why));
+        }
+    }
+}
+
+/// When the next fetch is due.
+struct Pauses {
+    every: Duration,
+    failed: Duration,
+    next: Instant,
+    /// Answers to messages are not heeded before.
+    prompt: Instant,
+}
+
+impl Pauses {
+    fn new(every: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            every,
+            failed: FAILED_PAUSE,
+            next: now,
+            prompt: now,
+        }
+    }
+
+    async fn prompted(&self, prompts: &Prompts, account: &AccountName) {
+        tokio::time::sleep_until(self.prompt).await;
+        prompts.prompted(account).await;
+    }
+
+    fn after(&mut self, result: &Result<Arc<Update>, SyncError>) {
+        let pause = match result {
+            Ok(_) => {
+                self.failed = FAILED_PAUSE;
+                self.every
+            }
+            Err(SyncError::NoToken | SyncError::Rejected(_)) => TOKEN_POLL,
+            Err(_) => {
+                let pause = self.failed.min(self.every);
+                self.failed = self.failed.saturating_mul(2);
+                pause
+            }
+        };
+        self.next = Instant::now() + pause;
+    }
+}

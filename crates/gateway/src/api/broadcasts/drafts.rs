@@ -1,0 +1,68 @@
+//! The message of a row, by the very same reading as a message that a caller hands over alone: its template's rules apply.
+//! It must not know rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hongyan_courier::broadcast::Order;
+use hongyan_courier::broadcast::expand::Drafts;
+use hongyan_courier::message::Content;
+use hongyan_courier::template::book::{Book, Lists};
+use hongyan_courier::template::measure::Counting;
+use hongyan_courier::time::UnixMs;
+
+use crate::api::accounts::Accounts;
+use crate::api::messages::draft::{Draft, Refusal, Surroundings};
+use crate::telemetry::trace::TraceId;
+
+/// How long a caller waits for a list that may have the template.
+const LIST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads rows as messages.
+pub struct RowDrafts {
+    pub accounts: Arc<Accounts>,
+    pub lists: Arc<dyn Lists>,
+    pub counting: Counting,
+}
+
+impl RowDrafts {
+    pub(super) fn read(
+        &self,
+        body: &str,
+        client: &str,
+        now: UnixMs,
+        lists: &dyn Lists,
+    ) -> Result<Draft, Refusal> {
+        let trace_id = TraceId::random().to_string();
+        let around = Surroundings {
+            accounts: &self.accounts,
+            client,
+            trace_id: &trace_id,
+            now,
+            lists,
+            counting: self.counting,
+        };
+        Draft::from_json(body, around)
+    }
+
+    /// Has a list fetched that may have the template.
+    pub(super) async fn look_again(&self, book: &Book, unlisted: &Content) {
+        let (account, template_id) = (&unlisted.account, &unlisted.template_id);
+        book.look_again(account, template_id, LIST_PATIENCE).await;
+    }
+}
+
+impl Drafts for RowDrafts {
+    fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, String> {
+        match self.read(body, &order.client, now, &*self.lists) {
+            Ok(draft) => Ok(draft.into_content()),
+            Err(refusal) => Err(match refusal.problem.errors.as_slice() {
+                [] => refusal.problem.detail,
+                errors => {
+                    let each = errors.iter().map(|e| format!("{}: {}", e.field, e.problem));
+                    each.collect::<Vec<_>>().join("; ")
+                }
+            }),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Broadcasts: what is asked for, rows handed over in pieces, wishes, and how far they are.
+//! It must not send anything: rows become messages in `courier::broadcast::expand`.
+
+pub mod change;
+pub mod create;
+pub mod drafts;
+pub mod list;
+mod recipients;
+pub mod rows;
+mod sample;
+pub mod show;
+
+use std::sync::Arc;
+
+use hongyan_courier::broadcast::Broadcast;
+use hongyan_courier::broadcast::BroadcastId;
+use hongyan_courier::broadcast::port::Broadcasts;
+use hongyan_courier::port::{ChangeError, Ledger};
+use hongyan_courier::template::book::Book;
+use hongyan_courier::time::Clock;
+use tokio::sync::Notify;
+
+use crate::api::error::Problem;
+use drafts::RowDrafts;
+
+/// What the calls are made of.
+pub struct Broadcasting {
+    pub broadcasts: Arc<dyn Broadcasts>,
+    pub ledger: Arc<dyn Ledger>,
+    pub drafts: Arc<RowDrafts>,
+    pub book: Arc<Book>,
+    pub clock: Arc<dyn Clock>,
+    /// Whoever expands is told that something changed.
+    pub wake: Arc<Notify>,
+}
+
+impl Broadcasting {
+    async fn find(&self, id: BroadcastId) -> Result<Broadcast, Problem> {
+        let found = self.broadcasts.broadcast(id).await?;
+        found.ok_or_else(not_found)
+    }
+}
+
+fn broadcast_id(text: &str) -> Result<BroadcastId, Problem> {
+    text.parse().map_err(|_| not_found())
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("there is no such broadcast")
+}
+
+/// As for a message, but it is a broadcast that is not there.
+fn refused<R: std::error::Error>(error: ChangeError<R>) -> Problem {
+    match error {
+        ChangeError::NotFound => not_found(),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,106 @@
+//! The message that a made-up row would be: an order is judged by it before there are rows, and once more when their columns
+//! are known. Only what holds for every row may be wrong with it.
+
+use hongyan_courier::broadcast::recipe::{Press, named_columns};
+use hongyan_courier::broadcast::rows::Row;
+use hongyan_courier::template::book::Lists;
+use hongyan_courier::time::UnixMs;
+use serde_json::{Map, Value, json};
+
+use super::Broadcasting;
+use crate::api::error::{FieldProblem, Problem};
+use crate::api::messages::draft::Draft;
+
+/// What stands for a column's text.
+const TEXT: &str = "1";
+const LINK: &str = "https://example.com/";
+
+impl Broadcasting {
+    /// Judges an order whose rows have these columns after `openid`; none while nobody knows them.
+    pub(super) async fn sample(
+        &self,
+        recipe: &Map<String, Value>,
+        columns: Option<&[String]>,
+        client: &str,
+        now: UnixMs,
+    ) -> Result<Draft, Problem> {
+        let body = body(recipe, columns)?;
+        let shape = self.drafts.read(&body, client, now, &());
+        let draft = shape.map_err(|refusal| refusal.problem)?;
+        let lists = &*self.book as &dyn Lists;
+        let mut judged = self.drafts.read(&body, client, now, lists);
+        if let Some(unlisted) = judged.as_ref().err().and_then(|refusal| refusal.unlisted()) {
+            self.drafts.look_again(&self.book, unlisted).await;
+            judged = self.drafts.read(&body, client, now, lists);
+        }
+        let Err(refusal) = judged else {
+            return Ok(draft);
+        };
+        let mut errors = refusal.problem.errors;
+        errors.retain(|error| !varies(error, recipe, columns.is_some()));
+        if errors.is_empty() {
+            return Ok(draft);
+        }
+        Err(Problem::invalid_message(errors))
+    }
+}
+
+/// Whether a fault is one of the made-up row alone.
+fn varies(error: &FieldProblem, recipe: &Map<String, Value>, columns_known: bool) -> bool {
+    let names_columns = |value: &Value| {
+        let text = value.to_string();
+        text.contains("{{")
+    };
+    let (field, key) = match error.field.split_once('.') {
+        Some((field, rest)) => (field, rest.strip_suffix(".value").unwrap_or(rest)),
+        None => (error.field.as_str(), ""),
+    };
+    match recipe.get(field) {
+        // Every column is a key; which those are is known with the header.
+        None if field == "data" => !columns_known || error.field.ends_with(".value"),
+        None => false,
+        Some(data) if field == "data" => data.get(key).is_some_and(names_columns),
+        Some(value) => names_columns(value),
+    }
+}
+
+fn body(recipe: &Map<String, Value>, columns: Option<&[String]>) -> Result<String, Problem> {
+    let mut recipe = recipe.clone();
+    if columns.is_none() {
+        recipe
+            .entry("data")
+            .or_insert_with(|| json!({"thing1": {"value": TEXT}}));
+    }
+    let named = named_columns(&recipe);
+    let columns = columns.unwrap_or(&named);
+    let press = Press::new(&recipe, columns).map_err(|unknown| {
+        let text = format!(
+            "names the column {:?}, which the rows do not have; their columns: {}",
+            unknown.column, unknown.known
+        );
+        Problem::invalid_message(vec![FieldProblem::new(unknown.field, text)])
+    })?;
+    // A link that is a column's text alone must look like one.
+    let link = recipe
+        .get("url")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let named = link
+        .trim()
+        .strip_prefix("{{")
+        .and_then(|rest| rest.strip_suffix("}}"));
+    let linked = named.map(str::trim);
+    let values = columns.iter().map(|column| {
+        let text = if linked == Some(column.as_str()) {
+            LINK
+        } else {
+            TEXT
+        };
+        text.to_owned()
+    });
+    Ok(press.body(&Row {
+        line: 0,
+        openid: "oSample".to_owned(),
+        values: values.collect(),
+    }))
+}

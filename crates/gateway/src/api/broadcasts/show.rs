@@ -1,0 +1,175 @@
+//! `GET /v1/broadcasts/{id}`, and how a broadcast is shown: what was asked for, how far it is, what it will come to.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use hongyan_courier::broadcast::Broadcast;
+use hongyan_courier::broadcast::rows::BadRow;
+use hongyan_courier::time::UnixMs;
+use http::Uri;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::create::PROBLEMS_SHOWN;
+use super::{Broadcasting, broadcast_id};
+use crate::api::door::Signed;
+use crate::api::error::Problem;
+use crate::api::moments::Moment;
+use crate::api::path::PathPart;
+use crate::api::query::Query;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Broadcast)]
+pub struct BroadcastView {
+    #[schema(example = "344b9d2f8d412c07")]
+    id: String,
+    account: String,
+    /// `draft`, `uploading`, `ready`, `running`, `paused`, `done` or `cancelled`
+    #[schema(example = "running")]
+    status: &'static str,
+    #[schema(value_type = Option<String>)]
+    template_id: Value,
+    /// `rows` or `followers`
+    source: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Moment,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Moment>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Moment>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    send_at: Option<Moment>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Moment>,
+    /// At most so many messages a second.
+    rate: Option<u32>,
+    upload: UploadView,
+    progress: ProgressView,
+    /// Messages settled a second since it has been running.
+    per_second: Option<f64>,
+    /// When its last message will have been sent, if it goes on like this.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    forecast_end_at: Option<Moment>,
+    /// The first rows that are passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    problems: Vec<ProblemRow>,
+}
+
+/// How much of the rows is here.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UploadView {
+    /// Where the next piece begins, in bytes.
+    offset: u64,
+    /// No more rows will come.
+    complete: bool,
+    /// Rows that can be sent.
+    rows: u64,
+    /// Rows that are passed over, for their shape.
+    bad_rows: u64,
+}
+
+/// What became of the rows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressView {
+    /// Rows that have not become messages.
+    remaining: u64,
+    /// Rows that became messages.
+    accepted: u64,
+    /// Rows whose values no message may have.
+    refused: u64,
+    /// Messages that wait or are being sent.
+    waiting: u64,
+    /// Messages in this status, and so on.
+    sent: u64,
+    delivered: u64,
+    failed: u64,
+    suppressed: u64,
+    cancelled: u64,
+    expired: u64,
+    unconfirmed: u64,
+}
+
+/// A row that is passed over.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemRow {
+    /// The line that it begins on, counted from 1.
+    line: u64,
+    #[schema(example = "has no openid")]
+    problem: String,
+}
+
+impl From<&BadRow> for ProblemRow {
+    fn from(bad: &BadRow) -> Self {
+        Self {
+            line: bad.line,
+            problem: bad.problem.clone(),
+        }
+    }
+}
+
+impl BroadcastView {
+    pub(super) fn new(broadcast: &Broadcast, bad: &[BadRow], now: UnixMs) -> Self {
+        let (order, upload, progress) = (&broadcast.order, &broadcast.upload, &broadcast.progress);
+        Self {
+            id: broadcast.id.to_string(),
+            account: order.account.to_string(),
+            status: broadcast.state.as_str(),
+            template_id: order.recipe.get("template_id").cloned().unwrap_or_default(),
+            source: order.source.as_str(),
+            created_at: Moment(broadcast.created_at),
+            started_at: broadcast.started_at.map(Moment),
+            ended_at: broadcast.ended_at.map(Moment),
+            send_at: order.send_at.map(Moment),
+            expires_at: order.expires_at.map(Moment),
+            rate: order.rate,
+            upload: UploadView {
+                offset: upload.stored,
+                complete: upload.complete,
+                rows: upload.rows,
+                bad_rows: upload.bad,
+            },
+            progress: ProgressView {
+                remaining: broadcast.rows_left(),
+                accepted: progress.accepted,
+                refused: progress.refused,
+                waiting: progress.waiting(),
+                sent: progress.sent,
+                delivered: progress.delivered,
+                failed: progress.failed,
+                suppressed: progress.suppressed,
+                cancelled: progress.cancelled,
+                expired: progress.expired,
+                unconfirmed: progress.unconfirmed,
+            },
+            per_second: broadcast.pace(now).map(|pace| (pace * 10.0).round() / 10.0),
+            forecast_end_at: broadcast.forecast(now).map(Moment),
+            problems: bad.iter().map(ProblemRow::from).collect(),
+        }
+    }
+}
+
+/// A broadcast: where it stands, how far it is, and the first rows that are passed over.
+#[utoipa::path(
+    get, path = "/v1/broadcasts/{id}", tag = "broadcasts",
+    params(("id" = String, Path, description = "The broadcast's id")),
+    responses(
+        (status = 200, body = BroadcastView),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn show(
+    State(broadcasting): State<Arc<Broadcasting>>,
+    PathPart(id): PathPart,
+    uri: Uri,
+    _signed: Signed,
+) -> Result<Json<BroadcastView>, Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
+    let id = broadcast_id(&id)?;
+    let broadcast = broadcasting.find(id).await?;
+    let bad = broadcasting.broadcasts.bad_rows(id, PROBLEMS_SHOWN).await?;
+    let now = broadcasting.clock.now();
+    Ok(Json(BroadcastView::new(&broadcast, &bad, now)))
+}

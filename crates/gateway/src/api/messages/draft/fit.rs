@@ -1,0 +1,142 @@
+//! Whether a message fits its template, as far as the template is known, and what becomes of one that does not.
+//! It must not know the rules, nor ask anybody for a list.
+
+use hongyan_courier::kind::{Kind, ValueRules};
+use hongyan_courier::message::AccountName;
+use hongyan_courier::template::Template;
+use hongyan_courier::template::book::{Lists, Lookup};
+use hongyan_courier::template::check::{OnViolation, Terms, check};
+use hongyan_courier::template::is_dropped;
+use hongyan_courier::template::rules::rule_of;
+use hongyan_courier::template::values::Values;
+use hongyan_courier::template::violation::{About, Fault, Violation, Warning};
+
+use crate::api::messages::faults::Faults;
+
+pub(super) struct Fit {
+    terms: Terms,
+    /// As the sender reads them.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Fit {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What becomes of what WeChat would refuse.
+    pub(super) fn judge(&mut self, violations: &[Violation], faults: &mut Faults) {
+        for violation in violations {
+            if self.terms.on_violation == OnViolation::Send {
+                let about = About::SentAnyway(Box::new(violation.clone()));
+                self.warn(&violation.field, about);
+            } else {
+                faults.add_violation(violation);
+            }
+        }
+    }
+
+    /// Checks the data of a message; where that is wanted, too long texts in it are cut.
+    pub(super) fn template(
+        &mut self,
+        lists: &dyn Lists,
+        (account, template_id): (&AccountName, &str),
+        data: &mut String,
+        faults: &mut Faults,
+    ) {
+        // The list is of template messages alone.
+        if self.terms.kind != Kind::Template {
+            return self.types(data, faults);
+        }
+        let known = lists.known(account);
+        match known.look_up(template_id) {
+            Lookup::Known(template) => self.values(&template, data, faults, |_| true),
+            Lookup::Unchecked => self.dropped(data),
+            Lookup::Unverified => {
+                self.warn("template_id", About::Unverified);
+                self.dropped(data);
+            }
+            Lookup::Unknown => {
+                faults.unlisted = true;
+                let unknown = Violation {
+                    field: "template_id".to_owned(),
+                    key_type: None,
+                    length: None,
+                    fault: Fault::UnknownTemplate,
+                };
+                self.judge(&[unknown], faults);
+            }
+        }
+        if let Some(stop) = known.stops.get(template_id) {
+            self.warn("template_id", About::Stopped(stop.cause));
+        }
+    }
+
+    fn values(
+        &mut self,
+        template: &Template,
+        data: &mut String,
+        faults: &mut Faults,
+        told_of: impl Fn(&Warning) -> bool,
+    ) {
+        // What is no data has been told as such.
+        let Ok(values) = Values::read(data) else {
+            return;
+        };
+        let checked = check(template, values, self.terms);
+        for violation in &checked.violations {
+            faults.add_violation(violation);
+        }
+        let warnings = checked.warnings.iter().filter(|warning| told_of(warning));
+        self.warnings.extend(warnings.map(told));
+        let cut = checked.truncated().then(|| checked.values.to_json());
+        if let Some(cut) = cut {
+            *data = cut;
+        }
+    }
+
+    /// Of a kind whose templates nobody lists, a key's name still says what its value may be.
+    fn types(&mut self, data: &mut String, faults: &mut Faults) {
+        let Ok(values) = Values::read(data) else {
+            return;
+        };
+        let keys = values.iter().map(|(key, _)| key);
+        let text: String = keys
+            .filter(|key| rule_of(key).is_some())
+            .map(|key| format!("{{{{{key}.DATA}}}}"))
+            .collect();
+        if text.is_empty() || self.terms.kind.traits().values != ValueRules::Subscription {
+            return;
+        }
+        // What else the template asks for, nobody knows.
+        let known = |warning: &Warning| warning.about != About::Unasked;
+        self.values(&Template::new("", "", text), data, faults, known);
+    }
+
+    /// Of the keys of an unknown template only those are known that WeChat always drops.
+    fn dropped(&mut self, data: &str) {
+        if !data.contains("\"first\"") && !data.contains("\"remark\"") {
+            return;
+        }
+        let Ok(values) = Values::read(data) else {
+            return;
+        };
+        for (key, _) in values.iter().filter(|(key, _)| is_dropped(key)) {
+            self.warn(&format!("data.{key}"), About::Dropped);
+        }
+    }
+
+    fn warn(&mut self, field: &str, about: About) {
+        self.warnings.push(told(&Warning {
+            field: field.to_owned(),
+            about,
+        }));
+    }
+}
+
+fn told(warning: &Warning) -> String {
+    format!("{}: {}", warning.field, warning.english())
+}

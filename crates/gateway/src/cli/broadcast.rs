@@ -1,0 +1,314 @@
+//! `hongyan broadcast`: hands over a file of recipients, or names everybody, and watches until all is sent. Interrupted
+//! anywhere, the same command finds its broadcast again and goes on.
+//! It must not judge a message: the gateway does.
+
+mod check;
+mod upload;
+mod watch;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::cli::broadcasts::{problems, show_broadcast};
+use crate::cli::context::Context;
+use crate::cli::gateway::GatewayArgs;
+use crate::cli::http::{GatewayClient, may_pass};
+use crate::cli::runtime::{asked_to_stop, block_on};
+use crate::cli::send::key_value;
+use crate::cli::table::encoded;
+
+const EXAMPLE: &str = "\
+Example:
+  hongyan broadcast --template TEMPLATE_ID --recipients people.csv --data 'thing1={{name}}' --rate 100
+  hongyan broadcast --template TEMPLATE_ID --recipients all --data thing1=Hello --dry-run";
+
+/// How long a gateway that does not answer is waited for, before giving up; what was done stays done.
+const AWAY_MAX: Duration = Duration::from_secs(300);
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Send a message to many recipients, each with the values of its row.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct BroadcastArgs {
+    /// WeChat's template id
+    #[arg(long, value_name = "ID", required_unless_present = "resume")]
+    template: Option<String>,
+    /// A CSV file whose header names its columns, the first of them openid; or all, for everybody who follows the account
+    #[arg(long, value_name = "FILE|all", required_unless_present = "resume")]
+    recipients: Option<String>,
+    /// A key of the template and its text, which may name columns as {{column}}; may be repeated. Without any, every column
+    /// is a key
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    data: Vec<(String, String)>,
+    /// Where a tap leads; may name columns
+    #[arg(long = "url", value_name = "URL")]
+    link: Option<String>,
+    /// The account that sends; may be left out while there is only one
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Your own word for each message; may name columns
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// high, normal or bulk
+    #[arg(long)]
+    priority: Option<String>,
+    /// At most so many messages a second
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
+    /// Not to begin before this time, as in 2027-01-01T08:00:00+08:00
+    #[arg(long, value_name = "TIME")]
+    send_at: Option<String>,
+    /// Nothing of it is sent after this time
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// Check every row, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Start although some rows are bad; they are passed over
+    #[arg(long)]
+    skip_bad_rows: bool,
+    /// Send it anew, although the same file was sent in the same way within a day
+    #[arg(long)]
+    again: bool,
+    /// Do not wait until all is sent
+    #[arg(long)]
+    detach: bool,
+    /// Go on with this broadcast; with --recipients if its upload was interrupted
+    #[arg(long, value_name = "ID", conflicts_with_all = ["template", "data", "dry_run", "again"])]
+    resume: Option<String>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// A broadcast that this command has to do with.
+struct Task<'a> {
+    args: &'a BroadcastArgs,
+    client: GatewayClient,
+    bar: ProgressBar,
+}
+
+pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let target = match context.json {
+        true => ProgressDrawTarget::hidden(),
+        false => ProgressDrawTarget::stderr(),
+    };
+    let task = Task {
+        args,
+        client: GatewayClient::new(&args.gateway)?,
+        bar: ProgressBar::with_draw_target(None, target),
+    };
+    if args.dry_run {
+        let found = block_on(task.check())?;
+        return told_check(&found, context);
+    }
+    let working = async {
+        let stop = asked_to_stop()?;
+        tokio::select! {
+            done = task.work() => done.map(Some),
+            () = stop => Ok(None),
+        }
+    };
+    let Some(end) = block_on(working)? else {
+        task.bar.abandon();
+        let advice = context.lang.pick(
+            "interrupted; what is started goes on. The same command goes on with it.",
+            "已中断;已开始的发送会继续。再次运行同一命令即可接着进行。",
+        );
+        context.line(advice)?;
+        return Ok(ExitCode::from(130));
+    };
+    told(&end, context)
+}
+
+/// How it ended for this command.
+enum End {
+    /// Bad rows, and nobody said that they may be passed over.
+    BadRows(Value),
+    /// Started, and not waited for; or ended.
+    Stands(Value),
+}
+
+impl Task<'_> {
+    async fn work(&self) -> anyhow::Result<End> {
+        let mut broadcast = match &self.args.resume {
+            Some(id) => self.get(id).await?,
+            None => self.order().await?,
+        };
+        let id = broadcast["id"]
+            .as_str()
+            .context("the answer has no id")?
+            .to_owned();
+        if broadcast["source"] == "rows" && broadcast["upload"]["complete"] == false {
+            broadcast = self.upload(&id, &broadcast).await?;
+        }
+        let bad = broadcast["upload"]["bad_rows"].as_u64() > Some(0);
+        if bad && broadcast["status"] == "ready" && !self.args.skip_bad_rows {
+            return Ok(End::BadRows(self.get(&id).await?));
+        }
+        let wish = match (&self.args.resume, broadcast["status"].as_str()) {
+            (Some(_), Some("paused")) => "resume",
+            _ => "start",
+        };
+        let path = format!("/v1/broadcasts/{}/{wish}", encoded(&id));
+        let started = self
+            .again(async || self.client.post(&path, &json!({})).await)
+            .await?;
+        if self.args.detach {
+            return Ok(End::Stands(started));
+        }
+        self.watch(&id).await.map(End::Stands)
+    }
+
+    /// Asks for the broadcast. The same file and wishes within a day name the same one.
+    async fn order(&self) -> anyhow::Result<Value> {
+        let recipients = self.recipients()?;
+        let source = match recipients {
+            "all" => "all",
+            _ => "upload",
+        };
+        let body = self.body(source.into())?;
+        let mut hash = Sha256::new();
+        hash.update(serde_json::to_vec(&body)?);
+        if source == "upload" {
+            hash_file(&mut hash, recipients)?;
+        }
+        let mut key = format!("cli-{}", hex::encode(hash.finalize()));
+        if self.args.again {
+            key.push_str(&format!("-{:08x}", rand::random::<u32>()));
+        }
+        let post = async || {
+            let posting = self.client.post_once("/v1/broadcasts", &body, Some(&key));
+            posting.await
+        };
+        self.again(post).await
+    }
+
+    fn recipients(&self) -> anyhow::Result<&str> {
+        let recipients = self.args.recipients.as_deref();
+        recipients.context("whom to? give --recipients FILE.csv or --recipients all")
+    }
+
+    /// The order as the gateway takes it.
+    fn body(&self, recipients: Value) -> anyhow::Result<Value> {
+        let args = self.args;
+        let mut body = Map::from_iter([("recipients".to_owned(), recipients)]);
+        if !args.data.is_empty() {
+            let data = args.data.iter();
+            let data: Map<String, Value> = data
+                .map(|(key, value)| (key.clone(), json!({"value": value})))
+                .collect();
+            body.insert("data".to_owned(), data.into());
+        }
+        for (name, value) in [
+            ("template_id", &args.template),
+            ("url", &args.link),
+            ("account", &args.account),
+            ("reference", &args.reference),
+            ("priority", &args.priority),
+            ("send_at", &args.send_at),
+            ("expires_at", &args.expires_at),
+        ] {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value.as_str().into());
+            }
+        }
+        if let Some(rate) = args.rate {
+            body.insert("rate".to_owned(), rate.into());
+        }
+        Ok(body.into())
+    }
+
+    async fn get(&self, id: &str) -> anyhow::Result<Value> {
+        let path = format!("/v1/broadcasts/{}", encoded(id));
+        self.again(async || self.client.get(&path).await).await
+    }
+
+    /// Makes a call that may be made twice, until the gateway answers.
+    async fn again(&self, call: impl AsyncFn() -> anyhow::Result<Value>) -> anyhow::Result<Value> {
+        let began = tokio::time::Instant::now();
+        loop {
+            match call().await {
+                Err(error) if may_pass(&error) && began.elapsed() < AWAY_MAX => {
+                    self.bar.set_message(format!("{error:#}"));
+                    tokio::time::sleep(AWAY_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+fn hash_file(hash: &mut Sha256, path: &str) -> anyhow::Result<()> {
+    let mut file = open(path)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).with_context(|| unreadable(path))? {
+            0 => return Ok(()),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+fn open(path: &str) -> anyhow::Result<File> {
+    File::open(PathBuf::from(path)).with_context(|| unreadable(path))
+}
+
+fn unreadable(path: &str) -> String {
+    format!("{path} cannot be read")
+}
+
+fn told(end: &End, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let (broadcast, fine) = match end {
+        End::Stands(broadcast) => (broadcast, broadcast["status"] != "cancelled"),
+        End::BadRows(broadcast) => (broadcast, false),
+    };
+    if context.json {
+        context.value(broadcast)?;
+    } else if matches!(end, End::BadRows(_)) {
+        context.line(&problems(broadcast).unwrap_or_default())?;
+        let (bad, good) = (
+            &broadcast["upload"]["bad_rows"],
+            &broadcast["upload"]["rows"],
+        );
+        let advice = context.lang.pick(
+            "not started: mend the file, or pass over these rows with --skip-bad-rows",
+            "尚未开始:请修正文件,或加上 --skip-bad-rows 跳过这些行",
+        );
+        context.line(&format!("\n{bad} bad, {good} good; {advice}"))?;
+    } else {
+        context.line(&show_broadcast(broadcast))?;
+    }
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    if context.json {
+        context.value(found)?;
+    } else {
+        if let Some(problems) = problems(found) {
+            context.line(&problems)?;
+        }
+        let text = context.lang.pick("nothing was sent", "未发送任何消息");
+        context.line(&format!(
+            "{} good, {} bad; {text}",
+            found["rows"], found["bad_rows"]
+        ))?;
+    }
+    Ok(match found["bad_rows"].as_u64() {
+        Some(0) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}

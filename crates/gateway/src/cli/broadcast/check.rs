@@ -1,0 +1,138 @@
+//! `--dry-run`: reads the file as the gateway will, and has it check the values of every row.
+
+use std::io::Read;
+
+use hongyan_courier::broadcast::Place;
+use hongyan_courier::broadcast::rows::{Next, OPENID, Reader, Row};
+use serde_json::{Map, Value, json};
+
+use super::{Task, open, unreadable};
+use anyhow::Context as _;
+
+/// The most rows, and about the most bytes, that are checked at a time.
+const ROWS_AT_A_TIME: usize = 1_000;
+const BYTES_AT_A_TIME: usize = 256 << 10;
+const READ_BYTES: usize = 1 << 20;
+/// The bad rows that are told.
+const PROBLEMS_MAX: usize = 100;
+const TARGET: &str = "/v1/broadcasts?dry_run=true";
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    rows: u64,
+    bad: u64,
+    problems: Vec<Value>,
+    /// Rows that are to be checked together.
+    waiting: Vec<Row>,
+    bytes: usize,
+}
+
+impl Found {
+    fn bad(&mut self, line: u64, problem: &str) {
+        self.bad += 1;
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems
+                .push(json!({"line": line, "problem": problem}));
+        }
+    }
+}
+
+impl Task<'_> {
+    /// Answers how many rows are good and bad, with the first of the bad ones.
+    pub(super) async fn check(&self) -> anyhow::Result<Value> {
+        let path = self.recipients()?;
+        if path == "all" {
+            let body = self.body("all".into())?;
+            return self.client.post(TARGET, &body).await;
+        }
+        let mut file = open(path)?;
+        let (mut piece, mut place) = (Vec::new(), Place::default());
+        let mut columns: Option<Vec<String>> = None;
+        let mut found = Found::default();
+        loop {
+            let before = piece.len();
+            (&mut file)
+                .take(READ_BYTES as u64)
+                .read_to_end(&mut piece)
+                .with_context(|| unreadable(path))?;
+            let last = piece.len() - before < READ_BYTES;
+            let mut reader = Reader::new(&piece, place, last);
+            if columns.is_none() {
+                columns = reader.header()?;
+            }
+            let Some(columns) = &columns else {
+                anyhow::bail!("{path} has no header");
+            };
+            loop {
+                match reader.next(columns)? {
+                    Next::Row(row) => self.take(&mut found, row, columns).await?,
+                    Next::Bad(bad) => found.bad(bad.line, &bad.problem),
+                    Next::Nothing => break,
+                }
+            }
+            let seen = usize::try_from(reader.place().byte - place.byte)?;
+            place = reader.place();
+            piece.drain(..seen);
+            if last {
+                self.ask(&mut found, columns).await?;
+                break;
+            }
+        }
+        found.problems.sort_by_key(|one| one["line"].as_u64());
+        Ok(json!({"rows": found.rows, "bad_rows": found.bad, "problems": found.problems}))
+    }
+
+    async fn take(&self, found: &mut Found, row: Row, columns: &[String]) -> anyhow::Result<()> {
+        found.bytes += row.values.iter().map(String::len).sum::<usize>() + 64 * (columns.len() + 1);
+        found.waiting.push(row);
+        if found.waiting.len() == ROWS_AT_A_TIME || found.bytes >= BYTES_AT_A_TIME {
+            self.ask(found, columns).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the rows that wait checked.
+    async fn ask(&self, found: &mut Found, columns: &[String]) -> anyhow::Result<()> {
+        let rows = std::mem::take(&mut found.waiting);
+        found.bytes = 0;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let recipients = rows.iter().map(|row| {
+            let mut fields = Map::from_iter([(OPENID.to_owned(), row.openid.as_str().into())]);
+            for (column, value) in columns.iter().zip(&row.values) {
+                fields.insert(column.clone(), value.as_str().into());
+            }
+            Value::from(fields)
+        });
+        let body = self.body(recipients.collect::<Vec<_>>().into())?;
+        let check = self
+            .again(async || self.client.post(TARGET, &body).await)
+            .await?;
+        found.rows += check["rows"].as_u64().unwrap_or(0);
+        let bad = check["bad_rows"].as_u64().unwrap_or(0);
+        let problems = check["problems"].as_array().map_or(&[][..], Vec::as_slice);
+        for one in problems {
+            let line = one["line"].as_u64().and_then(|line| line_of(&rows, line));
+            let problem = one["problem"].as_str().unwrap_or_default();
+            found.bad(line.unwrap_or(0), problem);
+        }
+        found.bad += bad.saturating_sub(problems.len() as u64);
+        self.bar.inc(rows.len() as u64);
+        Ok(())
+    }
+}
+
+/// The line in the file of a row that the gateway names by its line in the list it was given, whose first line is a header.
+fn line_of(rows: &[Row], line: u64) -> Option<u64> {
+    let mut at = 2;
+    for row in rows {
+        if at == line {
+            return Some(row.line);
+        }
+        let ends = row.values.iter().map(|value| value.matches('\n').count());
+        at += 1 + ends.sum::<usize>() as u64;
+    }
+    None
+}

@@ -1,0 +1,56 @@
+//! Hands over the file, piece by piece, from where the gateway has it.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{Task, open, unreadable};
+use crate::cli::table::encoded;
+
+/// Well within what a gateway takes at a time.
+const PIECE_BYTES: usize = 512 << 10;
+
+impl Task<'_> {
+    /// Answers the broadcast with all of its rows.
+    pub(super) async fn upload(&self, id: &str, broadcast: &Value) -> anyhow::Result<Value> {
+        let path = self.recipients()?;
+        let mut file = open(path)?;
+        let size = file.metadata().with_context(|| unreadable(path))?.len();
+        let mut offset = offset(broadcast)?;
+        ensure!(
+            offset <= size,
+            "{path} is shorter than what was handed over before: it is another file"
+        );
+        self.bar.set_length(size);
+        loop {
+            self.bar.set_position(offset);
+            file.seek(SeekFrom::Start(offset))
+                .with_context(|| unreadable(path))?;
+            let mut piece = Vec::with_capacity(PIECE_BYTES);
+            (&mut file)
+                .take(PIECE_BYTES as u64)
+                .read_to_end(&mut piece)
+                .with_context(|| unreadable(path))?;
+            let last = offset + piece.len() as u64 >= size;
+            let target = format!(
+                "/v1/broadcasts/{}/rows?offset={offset}&last={last}",
+                encoded(id)
+            );
+            let piece = Bytes::from(piece);
+            // What is stored already may come again.
+            let post = async || self.client.post_csv(&target, piece.clone()).await;
+            let stands = self.again(post).await?;
+            if last {
+                return Ok(stands);
+            }
+            offset = self::offset(&stands)?;
+        }
+    }
+}
+
+fn offset(broadcast: &Value) -> anyhow::Result<u64> {
+    let offset = broadcast["upload"]["offset"].as_u64();
+    offset.context("the answer has no offset")
+}

@@ -1,0 +1,54 @@
+//! Watches a broadcast until nothing of it waits any more.
+
+use std::time::Duration;
+
+use indicatif::ProgressStyle;
+use serde_json::Value;
+
+use super::Task;
+use crate::cli::broadcasts::settled;
+
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Task<'_> {
+    /// Answers the broadcast as it stands in the end, or when somebody paused it.
+    pub(super) async fn watch(&self, id: &str) -> anyhow::Result<Value> {
+        let bar = &self.bar;
+        let style = "{bar:32} {pos}/{len} {msg}";
+        bar.set_style(
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        loop {
+            let broadcast = self.get(id).await?;
+            bar.set_length(broadcast["upload"]["rows"].as_u64().unwrap_or(0));
+            bar.set_position(settled(&broadcast));
+            bar.set_message(message(&broadcast));
+            let waiting = broadcast["progress"]["waiting"].as_u64().unwrap_or(0);
+            match broadcast["status"].as_str() {
+                Some("done" | "paused") => {}
+                Some("cancelled") if waiting == 0 => {}
+                _ => {
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+            }
+            bar.finish_and_clear();
+            return Ok(broadcast);
+        }
+    }
+}
+
+fn message(broadcast: &Value) -> String {
+    let mut parts = vec![broadcast["status"].as_str().unwrap_or_default().to_owned()];
+    if let Some(pace) = broadcast["per_second"].as_f64() {
+        parts.push(format!("{pace:.0}/s"));
+    }
+    if let Some(end) = broadcast["forecast_end_at"].as_str() {
+        parts.push(format!("until {end}"));
+    }
+    let failed = broadcast["progress"]["failed"].as_u64().unwrap_or(0);
+    if failed > 0 {
+        parts.push(format!("{failed} failed"));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,187 @@
+//! `hongyan broadcast`: a file goes out row by row, and the same command goes on where it was interrupted.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{operating, run};
+use crate::harness::{CLIENT, TEMPLATE, TestGateway, openid};
+
+/// A folder with a file of so many recipients, and whatever else is in it.
+fn folder(rows: usize, more: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let each = (0..rows).map(|n| format!("{},name{n}\n", openid(n)));
+    let file: String = std::iter::once("openid,name\n".to_owned())
+        .chain(each)
+        .collect();
+    std::fs::write(folder.path().join("people.csv"), file + more).unwrap();
+    folder
+}
+
+async fn broadcast(gateway: &TestGateway, folder: &Path, more: &[&str]) -> Result<String, String> {
+    let words = [
+        &[
+            "broadcast",
+            "--template",
+            TEMPLATE,
+            "--recipients",
+            "people.csv",
+        ],
+        &["--data", "thing1={{name}}您好"][..],
+        more,
+    ];
+    run(operating(gateway, folder, &words.concat())).await
+}
+
+#[tokio::test]
+async fn a_file_goes_out_and_the_same_command_finds_it_again() {
+    let gateway = TestGateway::start().await;
+    let folder = folder(300, "");
+    let said = broadcast(&gateway, folder.path(), &["--json"])
+        .await
+        .unwrap();
+    let first: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&first["status"], &first["progress"]["sent"]),
+        (&json!("done"), &json!(300))
+    );
+    let again = broadcast(&gateway, folder.path(), &["--json"])
+        .await
+        .unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&again).unwrap()["id"],
+        first["id"]
+    );
+    assert_eq!(gateway.sim.calls().accepted, 300);
+    let anew = broadcast(&gateway, folder.path(), &["--again"])
+        .await
+        .unwrap();
+    assert!(anew.contains("sent") && anew.contains("300"), "{anew}");
+    assert_eq!(gateway.sim.calls().accepted, 600);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn bad_rows_stop_it_until_somebody_says_that_they_may_be_passed_over() {
+    let gateway = TestGateway::start().await;
+    let folder = folder(3, "o1\n,nobody\n");
+    let dry = run(operating(
+        &gateway,
+        folder.path(),
+        &[
+            "--json",
+            "broadcast",
+            "--dry-run",
+            "--template",
+            TEMPLATE,
+            "--recipients",
+            "people.csv",
+            "--data",
+            "thing1={{name}}",
+        ],
+    ));
+    assert!(
+        dry.await.is_err(),
+        "a check that finds something is a failure"
+    );
+    let list = gateway.get("/v1/broadcasts").await.json();
+    assert_eq!(list["broadcasts"], json!([]), "a dry run stores nothing");
+    assert!(broadcast(&gateway, folder.path(), &[]).await.is_err());
+    let list = gateway.get("/v1/broadcasts").await.json();
+    let id = list["broadcasts"][0]["id"].as_str().unwrap();
+    assert_eq!(list["broadcasts"][0]["status"], "ready");
+    let shown = run(operating(
+        &gateway,
+        folder.path(),
+        &["broadcasts", "show", id],
+    ))
+    .await
+    .unwrap();
+    assert!(shown.contains("has no openid"), "{shown}");
+    let said = broadcast(&gateway, folder.path(), &["--skip-bad-rows"])
+        .await
+        .unwrap();
+    assert!(said.contains(id), "it is the same one: {said}");
+    assert_eq!(gateway.sim.calls().accepted, 3);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_was_interrupted_goes_on() {
+    let gateway = TestGateway::start().await;
+    let folder = folder(50, "");
+    let order = json!({"template_id": TEMPLATE});
+    let order = gateway.post("/v1/broadcasts", &order).await.json();
+    let id = order["id"].as_str().unwrap();
+    let call = crate::harness::Call::new(
+        http::Method::POST,
+        &format!("/v1/broadcasts/{id}/rows?offset=0"),
+        std::fs::read(folder.path().join("people.csv")).unwrap()[..100].to_vec(),
+    );
+    assert_eq!(gateway.call(call).await.status, 200);
+    let words = [
+        "broadcast",
+        "--resume",
+        id,
+        "--recipients",
+        "people.csv",
+        "--json",
+    ];
+    let said = run(operating(&gateway, folder.path(), &words))
+        .await
+        .unwrap();
+    let done: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&done["status"], &done["progress"]["sent"]),
+        (&json!("done"), &json!(50))
+    );
+    let listed = run(operating(&gateway, folder.path(), &["broadcasts", "list"]))
+        .await
+        .unwrap();
+    assert!(listed.starts_with("ID ") && listed.contains(id), "{listed}");
+    assert_eq!(
+        CLIENT,
+        gateway
+            .get(&format!("/v1/messages?broadcast={id}&limit=1"))
+            .await
+            .json()["messages"][0]["client"]
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_the_lines_of_the_file() {
+    let gateway = TestGateway::start().await;
+    let folder = TempDir::new().unwrap();
+    let file = format!(
+        "openid,link\n{},\"https://example.com/\"\n\n{},nowhere\n,x\n",
+        openid(1),
+        openid(2)
+    );
+    std::fs::write(folder.path().join("people.csv"), file).unwrap();
+    let words = [
+        "broadcast",
+        "--dry-run",
+        "--template",
+        TEMPLATE,
+        "--recipients",
+        "people.csv",
+        "--data",
+        "thing1=a",
+        "--url",
+        "{{link}}",
+        "--json",
+    ];
+    let output = super::ended(operating(&gateway, folder.path(), &words)).await;
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problems = json!([
+        {"line": 4, "problem": "url: must be an http:// or https:// address"},
+        {"line": 5, "problem": "has no openid"},
+    ]);
+    assert_eq!(
+        found,
+        json!({"rows": 1, "bad_rows": 2, "problems": problems})
+    );
+    gateway.finish().await;
+}

@@ -1,0 +1,362 @@
+//! A message is held against its template before it is stored.
+
+use serde_json::{Value, json};
+
+use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, message, openid, post, template};
+
+const TEXT: &str =
+    "商品：{{thing1.DATA}}\n金额：{{amount2.DATA}}\n取餐码：{{character_string3.DATA}}";
+const OTHER: &str = "OTHERbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY";
+const LONG: &str = "一二三四五六七八九十一二三四五六七八九十长";
+
+async fn with(account: &str) -> TestGateway {
+    let settings = Settings {
+        account: account.to_owned(),
+        ..Settings::listing(&[(TEMPLATE, TEXT)])
+    };
+    let gateway = TestGateway::with(settings).await;
+    gateway.until_listed().await;
+    gateway
+}
+
+fn body(thing: &str, amount: &str, code: &str) -> Value {
+    let mut body = message(&openid(1));
+    body["data"] = json!({
+        "thing1": {"value": thing}, "amount2": {"value": amount}, "character_string3": {"value": code},
+    });
+    body
+}
+
+fn good() -> Value {
+    body("咖啡", "¥18.50", "A-17")
+}
+
+#[tokio::test]
+async fn what_wechat_would_refuse_is_refused_field_by_field() {
+    let gateway = with("").await;
+    let mut bad = body(LONG, "十八元", "A-17");
+    bad["data"]
+        .as_object_mut()
+        .unwrap()
+        .remove("character_string3");
+    bad["data"]["character_string3.DATA"] = json!({"value": "x"});
+    bad["miniprogram"] = json!({"appid": "gh_1", "pagepath": "https://x"});
+    let reply = gateway.post("/v1/messages", &bad).await;
+    reply.problem(422, "invalid_message");
+    let errors = reply.json()["errors"].as_array().unwrap().clone();
+    let told: Vec<_> = errors
+        .iter()
+        .map(|error| {
+            let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+            (text("field"), text("rule"), error["length"].as_u64())
+        })
+        .collect();
+    let expected = [
+        ("miniprogram.appid", "miniprogram.appid", Some(4)),
+        ("miniprogram.pagepath", "miniprogram.pagepath", Some(9)),
+        ("data.amount2.value", "amount.form", Some(3)),
+        ("data.thing1.value", "thing.length", Some(21)),
+        ("data.character_string3", "missing", None),
+    ];
+    let expected =
+        expected.map(|(field, rule, length)| (field.to_owned(), rule.to_owned(), length));
+    assert_eq!(told, expected);
+    assert_eq!(
+        errors[3]["problem"],
+        "has 21 characters; thing takes at most 20"
+    );
+    assert_eq!(errors[3]["problem_zh"], "有 21 个字符；thing 最多 20 个");
+    let stored = gateway.get("/v1/messages").await.json();
+    assert_eq!(
+        (&stored["messages"], gateway.sim.calls().sends),
+        (&json!([]), 0)
+    );
+    let id = gateway.send(&good()).await;
+    gateway.until(&id, "sent").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_wechat_drops_is_a_warning() {
+    let gateway = with("").await;
+    let mut body = good();
+    body["data"]["remark"] = json!({"value": "x"});
+    body["data"]["thing9"] = json!({"value": "x"});
+    let reply = gateway.post("/v1/messages", &body).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    assert_eq!(
+        reply.json()["warnings"],
+        json!([
+            "data.remark: WeChat no longer shows this key and drops it",
+            "data.thing9: the template has no such key; WeChat drops it",
+        ])
+    );
+    let id = reply.json()["id"].as_str().unwrap().to_owned();
+    gateway.until(&id, "sent").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_or_its_account_says_what_becomes_of_a_violation() {
+    let gateway = with("on_violation = \"truncate\"").await;
+    let cut = gateway.post("/v1/messages", &body(LONG, "¥1", "A")).await;
+    assert_eq!(cut.status, 202, "{cut:?}");
+    let warning = cut.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(
+        warning.starts_with("data.thing1.value: was cut from"),
+        "{warning}"
+    );
+    let id = cut.json()["id"].as_str().unwrap().to_owned();
+    let stored = gateway.until(&id, "sent").await;
+    let value = stored["data"]["thing1"]["value"].as_str().unwrap();
+    assert_eq!((value.chars().count(), value.ends_with('…')), (20, true));
+    // Cutting does not mend an amount.
+    let amount = body("咖啡", "十八元", "A");
+    gateway
+        .post("/v1/messages", &amount)
+        .await
+        .problem(422, "invalid_message");
+
+    let wish = |body: &Value, wish: &str| {
+        let mut body = body.clone();
+        body["on_violation"] = json!(wish);
+        body
+    };
+    let rejected = wish(&body(LONG, "¥1", "A"), "reject");
+    gateway
+        .post("/v1/messages", &rejected)
+        .await
+        .problem(422, "invalid_message");
+    let anyway = gateway.post("/v1/messages", &wish(&amount, "send")).await;
+    let warning = anyway.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(warning.contains("is sent against the rule"), "{warning}");
+    let nonsense = gateway.post("/v1/messages", &wish(&good(), "drop")).await;
+    let said = nonsense.problem(422, "invalid_message");
+    assert_eq!(said, "on_violation: must be reject, truncate or send");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_unknown_template_costs_one_fetch_and_a_new_one_is_found_by_it() {
+    let gateway = with("").await;
+    let mut new = good();
+    new["template_id"] = json!(OTHER);
+    let fetched = gateway.sim.calls().templates;
+    let refused = gateway.post("/v1/messages", &new).await;
+    refused.problem(422, "invalid_message");
+    assert_eq!(refused.json()["errors"][0]["rule"], "template_id.unknown");
+    assert_eq!(gateway.sim.calls().templates, fetched + 1);
+    gateway
+        .sim
+        .world()
+        .add_template(APPID, &template(&(OTHER, "{{thing1.DATA}}")));
+    let id = gateway.send(&new).await;
+    gateway.until(&id, "sent").await;
+    assert_eq!(gateway.sim.calls().templates, fetched + 2);
+    // However many unknown ids come, WeChat is asked a few times.
+    for nth in 0..20 {
+        new["template_id"] = json!(format!("unknown-{nth}"));
+        gateway
+            .post("/v1/messages", &new)
+            .await
+            .problem(422, "invalid_message");
+    }
+    assert_eq!(gateway.sim.calls().templates, fetched + 5);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_that_never_came_lets_messages_through() {
+    let mut gateway = with("").await;
+    gateway.down().await;
+    gateway.sim.fault("code=-1:at=templates".parse().unwrap());
+    std::fs::remove_file(gateway.database()).unwrap();
+    gateway.up().await;
+    let id = gateway.send(&message(&openid(1))).await;
+    let message = gateway.until(&id, "failed").await;
+    assert_eq!(
+        message["reason"], "invalid_data",
+        "WeChat itself says what is missing"
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_outage_of_the_list_refuses_no_template_that_may_be_new() {
+    let gateway = with("").await;
+    gateway.sim.fault("code=-1:at=templates".parse().unwrap());
+    let mut new = message(&openid(1));
+    new["template_id"] = json!(OTHER);
+    let reply = gateway.post("/v1/messages", &new).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let warning = reply.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(
+        warning.starts_with("template_id: is not in the last list"),
+        "{warning}"
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn one_bad_message_of_a_batch_is_refused_alone() {
+    let gateway = with("").await;
+    let mut unknown = good();
+    unknown["template_id"] = json!(OTHER);
+    let batch = json!({"messages": [good(), body("", "¥1", "A"), unknown, good()]});
+    let reply = gateway.post("/v1/messages/batch", &batch).await.json();
+    let results = reply["results"].as_array().unwrap();
+    assert!(
+        results[0]["id"].is_string() && results[3]["id"].is_string(),
+        "{reply}"
+    );
+    assert_eq!(results[1]["error"]["errors"][0]["rule"], "empty");
+    assert_eq!(
+        results[2]["error"]["errors"][0]["rule"],
+        "template_id.unknown"
+    );
+    for result in [&results[0], &results[3]] {
+        gateway.until(result["id"].as_str().unwrap(), "sent").await;
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_repeat_is_known_again_although_the_template_was_edited() {
+    let gateway = with("").await;
+    let keyed = || post("/v1/messages", &good()).header("idempotency-key", "k1");
+    let first = gateway.call(keyed()).await.json();
+    gateway.until(first["id"].as_str().unwrap(), "sent").await;
+    gateway.relist(TEMPLATE, "{{time1.DATA}}").await;
+    gateway
+        .post("/v1/messages", &good())
+        .await
+        .problem(422, "invalid_message");
+    let again = gateway.call(keyed()).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["id"]),
+        (202, &first["id"])
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_stores_nothing_and_shows_what_the_user_would_see() {
+    let gateway = with("on_violation = \"truncate\"").await;
+    let path = "/v1/messages?dry_run=true";
+    let dry = gateway.post(path, &good()).await;
+    assert_eq!(dry.status, 200, "{dry:?}");
+    let dry = dry.json();
+    assert_eq!(dry["rendered"], "商品：咖啡\n金额：¥18.50\n取餐码：A-17");
+    assert_eq!(
+        (&dry["would"], &dry["checked"], &dry["title"]),
+        (&json!("send"), &json!(true), &json!("取餐提醒"))
+    );
+    let cut = gateway.post(path, &body(LONG, "¥1", "A")).await.json();
+    assert_eq!(cut["warnings"].as_array().unwrap().len(), 1);
+    assert!(cut["rendered"].as_str().unwrap().contains('…'), "{cut}");
+    gateway
+        .post(path, &body("", "¥1", "A"))
+        .await
+        .problem(422, "invalid_message");
+    let stored = gateway.get("/v1/messages").await.json();
+    assert_eq!(
+        (&stored["messages"], gateway.sim.calls().sends),
+        (&json!([]), 0)
+    );
+
+    let keyed = |path: &str| post(path, &good()).header("idempotency-key", "k1");
+    assert_eq!(gateway.call(keyed(path)).await.json()["would"], "send");
+    let first = gateway.call(keyed("/v1/messages")).await.json();
+    assert!(first["id"].is_string(), "a rehearsal keeps no key: {first}");
+    let again = gateway.call(keyed(path)).await.json();
+    assert_eq!(
+        (&again["would"], &again["id"]),
+        (&json!("repeat"), &first["id"])
+    );
+    gateway.relist(TEMPLATE, "{{thing1.DATA}}").await;
+    let waits = gateway.post(path, &good()).await.json();
+    assert_eq!(waits["would"], "wait", "{waits}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_kind_whose_templates_nobody_lists_is_checked_by_its_keys_types() {
+    let gateway = with("").await;
+    let subscription = |thing: &str, amount: &str| {
+        let mut body = message(&openid(1));
+        body["kind"] = json!("subscription");
+        body["template_id"] = json!(OTHER);
+        body["data"] = json!({
+            "thing1": {"value": thing}, "amount2": {"value": amount}, "custom": {"value": LONG},
+        });
+        body
+    };
+    // Of an amount, this kind takes ten digits and template messages twelve.
+    let path = "/v1/messages?dry_run=true";
+    let bad = subscription(LONG, "¥12345678901");
+    let bad = gateway.post(path, &bad).await;
+    bad.problem(422, "invalid_message");
+    let errors = bad.json()["errors"].clone();
+    let rules = [&errors[0]["rule"], &errors[1]["rule"]];
+    assert_eq!(rules, ["amount.length", "thing.length"]);
+    assert_eq!(errors.as_array().unwrap().len(), 2, "{errors}");
+    let good = gateway.post(path, &subscription("咖啡", "¥1")).await.json();
+    assert_eq!(
+        (&good["would"], &good["warnings"]),
+        (&json!("send"), &json!([]))
+    );
+    gateway.finish().await;
+}
+
+/// Of so many messages every tenth is one that WeChat would refuse. Each is refused here, and none of those reaches it.
+async fn what_wechat_would_refuse_never_reaches_it(count: usize) {
+    let gateway = with("").await;
+    let bad = |nth: usize| match nth / 10 % 4 {
+        0 => body(LONG, "¥1", "A"),
+        1 => body("咖啡", "十八元", "A"),
+        2 => body("咖啡", "¥1", "汉字"),
+        _ => body("", "¥1", "A"),
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for first in (0..count).step_by(1_000) {
+        let one = |nth: usize| {
+            let mut one = if nth.is_multiple_of(10) {
+                bad(nth)
+            } else {
+                good()
+            };
+            one["touser"] = json!(openid(nth));
+            one
+        };
+        let messages: Vec<Value> = (first..count.min(first + 1_000)).map(one).collect();
+        let batch = json!({"messages": messages});
+        let reply = gateway.post("/v1/messages/batch", &batch).await.json();
+        for result in reply["results"].as_array().unwrap() {
+            let is_taken = result["id"].is_string();
+            taken += usize::from(is_taken);
+            refused += usize::from(!is_taken && result["error"]["code"] == "invalid_message");
+        }
+        // One batch after the other, so that a slow machine needs no more patience than a quick one.
+        let goal = u64::try_from(taken).unwrap();
+        let all = format!("{goal} messages");
+        gateway
+            .until_sim(&all, |sim| sim.calls().accepted == goal)
+            .await;
+    }
+    let bad = count.div_ceil(10);
+    assert_eq!((taken, refused), (count - bad, bad));
+    let calls = gateway.sim.calls();
+    assert_eq!(calls.sends, calls.accepted, "no call was in vain");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn of_many_messages_those_that_wechat_would_refuse_never_reach_it() {
+    what_wechat_would_refuse_never_reaches_it(2_000).await;
+}
+
+#[tokio::test]
+#[ignore = "long: make soak"]
+async fn of_a_hundred_thousand_messages_those_that_wechat_would_refuse_never_reach_it() {
+    what_wechat_would_refuse_never_reaches_it(100_000).await;
+}
