@@ -13,6 +13,7 @@ mod dispatch;
 mod explorer;
 mod rig;
 mod set_back;
+mod table;
 mod template;
 mod token;
 mod webhook;

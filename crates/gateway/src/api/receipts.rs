@@ -75,8 +75,7 @@ pub async fn take(
     uri: Uri,
     signed: Signed,
 ) -> Result<Json<EventTaken>, Problem> {
-    // WeChat's query may come along; nothing of it is needed.
-    Query::read(&uri)?;
+    Query::read(&uri)?.nothing_else(&[])?;
     if !callbacks.known.contains(&name) {
         return Err(Problem::not_found("there is no such account"));
     }

@@ -49,6 +49,7 @@ impl Default for Settings {
                 "accounts",
                 "token",
                 "templates",
+                "receipts",
                 "broadcasts",
                 "webhooks",
             ],

@@ -9,12 +9,9 @@ use crate::harness::{ACCOUNT, APPID, Call, Reply, Settings, TestGateway, message
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
 fn settings(account: &str) -> Settings {
-    let usual = Settings::default();
-    let scopes = usual.scopes.iter().copied().chain(["receipts"]);
     Settings {
         account: account.to_owned(),
-        scopes: scopes.collect(),
-        ..usual
+        ..Settings::default()
     }
 }
 
@@ -99,8 +96,8 @@ async fn receipts_are_forwarded_for_accounts_that_say_so_by_clients_that_may() {
     gateway.call(elsewhere).await.problem(404, "not_found");
     gateway.finish().await;
     let gateway = TestGateway::with(Settings {
-        account: "receipts = \"forwarded\"".to_owned(),
-        ..Settings::default()
+        scopes: vec!["messages:send", "messages:read"],
+        ..settings("receipts = \"forwarded\"")
     })
     .await;
     forward(&gateway, &xml("1", "success"))
