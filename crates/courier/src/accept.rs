@@ -57,6 +57,15 @@ impl Acceptor {
                 id: stored.id,
                 account: content.account.clone(),
             });
+            if stored.status == Status::Suppressed {
+                self.observer.observe(&Event::Moved {
+                    id: stored.id,
+                    account: content.account.clone(),
+                    status: stored.status,
+                    reason: stored.reason,
+                    msgid: None,
+                });
+            }
         }
         Ok(accepted)
     }

@@ -6,6 +6,7 @@ pub mod accept;
 pub mod account;
 pub mod backlog;
 pub mod broadcast;
+pub mod bulk_retry;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -19,6 +20,7 @@ pub mod next;
 pub mod observer;
 pub mod port;
 pub mod receipt;
+pub mod recipient;
 pub mod sweep;
 pub mod template;
 pub mod time;

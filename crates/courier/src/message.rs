@@ -241,6 +241,8 @@ words! {
         DuplicateContent = "duplicate_content",
         /// The receipt gives a cause that nobody knows.
         ReceiptFailed = "receipt_failed",
+        /// A person does not want the recipient written to.
+        SuppressedByOperator = "suppressed_by_operator",
         /// Its template is stopped: it waits until the template is resumed.
         TemplateStopped = "template_stopped",
         /// The template asks for other values than it did.

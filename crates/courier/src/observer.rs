@@ -50,6 +50,13 @@ pub enum Event {
         /// The message it was joined with.
         joined: Option<MessageId>,
     },
+    /// A reason not to send to a recipient was recorded, or heard again.
+    Suppressed {
+        /// Of which account.
+        account: AccountName,
+        /// The word for it.
+        reason: Reason,
+    },
     /// A token fetch ended.
     TokenFetched {
         /// For which account.

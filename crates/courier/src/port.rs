@@ -15,10 +15,13 @@ use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Se
 use crate::dispatch::Permit;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
 use crate::receipt::{NewReceipt, ReceiptTaken};
+use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
+mod dead_letters;
 mod tokens;
 
+pub use dead_letters::{Again, DeadLetterOffice, DeadLetters};
 pub use tokens::{CacheError, Fence, Token, TokenCache};
 
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,6 +140,8 @@ pub struct Stored {
     pub id: MessageId,
     /// Where it stands.
     pub status: Status,
+    /// Why, if this very call ended it: its recipient is suppressed.
+    pub reason: Option<Reason>,
     /// Whether it was stored by an earlier call.
     pub replayed: bool,
 }
@@ -171,6 +176,8 @@ pub struct Claim {
     pub shares: [usize; 3],
     /// Openids that have a call under way; their messages are put off, one [behind the other](crate::backlog).
     pub busy: Vec<String>,
+    /// How often the account may write to one recipient. Messages beyond that are put off.
+    pub limits: Arc<[RecipientLimit]>,
     /// The account's lane is closed, and this is its probe: rather than a message that was never called, one in doubt is
     /// taken, due or not, while its window is open. Else an outage would put another message in doubt with every probe.
     pub probe: bool,
@@ -195,6 +202,8 @@ pub const LEASE_GRACE: Duration = Duration::from_secs(5);
 pub struct Claimed {
     /// Leased by now.
     pub messages: Vec<Message>,
+    /// Ended instead, because their recipients are suppressed.
+    pub suppressed: Vec<Swept>,
     /// When the account's next waiting message is due, if all that was due is leased.
     pub next_due: Option<UnixMs>,
     /// Whether more was due than was asked for.
@@ -260,6 +269,8 @@ pub struct Filter {
     pub touser: Option<String>,
     /// By this template.
     pub template_id: Option<String>,
+    /// Whose last call was answered with this errcode.
+    pub code: Option<i64>,
     /// With this word of the caller's.
     pub reference: Option<String>,
     /// Accepted at this moment or later.
@@ -285,7 +296,7 @@ pub enum Sweep {
     Orphans,
 }
 
-/// A message that a sweep moved.
+/// A message that was moved without anybody asking for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swept {
     /// Which.

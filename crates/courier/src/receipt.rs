@@ -8,6 +8,7 @@ use crate::message::{AccountName, MessageId, Status};
 use crate::next::Roll;
 use crate::observer::{Event, Observer};
 use crate::port::{AcceptError, Ledger, Nonce};
+use crate::recipient::News;
 use crate::time::{Clock, UnixMs};
 
 /// A receipt as it came.
@@ -71,6 +72,7 @@ impl Receipts {
     ) -> Result<ReceiptTaken, AcceptError> {
         let (account, said): (AccountName, String) =
             (receipt.account.clone(), receipt.status.clone());
+        let news = News::of_receipt(&receipt);
         let taken = self
             .ledger
             .receive(receipt, nonce, self.clock.now())
@@ -85,6 +87,12 @@ impl Receipts {
             status: said,
             joined: joined.map(|(id, _)| id),
         });
+        if let Some(reason) = news.and_then(|news| news.suppresses_for()) {
+            self.observer.observe(&Event::Suppressed {
+                account: account.clone(),
+                reason,
+            });
+        }
         if let Some((id, status)) = joined {
             self.observer.observe(&Event::Moved {
                 id,

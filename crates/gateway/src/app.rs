@@ -4,6 +4,8 @@
 mod broadcasts;
 mod callbacks;
 mod oauth;
+mod operations;
+mod recipients;
 mod webhooks;
 
 use std::sync::Arc;
@@ -13,12 +15,12 @@ use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::broadcast::expand::Expander;
-use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, TokenMode};
+use hongyan_courier::recipient::confirm::Confirmations;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
@@ -71,6 +73,7 @@ pub struct App {
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub confirmations: Option<Confirmations>,
     pub expander: Option<Expander>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     /// What comes in from WeChat, and who else is told of it.
@@ -141,6 +144,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            confirmations: recipients::confirmations(&core, roles),
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
@@ -199,6 +203,7 @@ impl Core {
             (name, account.max_concurrency as usize)
         });
         let slots = Slots::new(config.delivery.concurrency as usize, caps);
+        recipients::limit(&slots, config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -302,7 +307,7 @@ impl Core {
         sender: Option<Arc<webhook::Sender>>,
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
-        let (clock, observer): (Arc<dyn Clock>, _) = (self.clock.clone(), self.observer.clone());
+        let clock: Arc<dyn Clock> = self.clock.clone();
         Ok(UseCases {
             door: Arc::new(Door {
                 authenticator: Authenticator::new(Clients::new(&secrets.clients)),
@@ -311,12 +316,9 @@ impl Core {
             }),
             intake: Arc::new(self.intake(config, dispatch)?),
             ledger: ledger.clone(),
-            changes: Arc::new(Changes {
-                ledger: ledger.clone(),
-                slots: self.slots.clone(),
-                clock: clock.clone(),
-                observer,
-            }),
+            changes: self.changes(),
+            retries: self.bulk_retry(),
+            attention: self.attention(),
             accounts: Arc::new(AccountBook {
                 accounts: self.accounts.clone(),
                 conditions: self.conditions.clone(),
@@ -340,6 +342,7 @@ impl Core {
                 clock,
                 counting: config.templates.counting,
             }),
+            contacts: Arc::new(recipients::contacts(self)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(callbacks::callbacks(self, config, &secrets.accounts)?),

@@ -84,7 +84,8 @@ impl Demo {
              [[accounts]]\nname = \"{ACCOUNT}\"\nappid = \"{APPID}\"\nsecret = \"{app_secret}\"\n\
              callback_token = \"{callback_token}\"\napi_base = \"{}\"\n\
              [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{client_secret}\"]\n\
-             scopes = [\"messages:send\", \"messages:read\", \"accounts\", \"token\", \"templates\"]\n",
+             scopes = [\"messages:send\", \"messages:read\", \"accounts\", \"token\", \"templates\", \
+             \"recipients\"]\n",
             folder.0.join("hongyan.db").display(),
             sim.url(),
         );

@@ -108,6 +108,12 @@ impl Observer for Meter {
                 account,
                 expires_at,
             } => fetched(account, *expires_at),
+            Event::Suppressed { account, reason } => counter!(
+                "hongyan_suppressions_total",
+                "account" => account.to_string(),
+                "reason" => reason.as_str(),
+            )
+            .increment(1),
             Event::TemplatesSynced { account, at } => synced(account, *at),
             Event::TemplatesStopped { account, count } => {
                 gauge!("hongyan_templates_stopped", "account" => account.to_string())

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::callback::Callbacks;
 use crate::app::App;
 use crate::config::server::Server;
 use crate::listen::{Patience, serve};
+use crate::metrics::Gauges;
 
 /// What one process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -117,6 +119,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         book,
         accounts,
         sweeper,
+        confirmations,
         expander,
         webhooks,
         callbacks,
@@ -136,16 +139,15 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
-    for consumer in callbacks.consumers() {
-        tasks.spawn(consumer.run(last.clone()));
-    }
-    let replay_stop = last.clone();
-    tasks.spawn(async move { callbacks.replay(replay_stop).await });
-    let gauges_stop = last.clone();
-    tasks.spawn(async move { gauges.run(gauges_stop).await });
+    watch(gauges, &tasks, &last);
+    take_in(callbacks, &tasks, &last);
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
+    }
+    if let Some(confirmations) = confirmations {
+        let confirm_stop = stop.clone();
+        tasks.spawn(async move { confirmations.run(confirm_stop).await });
     }
     if let Some(expander) = expander {
         let expand_stop = stop.clone();
@@ -179,6 +181,20 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     // What was answered is durable already: without this the next start only has more to look through.
     within(deadline, store.close(), "the store's last work").await;
     tracing::info!("stopped");
+}
+
+fn watch(gauges: Gauges, tasks: &TaskTracker, last: &CancellationToken) {
+    let stop = last.clone();
+    tasks.spawn(async move { gauges.run(stop).await });
+}
+
+/// What waits on disk is taken into the store, and passed on to whoever wants it.
+fn take_in(callbacks: Arc<Callbacks>, tasks: &TaskTracker, last: &CancellationToken) {
+    for consumer in callbacks.consumers() {
+        tasks.spawn(consumer.run(last.clone()));
+    }
+    let stop = last.clone();
+    tasks.spawn(async move { callbacks.replay(stop).await });
 }
 
 async fn within(deadline: Instant, ending: impl Future<Output = ()>, what: &str) {

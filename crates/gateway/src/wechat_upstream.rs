@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use hongyan_courier::kind::{Extras, Kind};
 use hongyan_courier::message::{AccountName, Content};
 use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
+use hongyan_courier::recipient::Followers;
 use hongyan_courier::template::book::Source;
 use hongyan_courier::template::catalogue::Listed;
 use hongyan_wechat::AccessToken;
@@ -117,6 +118,20 @@ impl Upstream for WechatUpstream {
             secret: grant.token,
             expires_in: grant.expires_in,
         })
+    }
+}
+
+#[async_trait]
+impl Followers for WechatUpstream {
+    async fn follows(
+        &self,
+        account: &AccountName,
+        openid: &str,
+        token: AccessToken,
+    ) -> Result<bool, CallError> {
+        let line = self.line(account, Endpoint::UserInfo)?;
+        let info = line.client.user_info(&token, openid).await?;
+        Ok(info.follows())
     }
 }
 

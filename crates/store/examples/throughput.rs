@@ -167,6 +167,7 @@ fn claim(by: &NodeEpoch) -> Claim {
         account: "clinic".into(),
         shares: [0, SLOTS, 0],
         busy: Vec::new(),
+        limits: Arc::default(),
         probe: false,
     }
 }

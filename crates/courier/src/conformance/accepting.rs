@@ -38,6 +38,7 @@ pub async fn what_is_accepted_is_kept_as_it_was_given<A: Adapter>() {
         let stored = Stored {
             id: kept.id,
             status: Status::Queued,
+            reason: None,
             replayed: false,
         };
         assert_eq!(*taken, Ok(stored));

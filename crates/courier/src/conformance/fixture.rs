@@ -203,6 +203,7 @@ pub fn claim(by: &NodeEpoch, limit: usize) -> Claim {
         account: ACCOUNT.into(),
         shares: [limit, 0, 0],
         busy: Vec::new(),
+        limits: Arc::default(),
         probe: false,
     }
 }

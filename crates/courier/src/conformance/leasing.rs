@@ -3,7 +3,7 @@
 use super::fixture::{NODE, NOW, at, call, claim, content, lease, new, subscription};
 use super::{Adapter, Stores};
 use crate::delivery::{LeaseRef, Look, Outcome};
-use crate::message::{Content, Message, Status};
+use crate::message::{Content, Message, Reason, Status};
 use crate::next::SAFE_WINDOW;
 use crate::port::LEASE_GRACE;
 use crate::time::UnixMs;
@@ -50,7 +50,7 @@ pub async fn a_look_ends_what_was_cancelled_expired_or_out_of_its_window<A: Adap
     let stores = A::fresh().await.stores();
     let (by, message) = stores.leased(content("o1"), NOW).await;
     stores.ledger.cancel(message.id, None, NOW).await.unwrap();
-    let ended = Look::Ended(Status::Cancelled);
+    let ended = Look::Ended(Status::Cancelled, None);
     assert_eq!(look(&stores, &message, at(1)).await, ended);
     assert_eq!(stores.status(message.id).await, Status::Cancelled);
 
@@ -59,7 +59,7 @@ pub async fn a_look_ends_what_was_cancelled_expired_or_out_of_its_window<A: Adap
     stores.take(call(vec![expiring]), NOW).await;
     let message = stores.claim_one(&by, NOW).await;
     assert_eq!(look(&stores, &message, at(9)).await, Look::Go);
-    let ended = Look::Ended(Status::Expired);
+    let ended = Look::Ended(Status::Expired, None);
     assert_eq!(look(&stores, &message, at(10)).await, ended);
     assert_eq!(stores.status(message.id).await, Status::Expired);
 
@@ -68,7 +68,7 @@ pub async fn a_look_ends_what_was_cancelled_expired_or_out_of_its_window<A: Adap
     let moved = stores.settle(&message, Outcome::InDoubt, NOW).await;
     let message = stores.claim_one(&by, moved.due_at).await;
     let closed = NOW.plus(SAFE_WINDOW);
-    let ended = Look::Ended(Status::Unconfirmed);
+    let ended = Look::Ended(Status::Unconfirmed, Some(Reason::OutcomeUnknown));
     assert_eq!(look(&stores, &message, closed).await, ended);
     assert_eq!(stores.status(message.id).await, Status::Unconfirmed);
 }

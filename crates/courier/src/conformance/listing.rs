@@ -47,10 +47,11 @@ pub async fn every_filter_narrows<A: Adapter>() {
         narrow(&mut filter);
         filter
     };
-    let of_failed: [fn(&mut Filter); 6] = [
+    let of_failed: [fn(&mut Filter); 7] = [
         |filter| filter.account = Some("clinic".into()),
         |filter| filter.status = Some(Status::Failed),
         |filter| filter.reason = Some(Reason::NotSubscribed),
+        |filter| filter.code = Some(43004),
         |filter| filter.touser = Some("o1".into()),
         |filter| filter.template_id = Some("appointment".into()),
         |filter| filter.until = Some(at(60)),

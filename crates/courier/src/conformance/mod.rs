@@ -6,6 +6,7 @@ pub mod accepting;
 pub mod broadcasting;
 pub mod changing;
 pub mod claiming;
+pub mod dead_letters;
 pub mod events;
 pub mod expanding;
 pub mod fixture;
@@ -13,8 +14,10 @@ pub mod leasing;
 pub mod listing;
 pub mod matching;
 pub mod nodes;
+pub mod pacing;
 pub mod permits;
 pub mod receiving;
+pub mod recipients;
 pub mod repeating;
 pub mod settling;
 pub mod standings;
@@ -25,7 +28,8 @@ pub mod token_cache;
 use std::sync::Arc;
 
 use crate::broadcast::port::Broadcasts;
-use crate::port::{Ledger, Queue, Standings, TokenCache};
+use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache};
+use crate::recipient::Recipients;
 use crate::template::catalogue::Templates;
 use crate::webhook::Outbox;
 
@@ -36,8 +40,12 @@ pub struct Stores {
     pub queue: Arc<dyn Queue>,
     /// The messages as records.
     pub ledger: Arc<dyn Ledger>,
+    /// The messages that ended badly.
+    pub dead_letters: Arc<dyn DeadLetterOffice>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
+    /// What is known of recipients.
+    pub recipients: Arc<dyn Recipients>,
     /// The broadcasts.
     pub broadcasts: Arc<dyn Broadcasts>,
     /// The events that wait to be posted.
@@ -209,6 +217,21 @@ macro_rules! ledger_conformance {
     };
 }
 
+/// One test for each promise of `dead_letters`, for an [`Adapter`].
+#[macro_export]
+macro_rules! dead_letters_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            dead_letters {
+                what_ended_badly_is_counted_by_account_and_reason
+                many_are_sent_again_each_when_it_is_told
+                what_had_better_not_be_sent_again_is_left_alone
+                what_a_receipt_failed_is_sent_again_as_another_message
+            }
+        }
+    };
+}
+
 /// One test for each promise of `standings`, for an [`Adapter`].
 #[macro_export]
 macro_rules! standings_conformance {
@@ -219,6 +242,36 @@ macro_rules! standings_conformance {
                 a_standing_survives_a_restart
                 flags_are_listed_newest_first
                 a_flag_raised_again_is_one_flag
+            }
+        }
+    };
+}
+
+/// One test for each promise of `recipients`, for an [`Adapter`].
+#[macro_export]
+macro_rules! recipients_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            recipients {
+                what_is_heard_survives_a_restart
+                news_spends_its_nonce
+                a_message_to_a_suppressed_recipient_ends_as_it_is_stored
+                a_suppression_of_a_template_leaves_the_others
+                what_waits_ends_when_it_is_claimed
+                the_look_before_the_call_ends_what_is_suppressed
+                a_message_in_doubt_never_ends_suppressed
+                an_answer_tells_of_its_recipient
+                a_receipt_tells_of_its_recipient
+                whoever_follows_again_is_written_to_again
+                a_person_can_resume_what_is_suppressed
+                a_suppression_ends_by_itself
+                suppressions_are_listed_newest_first
+                who_may_not_follow_is_to_be_confirmed
+                an_agreement_is_used_up_by_one_message
+            }
+            pacing {
+                who_gets_too_much_waits
+                a_message_over_a_limit_waits_until_its_window_opens
             }
         }
     };
@@ -285,6 +338,7 @@ macro_rules! templates_conformance {
                 a_list_is_kept_with_what_happened_to_it
                 a_stop_survives_a_restart_and_is_flagged
                 a_stopped_templates_messages_wait_and_all_others_go
+                a_stopped_templates_backlog_hides_nobody
                 a_resumed_templates_messages_are_called_back
                 what_was_not_called_back_is_looked_at_again
                 an_answer_about_the_template_stops_it

@@ -145,6 +145,24 @@ pub async fn a_stopped_templates_messages_wait_and_all_others_go<A: Adapter>() {
     );
 }
 
+pub async fn a_stopped_templates_backlog_hides_nobody<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    let backlog = (0..500).map(|n| new(content(&format!("o{n}")), NOW));
+    stores.take(call(backlog.collect()), NOW).await;
+    let behind = stores.store(of_other("behind"), at(1)).await;
+    stores.stopped().await;
+    for _ in 0..10 {
+        let claimed = stores.claim(claim(&by, 10), at(1)).await;
+        if let Some(found) = claimed.messages.first() {
+            assert_eq!(found.id, behind);
+            return;
+        }
+        assert!(claimed.more, "there is more to look at");
+    }
+    panic!("it is hidden");
+}
+
 pub async fn a_resumed_templates_messages_are_called_back<A: Adapter>() {
     let stores = A::fresh().await.stores();
     let by = stores.join(NODE, NOW).await;

@@ -34,6 +34,19 @@ pub enum RetryRefused {
     NeedsForce,
 }
 
+/// Why a message is left alone when many are sent again at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftAlone {
+    /// Its `expires_at` passed: it would come too late.
+    Expired,
+    /// Its recipient was suppressed: that ends by an act of the user or of an operator.
+    Suppressed,
+    /// The user may have it already.
+    InDoubt,
+    /// It has not ended, or the user has it.
+    NotEnded,
+}
+
 impl Delivery {
     /// Cancels a message.
     pub fn cancel(&mut self) -> Result<Cancelled, CancelRefused> {
@@ -48,6 +61,22 @@ impl Delivery {
             }
             status => Err(CancelRefused(status)),
         }
+    }
+
+    /// Sends a message again that failed or was cancelled, as one of many that nobody looked at one by one: not before
+    /// `due_at`, and only where it can do no harm.
+    pub fn retry_as_one_of_many(&mut self, due_at: UnixMs, now: UnixMs) -> Result<(), LeftAlone> {
+        match self.status {
+            Status::Expired => return Err(LeftAlone::Expired),
+            Status::Suppressed => return Err(LeftAlone::Suppressed),
+            Status::Unconfirmed => return Err(LeftAlone::InDoubt),
+            _ if self.doubtful() => return Err(LeftAlone::InDoubt),
+            _ if self.expired(due_at) => return Err(LeftAlone::Expired),
+            _ => {}
+        }
+        self.retry(false, now).map_err(|_| LeftAlone::NotEnded)?;
+        self.due_at = due_at.max(now);
+        Ok(())
     }
 
     /// Sends a message again.

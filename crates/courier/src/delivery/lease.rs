@@ -32,8 +32,8 @@ pub enum Look {
     Go,
     /// Somebody else holds it by now.
     LeaseGone,
-    /// It ended instead of being sent; the status says how.
-    Ended(Status),
+    /// It ended instead of being sent; status and reason say how.
+    Ended(Status, Option<Reason>),
 }
 
 impl Delivery {
@@ -74,9 +74,15 @@ impl Delivery {
         }
     }
 
-    /// The look just before the call: the lease, the caller's wishes, the expiry, the window.
-    /// For a kind that cannot be repeated a `Go` leaves the mark that must be durable before the call.
-    pub fn look(&mut self, kind: Kind, lease_seq: u32, now: UnixMs) -> Look {
+    /// The look just before the call: the lease, the caller's wishes, the expiry, the window, and why the recipient is
+    /// `suppressed`, if so. For a kind that cannot be repeated a `Go` leaves the mark that must be durable before the call.
+    pub fn look(
+        &mut self,
+        kind: Kind,
+        lease_seq: u32,
+        suppressed: Option<Reason>,
+        now: UnixMs,
+    ) -> Look {
         if !self.holds(lease_seq) {
             return Look::LeaseGone;
         }
@@ -86,13 +92,15 @@ impl Delivery {
             self.finish(Status::Expired, None);
         } else if self.window_closed(kind, now) {
             self.end(Status::Unconfirmed, Some(Reason::OutcomeUnknown));
+        } else if suppressed.is_some() {
+            self.finish(Status::Suppressed, suppressed);
         } else {
             if !kind.repeatable() {
                 self.call_started_at = Some(now);
             }
             return Look::Go;
         }
-        Look::Ended(self.status)
+        Look::Ended(self.status, self.reason)
     }
 
     /// A call begun at `since` may have been accepted; the doubt counts from the first such call.

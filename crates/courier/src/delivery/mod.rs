@@ -8,13 +8,14 @@ mod matching;
 mod park;
 mod receipt;
 mod settle;
+mod suppress;
 mod sweep;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use caller::{CancelRefused, Cancelled, RetryRefused};
+pub use caller::{CancelRefused, Cancelled, LeftAlone, RetryRefused};
 pub use lease::{Lease, LeaseRef, Look};
 pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, the_one_meant};
 pub use park::PARKED;

@@ -26,17 +26,43 @@ impl Delivery {
         may
     }
 
-    /// Calls a message back that was put aside. Answers whether it did.
+    /// Calls a message back that was put aside. Its broadcast may hold it all the same. Answers whether it was aside.
     pub fn unpark(&mut self, now: UnixMs) -> bool {
         let aside = self.status == Status::Queued && self.reason == Some(Reason::TemplateStopped);
+        let held = self.is_held();
         if aside {
-            let held = self.is_held();
             self.requeue(now, None);
-            // Its broadcast is paused as well.
-            if held {
-                self.hold();
-            }
+        }
+        if aside && held {
+            self.hold();
         }
         aside
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMs = UnixMs(1_795_400_000_000);
+
+    #[test]
+    fn what_is_put_aside_comes_back_at_once() {
+        let mut message = Delivery::queued(NOW, None);
+        assert!(!message.unpark(NOW), "it is not aside");
+        assert!(message.park(NOW));
+        assert_eq!(message.due_at, NOW.plus(PARKED));
+        assert!(message.unpark(NOW) && !message.unpark(NOW));
+        assert_eq!(message, Delivery::queued(NOW, None));
+    }
+
+    #[test]
+    fn a_paused_broadcast_holds_what_is_called_back_meanwhile() {
+        let mut message = Delivery::queued(NOW, None);
+        assert!(message.park(NOW) && message.hold());
+        let later = NOW.plus(Duration::from_secs(60));
+        assert!(message.unpark(later) && message.is_held());
+        assert!(message.let_go());
+        assert_eq!(message, Delivery::queued(later, None));
     }
 }

@@ -10,6 +10,7 @@ use crate::account::{Flag, FlagSubject};
 use crate::kind::ReceiptBy;
 use crate::message::{Content, Kind, MessageId, Reason, Status};
 use crate::next::{Next, REPEAT_AFTER, Roll, Tries, Verdict, next, repeat_after};
+use crate::recipient::News;
 use crate::template::stop::Stop;
 use crate::time::UnixMs;
 
@@ -64,13 +65,15 @@ pub struct Settlement {
     pub roll: Roll,
 }
 
-/// What the settlement did; the store writes the msgid, the flag and the stop beside the row.
+/// What the settlement did; the store writes msgid, flag, stop and news beside the row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
     /// A msgid to be kept, with its generation.
     pub msgid: Option<(i64, u32)>,
     /// What is to be flagged.
     pub flag: Option<Flag>,
+    /// What it tells of the recipient, with whose openid.
+    pub news: Option<(String, News)>,
     /// Its template is not to be used until somebody has looked.
     pub stop: Option<Stop>,
 }
@@ -102,10 +105,13 @@ impl Delivery {
         match &s.outcome {
             Outcome::Accepted { msgid } => {
                 settled.msgid = msgid.map(|msgid| (msgid, s.generation));
+                settled.news = told(content, News::of_acceptance(content, called_at));
                 self.accepted(content.kind, *msgid, s, holds, now);
             }
             Outcome::Answered { class, errcode } => {
                 let decided = next(*class, tries, *errcode, now, s.roll);
+                let news = News::of_answer(*class, *errcode, content, called_at);
+                settled.news = told(content, news);
                 settled.flag = decided
                     .flag
                     .map(|(subject, reason)| flag(content, subject, reason, *errcode, now));
@@ -222,6 +228,10 @@ impl Delivery {
             self.requeue(at, reason);
         }
     }
+}
+
+fn told(content: &Content, news: Option<News>) -> Option<(String, News)> {
+    news.map(|news| (content.touser.clone(), news))
 }
 
 fn flag(content: &Content, subject: FlagSubject, reason: Reason, errcode: i64, at: UnixMs) -> Flag {

@@ -1,9 +1,11 @@
 //! One account's lane: how many calls it has under way, whether it may have more, and what it knows of its backlog.
 //! Pure state; an outage of WeChat closes the lane, so that it costs time and not messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::message::AccountName;
+use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
 /// After so many calls in a row without a definite answer a lane closes.
@@ -41,6 +43,8 @@ pub(super) struct Lane {
     pub(super) account: AccountName,
     pub(super) in_flight: usize,
     pub(super) turn: usize,
+    /// How often the account may write to one recipient.
+    pub(super) limits: Arc<[RecipientLimit]>,
     cap: usize,
     backlog: Backlog,
     looked_at: UnixMs,
@@ -58,6 +62,7 @@ impl Lane {
             account,
             in_flight: 0,
             turn: 0,
+            limits: Arc::default(),
             cap,
             backlog: Backlog::More,
             looked_at: UnixMs(0),

@@ -21,7 +21,7 @@ use slot::{Round, Slot};
 
 use crate::delivery::{Lease, LeaseRef, Policy};
 use crate::message::{AccountName, Message};
-use crate::observer::Observer;
+use crate::observer::{Event, Observer};
 use crate::port::{Claimed, NodeEpoch, Queue, Upstream};
 use crate::time::{Clock, UnixMs};
 use crate::token::Keeper;
@@ -164,6 +164,15 @@ impl Dispatch {
         let now = self.parts.clock.now();
         let (more, next_due) = (claimed.more, claimed.next_due);
         self.parts.slots.looked(round.lane, more, next_due, now);
+        for ended in claimed.suppressed {
+            self.parts.observer.observe(&Event::Moved {
+                id: ended.id,
+                account: ended.account,
+                status: ended.status,
+                reason: ended.reason,
+                msgid: None,
+            });
+        }
         let mut unfilled = Vec::new();
         let mut slots = round.slots.into_iter();
         for message in claimed.messages {

@@ -13,6 +13,7 @@ use super::share::shares;
 use crate::delivery::LeaseRef;
 use crate::message::AccountName;
 use crate::port::{Claim, NodeEpoch};
+use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
 /// The most that one claim asks for.
@@ -115,6 +116,15 @@ impl Slots {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says how often an account may write to one recipient. Its messages are all claimed from then on, and none goes out
+    /// as it is stored: only a claim looks at what the recipient got lately.
+    pub fn limit_recipients(&self, account: &AccountName, limits: Vec<RecipientLimit>) {
+        let mut table = self.table();
+        if let Some(&lane) = table.by_account.get(account) {
+            table.lanes[lane].limits = limits.into();
+        }
+    }
+
     /// Whoever claims looks again.
     pub fn wake(&self) {
         self.wake.notify_one();
@@ -146,6 +156,7 @@ impl Slots {
         let lane = *table.by_account.get(account)?;
         let open = !table.draining
             && table.free > 0
+            && table.lanes[lane].limits.is_empty()
             && table.lanes[lane].is_clear(now)
             && table.lanes[lane].capacity(now) > 0;
         if !open || !table.busy.insert((lane, openid.to_owned())) {
@@ -206,6 +217,7 @@ impl Slots {
                 account: found.account.clone(),
                 shares: shares(limit, found.turn),
                 busy,
+                limits: Arc::clone(&found.limits),
                 probe: found.is_closed(),
             };
             found.turn = found.turn.wrapping_add(limit);

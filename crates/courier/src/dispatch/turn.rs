@@ -16,6 +16,7 @@ use crate::message::{AccountName, Message, Reason, Status};
 use crate::next::{Roll, SAFE_WINDOW};
 use crate::observer::{Event, Source};
 use crate::port::{Gate, Moved, SendCall};
+use crate::recipient::News;
 use crate::time::UnixMs;
 
 /// The pause of a message that could not be sent for want of a connection.
@@ -31,7 +32,9 @@ impl Dispatch {
         };
         match self.look(lease, &message).await {
             Some(Look::Go) if self.in_time(&message) => {}
-            Some(Look::Ended(status)) => return self.observe_end(&message, status),
+            Some(Look::Ended(status, reason)) => {
+                return self.observe_end(&message, status, reason);
+            }
             Some(Look::LeaseGone) => return,
             Some(Look::Go) | None => {
                 return self.give_back(&message.content.account, vec![lease]).await;
@@ -47,8 +50,15 @@ impl Dispatch {
             );
             self.observe_lane(&message, turned, &settlement);
         }
+        let suppressed_for = suppressed_for(&message, &settlement);
         let moved = self.settle(settlement).await;
         self.after(&message, &moved);
+        if let Some(reason) = suppressed_for {
+            self.parts.observer.observe(&Event::Suppressed {
+                account: message.content.account.clone(),
+                reason,
+            });
+        }
         drop(slot);
     }
 
@@ -243,13 +253,13 @@ impl Dispatch {
         });
     }
 
-    fn observe_end(&self, message: &Message, status: Status) {
+    fn observe_end(&self, message: &Message, status: Status, reason: Option<Reason>) {
         let (id, account) = (message.id, message.content.account.clone());
         self.parts.observer.observe(&Event::Moved {
             id,
             account,
             status,
-            reason: None,
+            reason,
             msgid: None,
         });
     }
@@ -272,6 +282,15 @@ impl Dispatch {
             stopped,
         });
     }
+}
+
+/// The word under which an answer suppresses its message's recipient, if it does.
+fn suppressed_for(message: &Message, settlement: &Settlement) -> Option<Reason> {
+    let Outcome::Answered { class, errcode } = settlement.outcome else {
+        return None;
+    };
+    let called_at = settlement.attempt.as_ref()?.at;
+    News::of_answer(class, errcode, &message.content, called_at)?.suppresses_for()
 }
 
 /// What an answer says of its account's lane.

@@ -12,6 +12,7 @@ use crate::port::{
     Accept, AcceptError, Accepted, DedupeMismatch, IdempotencyKey, NewMessage, NodeEpoch, Nonce,
     StoreError, Stored,
 };
+use crate::recipient::Hold;
 use crate::time::UnixMs;
 
 /// What an accept stored, and what is to be handed over now.
@@ -83,6 +84,7 @@ impl State {
             Some(Stored {
                 id,
                 status,
+                reason: None,
                 replayed: true,
             })
         };
@@ -125,6 +127,8 @@ impl State {
             content: new.content,
             delivery: Delivery::queued(due_at, new.expires_at),
         };
+        // One that is to go later is judged when its time has come.
+        let held = self.held(&message.content, now).filter(|_| due_at <= now);
         let stopped = self.is_stopped(&message.content);
         if stopped && due_at <= now {
             message.delivery.park(now);
@@ -132,16 +136,22 @@ impl State {
         // A lease on a gone epoch would belong to nobody.
         let permit = new
             .permit
-            .filter(|permit| !stopped && self.is_current(permit.by()));
+            .filter(|permit| !stopped && held.is_none() && self.is_current(permit.by()));
         if let Some(permit) = permit {
             message.delivery.take_lease(permit.lease(now));
             leased.push((permit, message.clone()));
         }
-        let status: Status = message.delivery.status;
         self.insert(message);
+        if let Some(Hold::End(reason)) = held {
+            self.change(new.id, now, |_, delivery| delivery.suppress(reason));
+        }
+        let stands = self.moved(new.id);
         Ok(Stored {
             id: new.id,
-            status,
+            status: stands
+                .as_ref()
+                .map_or(Status::Queued, |stands| stands.status),
+            reason: stands.and_then(|stands| stands.reason),
             replayed: false,
         })
     }

@@ -8,6 +8,7 @@ use crate::backlog::LOOK_PAST;
 use crate::delivery::{CONTENT_MINUTE, Lease, LeaseRef, Look, Settlement};
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
 use crate::port::{Claim, Claimed, LEASE_GRACE, Moved};
+use crate::recipient::Hold;
 use crate::time::UnixMs;
 
 const FIRST_ID: MessageId = MessageId::from_bytes([0; 16]);
@@ -19,6 +20,7 @@ struct Pick {
     busy: HashSet<String>,
     chosen: Vec<MessageId>,
     put_off: Vec<(MessageId, String, Priority)>,
+    held: Vec<(MessageId, Hold)>,
     /// Of stopped templates.
     aside: Vec<MessageId>,
 }
@@ -29,7 +31,7 @@ impl Pick {
         &mut self,
         line: &mut impl Iterator<Item = &'a Message>,
         count: usize,
-        stopped: impl Fn(&Message) -> bool,
+        (held, stopped): (impl Fn(&Message) -> Option<Hold>, impl Fn(&Message) -> bool),
     ) {
         let end = self.chosen.len() + count;
         for _ in 0..count + LOOK_PAST {
@@ -45,6 +47,8 @@ impl Pick {
             if self.busy.contains(&openid) {
                 let priority = message.content.priority;
                 self.put_off.push((message.id, openid, priority));
+            } else if let Some(hold) = held(message) {
+                self.held.push((message.id, hold));
             } else {
                 self.busy.insert(openid);
                 self.chosen.push(message.id);
@@ -64,16 +68,17 @@ impl State {
         };
         let more = {
             let line = |priority: &Priority| self.due(&claim.account, *priority, now);
+            let held = |message: &Message| self.held_back(message, claim, now);
             let stopped = |message: &Message| {
                 message.delivery.may_be_parked() && self.is_stopped(&message.content)
             };
             let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
             for (line, share) in lines.iter_mut().zip(claim.shares) {
-                pick.fill(line, share, stopped);
+                pick.fill(line, share, (held, stopped));
             }
             for line in &mut lines {
                 let left = claim.limit() - pick.chosen.len();
-                pick.fill(line, left, stopped);
+                pick.fill(line, left, (held, stopped));
             }
             lines.iter_mut().any(|line| line.next().is_some())
         };
@@ -85,6 +90,17 @@ impl State {
             let later = self.lines.after_the_last(recipient, priority, now);
             self.change(id, now, |_, delivery| delivery.due_at = later);
         }
+        let suppressed = pick.held.into_iter().filter_map(|(id, hold)| {
+            self.change(id, now, |_, delivery| match hold {
+                Hold::End(reason) => {
+                    delivery.suppress(reason);
+                }
+                Hold::Until(end) => delivery.put_off(end),
+            });
+            self.swept(id)
+                .filter(|swept| swept.status == Status::Suppressed)
+        });
+        let suppressed = suppressed.collect();
         for id in pick.aside {
             self.change(id, now, |_, delivery| delivery.park(now));
         }
@@ -94,6 +110,7 @@ impl State {
             .filter_map(|id| self.lease(*id, claim, now));
         Claimed {
             messages: messages.collect(),
+            suppressed,
             next_due: if more {
                 None
             } else {
@@ -152,8 +169,9 @@ impl State {
     }
 
     pub(super) fn look(&mut self, lease: LeaseRef, now: UnixMs) -> Look {
+        let suppressed = self.suppressed(lease, now);
         self.change(lease.id, now, |content, delivery| {
-            delivery.look(content.kind, lease.lease_seq, now)
+            delivery.look(content.kind, lease.lease_seq, suppressed, now)
         })
         .unwrap_or(Look::LeaseGone)
     }
@@ -167,6 +185,9 @@ impl State {
         });
         if let Some((account, settled)) = settled {
             self.raise(&account, settled.flag);
+            if let Some((openid, news)) = settled.news {
+                self.hear(&account, &openid, &[news], now);
+            }
             self.stop(&account, settled.stop);
             if let Some((msgid, _)) = settled.msgid {
                 self.msgids.insert((account.clone(), msgid), s.id);

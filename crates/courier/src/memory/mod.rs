@@ -3,9 +3,11 @@
 
 mod accept;
 mod broadcasts;
+mod dead_letters;
 mod jobs;
 mod keys;
 mod outbox;
+mod recipients;
 mod records;
 mod state;
 mod templates;

@@ -12,6 +12,7 @@ use crate::kind::ReceiptBy;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::{ChangeError, Depth, Filter, Moved, Sweep, Swept};
 use crate::receipt::{NewReceipt, ReceiptTaken};
+use crate::recipient::News;
 use crate::time::UnixMs;
 
 impl State {
@@ -57,6 +58,9 @@ impl State {
         );
         if self.receipts.insert(key, now).is_some() {
             return ReceiptTaken::Known;
+        }
+        if let Some(news) = News::of_receipt(&receipt) {
+            self.hear(&receipt.account, &receipt.openid, &[news], now);
         }
         match self.join(&receipt, now) {
             Some((id, status)) => ReceiptTaken::Joined(id, status),
@@ -232,6 +236,7 @@ fn fits(filter: &Filter, message: &Message) -> bool {
         && is(filter.reason.as_ref(), delivery.reason.as_ref())
         && is(filter.touser.as_ref(), Some(&content.touser))
         && is(filter.template_id.as_ref(), Some(&content.template_id))
+        && is(filter.code.as_ref(), delivery.last_errcode.as_ref())
         && is(filter.reference.as_ref(), content.reference.as_ref())
         && filter
             .broadcast

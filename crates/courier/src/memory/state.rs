@@ -15,6 +15,7 @@ use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::Moved;
 use crate::receipt::NewReceipt;
+use crate::recipient::Recipient;
 use crate::time::UnixMs;
 
 /// Everything.
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub(super) broadcasts: BTreeMap<BroadcastId, Kept>,
     /// Of recipients that had a call under way.
     pub(super) lines: Lines<(AccountName, String)>,
+    /// Of whom anything was heard.
+    pub(super) recipients: BTreeMap<(AccountName, String), Recipient>,
     pub(super) outbox: Outbox,
     pub(super) shelves: Shelves,
     standings: HashMap<AccountName, Standing>,

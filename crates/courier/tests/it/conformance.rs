@@ -19,7 +19,9 @@ impl Adapter for Memory {
         Stores {
             queue: self.0.clone(),
             ledger: self.0.clone(),
+            dead_letters: self.0.clone(),
             standings: self.0.clone(),
+            recipients: self.0.clone(),
             broadcasts: self.0.clone(),
             outbox: self.0.clone(),
             templates: self.0.clone(),
@@ -44,7 +46,9 @@ mod memory {
 
     hongyan_courier::queue_conformance!(Memory);
     hongyan_courier::ledger_conformance!(Memory);
+    hongyan_courier::dead_letters_conformance!(Memory);
     hongyan_courier::standings_conformance!(Memory);
+    hongyan_courier::recipients_conformance!(Memory);
     hongyan_courier::broadcasts_conformance!(Memory);
     hongyan_courier::templates_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);

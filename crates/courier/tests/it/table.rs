@@ -122,7 +122,7 @@ impl Row {
             at: now,
         });
         let lease_seq = self.delivery.lease_seq;
-        let look = self.delivery.look(self.content.kind, lease_seq, now);
+        let look = self.delivery.look(self.content.kind, lease_seq, None, now);
         assert_eq!(look, Look::Go);
         let marked = self.delivery.call_started_at.is_some();
         assert_eq!(marked, !self.content.kind.repeatable(), "the mark");
@@ -188,9 +188,16 @@ impl Row {
 
 #[test]
 fn every_code_has_its_place_for_every_kind() {
-    let listed: Vec<i64> = ANSWERS.iter().flat_map(|(codes, ..)| *codes).copied().collect();
+    let listed: Vec<i64> = ANSWERS
+        .iter()
+        .flat_map(|(codes, ..)| *codes)
+        .copied()
+        .collect();
     for code in KNOWN {
-        assert!(listed.contains(code) || DOUBT.contains(code), "{code} is not in the table");
+        assert!(
+            listed.contains(code) || DOUBT.contains(code),
+            "{code} is not in the table"
+        );
     }
     for kind in Kind::ALL {
         for (codes, status, reason) in ANSWERS {
@@ -249,9 +256,13 @@ fn a_crash_after_the_mark_is_doubt_for_every_kind() {
             at: NOW,
         });
         let lease_seq = row.delivery.lease_seq;
-        row.delivery.look(*kind, lease_seq, NOW);
+        row.delivery.look(*kind, lease_seq, None, NOW);
         row.delivery.take_back(*kind, at(1));
-        let status = if kind.repeatable() { Queued } else { Unconfirmed };
+        let status = if kind.repeatable() {
+            Queued
+        } else {
+            Unconfirmed
+        };
         assert_eq!(row.delivery.status, status, "{kind}");
         assert!(row.delivery.doubtful());
     }

@@ -12,6 +12,7 @@ use hongyan_courier::delivery::Policy;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::{AcceptError, Ledger, Nonce, StoreError};
 use hongyan_courier::receipt::Receipts;
+use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_store::spool::Spool;
 use hongyan_wechat::callback::envelope;
@@ -33,6 +34,7 @@ use intake::{Kept, owner};
 use refusals::Refusals;
 
 mod intake;
+mod people;
 mod refusals;
 mod told;
 
@@ -64,6 +66,7 @@ pub struct Callbacks {
     /// Where events wait while the store is slow or away.
     pub spool: Spool,
     pub receipts: Receipts,
+    pub hearing: Hearing,
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<SystemClock>,
 }

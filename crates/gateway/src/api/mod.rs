@@ -2,6 +2,7 @@
 //! It must not know stores or WeChat calls: it turns requests into calls of the domain and results into replies.
 
 pub mod accounts;
+pub mod attention;
 pub mod body;
 pub mod broadcasts;
 pub mod callback;
@@ -17,6 +18,7 @@ pub mod openapi;
 pub mod path;
 pub mod query;
 pub mod receipts;
+pub mod recipients;
 pub mod router;
 pub mod templates;
 pub mod token;

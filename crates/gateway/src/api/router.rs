@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
+use hongyan_courier::bulk_retry::BulkRetry;
 use hongyan_courier::change::Changes;
 use hongyan_courier::port::Ledger;
 use http::{Method, Uri};
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::accounts::{self, AccountBook};
+use crate::api::attention::{self, Attention};
 use crate::api::broadcasts::{
     Broadcasting, change as broadcast_change, create as broadcast_create, list as broadcast_list,
     rows as broadcast_rows, show as broadcast_show,
@@ -24,10 +26,11 @@ use crate::api::docs;
 use crate::api::door::{Door, Guard, Need, admit};
 use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
-use crate::api::messages::{batch, change, list, send, show};
+use crate::api::messages::{batch, change, list, retry_all, send, show};
 use crate::api::oauth::{self, Oauth};
 use crate::api::openapi;
 use crate::api::receipts;
+use crate::api::recipients::{self, Contacts};
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
 use crate::api::webhooks::{self, Webhooks};
@@ -42,9 +45,12 @@ pub struct UseCases {
     pub intake: Arc<send::Intake>,
     pub ledger: Arc<dyn Ledger>,
     pub changes: Arc<Changes>,
+    pub retries: Arc<BulkRetry>,
+    pub attention: Arc<Attention>,
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
+    pub contacts: Arc<Contacts>,
     pub broadcasts: Arc<Broadcasting>,
     pub webhooks: Arc<Webhooks>,
     pub callbacks: Arc<Callbacks>,
@@ -62,32 +68,9 @@ fn service(parts: &UseCases) -> OpenApiRouter {
     let entrance = Entrance::new(parts.callbacks.clone());
     let behind = |routes, need| guarded(&parts.door, need, routes);
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(messages(parts))
         .merge(templates(parts))
         .merge(broadcasts(parts))
-        .routes(behind(
-            routes!(send::send).with_state(parts.intake.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(batch::send_batch).with_state(parts.intake.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(list::list).with_state(parts.ledger.clone()),
-            LOOK,
-        ))
-        .routes(behind(
-            routes!(show::show).with_state(parts.ledger.clone()),
-            LOOK,
-        ))
-        .routes(behind(
-            routes!(change::cancel).with_state(parts.changes.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(change::retry).with_state(parts.changes.clone()),
-            SEND,
-        ))
         .routes(behind(
             routes!(accounts::list).with_state(parts.accounts.clone()),
             Need::Read(&[Scope::Accounts]),
@@ -128,6 +111,45 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             routes!(oauth::callback).with_state(parts.oauth.clone()),
             OAUTH,
         ))
+        .merge(of_recipients(parts))
+}
+
+/// The routes for messages.
+fn messages(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(behind(
+            routes!(send::send).with_state(parts.intake.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(batch::send_batch).with_state(parts.intake.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(list::list).with_state(parts.ledger.clone()),
+            LOOK,
+        ))
+        .routes(behind(
+            routes!(show::show).with_state(parts.ledger.clone()),
+            LOOK,
+        ))
+        .routes(behind(
+            routes!(change::cancel).with_state(parts.changes.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(change::retry).with_state(parts.changes.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(retry_all::retry_all).with_state(parts.retries.clone()),
+            SEND,
+        ))
+        .routes(behind(
+            routes!(attention::list).with_state(parts.attention.clone()),
+            LOOK,
+        ))
 }
 
 const OAUTH: &[(&str, &str)] = &[
@@ -135,6 +157,7 @@ const OAUTH: &[(&str, &str)] = &[
     ("404", "`not_found`; a page for a browser"),
     ("503", "`unavailable`; a page for a browser"),
 ];
+
 /// The routes for the accounts' templates.
 fn templates(parts: &UseCases) -> OpenApiRouter {
     let behind = |routes, need| guarded(&parts.door, need, routes);
@@ -193,6 +216,28 @@ fn broadcasts(parts: &UseCases) -> OpenApiRouter {
         .routes(write(routes!(broadcast_change::pause)))
         .routes(write(routes!(broadcast_change::resume)))
         .routes(write(routes!(broadcast_change::cancel)))
+}
+
+/// The routes about recipients.
+fn of_recipients(parts: &UseCases) -> OpenApiRouter {
+    let behind = |routes, need| guarded(&parts.door, need, routes);
+    OpenApiRouter::new()
+        .routes(behind(
+            routes!(recipients::list::list).with_state(parts.contacts.clone()),
+            Need::Read(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::show).with_state(parts.contacts.clone()),
+            Need::Read(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::change::suppress).with_state(parts.contacts.clone()),
+            Need::Write(&[Scope::Recipients]),
+        ))
+        .routes(behind(
+            routes!(recipients::change::resume).with_state(parts.contacts.clone()),
+            Need::Write(&[Scope::Recipients]),
+        ))
 }
 
 const CALLBACK: &[(&str, &str)] = &[

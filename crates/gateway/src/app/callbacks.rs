@@ -13,7 +13,7 @@ use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::{Core, policy};
+use super::{Core, policy, recipients};
 use crate::api::callback::{CallbackAccount, Callbacks};
 use crate::config::Config;
 use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
@@ -55,6 +55,7 @@ pub(super) fn callbacks(
             clock: core.clock.clone(),
             observer: core.observer.clone(),
         },
+        hearing: recipients::hearing(core),
         ledger: core.store.clone(),
         clock: core.clock.clone(),
     })

@@ -273,9 +273,10 @@ fn told(event: &Event) -> Option<(&'static str, String, String)> {
             ..
         } => ("stopped", detail.clone(), detail.clone()),
         Event::Standing { stopped: None, .. } => ("resumed", String::new(), String::new()),
-        Event::Called { .. } | Event::TemplatesSynced { .. } | Event::TemplatesStopped { .. } => {
-            return None;
-        }
+        Event::Called { .. }
+        | Event::Suppressed { .. }
+        | Event::TemplatesSynced { .. }
+        | Event::TemplatesStopped { .. } => return None,
     })
 }
 

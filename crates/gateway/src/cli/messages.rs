@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
+use crate::cli::retry;
 use crate::cli::runtime::block_on_here;
 use crate::cli::table::{cell, encoded, pairs, table};
 
@@ -25,7 +26,7 @@ enum MessagesCommand {
     List(Box<ListArgs>),
     Show(ShowArgs),
     Cancel(CancelArgs),
-    Retry(RetryArgs),
+    Retry(Box<retry::RetryArgs>),
 }
 
 /// List messages, newest first.
@@ -49,6 +50,9 @@ struct ListArgs {
     /// By this template
     #[arg(long, value_name = "ID")]
     template: Option<String>,
+    /// Whose last call was answered with this errcode
+    #[arg(long, value_name = "ERRCODE")]
+    code: Option<i64>,
     /// With this reference
     #[arg(long, value_name = "TEXT")]
     reference: Option<String>,
@@ -89,18 +93,6 @@ struct CancelArgs {
     gateway: GatewayArgs,
 }
 
-/// Send a message again that has failed, expired or been cancelled.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hongyan messages retry 0198c7a1f0c27d3aa5c2f4d1e8b97f10")]
-struct RetryArgs {
-    id: String,
-    /// Also an unconfirmed message, which the user may have already
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    gateway: GatewayArgs,
-}
-
 pub fn run(args: &MessagesArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
         MessagesCommand::List(args) => list(args, context),
@@ -114,14 +106,7 @@ pub fn run(args: &MessagesArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
             let client = GatewayClient::new(&args.gateway)?;
             shown(&block_on_here(client.post(&path, &json!({})))?, context)
         }
-        MessagesCommand::Retry(args) => {
-            let path = format!("/v1/messages/{}/retry", encoded(&args.id));
-            let client = GatewayClient::new(&args.gateway)?;
-            shown(
-                &block_on_here(client.post(&path, &json!({"force": args.force})))?,
-                context,
-            )
-        }
+        MessagesCommand::Retry(args) => retry::run(args, context),
     }
 }
 
@@ -139,6 +124,9 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         ("cursor", &args.cursor),
     ];
     let mut path = format!("/v1/messages?limit={}", args.limit);
+    if let Some(code) = args.code {
+        path.push_str(&format!("&code={code}"));
+    }
     for (name, value) in filters {
         if let Some(value) = value {
             path.push_str(&format!("&{name}={}", encoded(value)));
@@ -175,7 +163,8 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(message: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+/// One message, whatever was done with it.
+pub fn shown(message: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     if context.json {
         context.value(message)?;
     } else {

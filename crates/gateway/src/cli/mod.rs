@@ -1,6 +1,7 @@
 //! The command line: one file for each command, each with its arguments and its `run`.
 //! It must not do a command's work here, and operator commands know the gateway by its HTTP API alone.
 
+pub mod attention;
 pub mod broadcast;
 pub mod broadcasts;
 pub mod client;
@@ -11,6 +12,8 @@ pub mod gateway;
 pub mod http;
 pub mod messages;
 pub mod migrate;
+pub mod recipients;
+pub mod retry;
 pub mod runtime;
 pub mod send;
 pub mod serve;
@@ -55,8 +58,10 @@ pub enum Command {
     Broadcast(broadcast::BroadcastArgs),
     Broadcasts(broadcasts::BroadcastsArgs),
     Messages(messages::MessagesArgs),
+    Attention(attention::AttentionArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
+    Recipients(recipients::RecipientsArgs),
     Webhooks(webhooks::WebhooksArgs),
     Migrate(migrate::MigrateArgs),
     Sign(sign::SignArgs),
@@ -103,8 +108,10 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Broadcast(args) => broadcast::run(&args, context),
         Command::Broadcasts(args) => broadcasts::run(&args, context),
         Command::Messages(args) => messages::run(&args, context),
+        Command::Attention(args) => attention::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
+        Command::Recipients(args) => recipients::run(&args, context),
         Command::Webhooks(args) => webhooks::run(&args, context),
         Command::Migrate(args) => migrate::run(&args, context),
         Command::Sign(args) => sign::run(&args, context),

@@ -13,6 +13,7 @@ use crate::config::list::OneOrMany;
 use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::config::recipients::{self, RecipientLimitFile};
 use crate::config::templates::Templates;
 use crate::config::upstream::{TokenMode, Upstream};
 use crate::secrets::reference::SecretRef;
@@ -34,6 +35,8 @@ pub struct Account {
     pub receipt_timeout: Duration,
     pub max_concurrency: u32,
     pub token_mode: TokenMode,
+    /// How often one recipient may be written to.
+    pub recipient_limits: Vec<RecipientLimitFile>,
     pub on_violation: OnViolation,
     /// Who is told of what else comes in.
     pub consumers: Vec<Consumer>,
@@ -71,6 +74,7 @@ pub struct AccountFile {
     receipt_timeout: Option<Duration>,
     max_concurrency: Option<u32>,
     token_mode: Option<TokenMode>,
+    recipient_limits: Vec<RecipientLimitFile>,
     on_violation: Option<OnViolation>,
     consumers: Vec<ConsumerFile>,
 }
@@ -136,6 +140,7 @@ impl AccountFile {
                 .unwrap_or(around.delivery.receipt_timeout),
             max_concurrency: self.max_concurrency.unwrap_or(around.delivery.concurrency),
             token_mode: self.token_mode.unwrap_or(around.upstream.token_mode),
+            recipient_limits: self.recipient_limits,
             on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
             consumers,
         };
@@ -171,6 +176,8 @@ impl Account {
         findings.require_range(&cap_key, self.max_concurrency, CONCURRENCY_RANGE, |cap| {
             cap.to_string()
         });
+        let limits_key = format!("{key}.recipient_limits");
+        recipients::check(&limits_key, &self.recipient_limits, findings);
     }
 
     fn check_callback(&self, key: &str, findings: &mut Findings) {

@@ -40,7 +40,10 @@ async fn every_call_takes_the_query_that_the_document_names() {
         if !path.starts_with("/v1/") {
             continue;
         }
-        let address = path.replace("{id}", &id).replace("{name}", ACCOUNT);
+        let address = path
+            .replace("{id}", &id)
+            .replace("{name}", ACCOUNT)
+            .replace("{openid}", &openid(1));
         for (method, operation) in item.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let refused = async |query: &str| {

@@ -2,6 +2,7 @@
 //! Memory repeats what the database says: after a rollback it is read anew.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hongyan_courier::UnixMs;
@@ -14,8 +15,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accounts::Accounts;
 use super::board::Board;
 use super::fault::Fault;
+use super::held::Held;
 use super::hooks::Hooks;
 use super::ops::claim::Lines;
+use super::recipients;
 use super::rows;
 use super::tallies::Tallies;
 use super::templates::{self, Stops};
@@ -35,6 +38,8 @@ pub(super) struct Base {
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
     pub(super) lines: Lines,
+    /// Of whom it is worth asking what is held back from them.
+    pub(super) held: Arc<Held>,
     /// What became of messages of broadcasts, not yet written down.
     pub(super) tallies: Tallies,
     /// Who is told of what moves.
@@ -65,6 +70,7 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             lines: Lines::default(),
+            held: Arc::default(),
             tallies: Tallies::default(),
             hooks: Hooks::default(),
             stops: Stops::new(),
@@ -73,6 +79,7 @@ impl Base {
             touched: Vec::new(),
         };
         base.reload()?;
+        recipients::load_held(&base.conn, &base.held)?;
         Ok(base)
     }
 

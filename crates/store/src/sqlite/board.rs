@@ -2,22 +2,36 @@
 //! It holds what is committed and nothing else; the writer alone changes it, after a commit.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::{Delivery, LeaseRef, Look};
 use hongyan_courier::message::{Kind, Message, MessageId};
 
-#[derive(Debug, Default)]
-pub(super) struct Board(Mutex<HashMap<MessageId, Entry>>);
+use super::codes;
+use super::held::Held;
+
+#[derive(Debug)]
+pub(super) struct Board {
+    entries: Mutex<HashMap<MessageId, Entry>>,
+    held: Arc<Held>,
+}
 
 #[derive(Debug)]
 struct Entry {
     kind: Kind,
+    recipient: i64,
     delivery: Delivery,
 }
 
 impl Board {
+    pub(super) fn new(held: Arc<Held>) -> Self {
+        Self {
+            entries: Mutex::default(),
+            held,
+        }
+    }
+
     /// The answer, where nothing has to be written for it.
     pub(super) fn look(&self, lease: LeaseRef, now: UnixMs) -> Option<Look> {
         let entries = self.entries();
@@ -27,11 +41,13 @@ impl Board {
         let look = entry
             .delivery
             .clone()
-            .look(entry.kind, lease.lease_seq, now);
+            .look(entry.kind, lease.lease_seq, None, now);
         match look {
+            // Whether it is held back is for the writer to say.
+            Look::Go if self.held.may_hold(|| entry.recipient) => None,
             Look::Go if entry.kind.repeatable() => Some(look),
             Look::LeaseGone => Some(look),
-            Look::Go | Look::Ended(_) => None,
+            Look::Go | Look::Ended(..) => None,
         }
     }
 
@@ -50,7 +66,7 @@ impl Board {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<MessageId, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,6 +89,7 @@ impl Entry {
         delivery.cancel_requested = d.cancel_requested;
         Self {
             kind: message.content.kind,
+            recipient: codes::openid_hash(&message.content.touser),
             delivery,
         }
     }

@@ -3,6 +3,7 @@
 
 use hongyan_courier::broadcast::{Source, State};
 use hongyan_courier::message::{Kind, Priority, Status};
+use hongyan_courier::recipient::Following;
 use hongyan_courier::webhook::EventState;
 
 use super::fault::Fault;
@@ -36,6 +37,20 @@ pub(super) fn of_priority(priority: Priority) -> i64 {
         Priority::Normal => 1,
         Priority::Bulk => 2,
     }
+}
+
+pub(super) fn of_following(state: Following) -> i64 {
+    match state {
+        Following::Unknown => 0,
+        Following::Subscribed => 1,
+        Following::Unsubscribed => 2,
+        Following::Blacklisted => 3,
+        Following::Dead => 4,
+    }
+}
+
+pub(super) fn following(code: i64) -> Result<Following, Fault> {
+    known(Following::ALL, of_following, code, "state of a recipient")
 }
 
 pub(super) fn of_broadcast_state(state: State) -> i64 {

@@ -9,7 +9,9 @@ mod broadcasts;
 mod checkpoint;
 mod codes;
 mod connect;
+mod dead_letters;
 mod fault;
+mod held;
 mod hooks;
 mod ledger;
 mod lock;
@@ -18,7 +20,9 @@ mod ops;
 mod outbox;
 mod queue;
 mod read;
+mod recipients;
 mod recover;
+mod roster;
 mod rows;
 mod schema;
 mod tallies;
@@ -92,7 +96,7 @@ impl SqliteStore {
             Checkpoints::start(file.clone()).map_err(|error| open::of_io(path, &error))?;
         let (calls, called) = mpsc::channel(CALLS_WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let board = Arc::new(Board::default());
+        let board = Arc::new(Board::new(Arc::clone(&base.held)));
         let (answers, telling) = answers::start(&Handle::current());
         let writer = Writer {
             base,

@@ -186,7 +186,7 @@ pub(super) fn read(
         msgid: row.get(22)?,
         receipt_due: moment(row, 23)?,
         receipt: from_json::<ReceiptRecord>(row, 24)?,
-        attempts: from_json::<Vec<Attempt>>(row, 25)?.unwrap_or_default(),
+        attempts: attempts(row, 25)?,
     };
     let content = Content {
         account: name(row.get(2)?)?,
@@ -216,6 +216,11 @@ pub(super) fn read(
         content: Arc::new(content),
         delivery,
     })
+}
+
+/// The calls of a message, from the column that has them.
+pub(super) fn attempts(row: &Row<'_>, column: usize) -> Result<Vec<Attempt>, Fault> {
+    Ok(from_json(row, column)?.unwrap_or_default())
 }
 
 /// The reason that a word stands for.

@@ -11,6 +11,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_kinds.sql"),
     include_str!("migrations/0004_templates.sql"),
     include_str!("migrations/0005_broadcasts.sql"),
+    include_str!("migrations/0006_recipients.sql"),
+    include_str!("migrations/0007_dead_letters.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -48,6 +50,8 @@ mod tests {
         0x8e43_d437_7637_a894,
         0x8052_7bda_2796_b3bb,
         0xcff8_c7f5_9f32_3d5d,
+        0xa974_b4a3_7b5d_1caf,
+        0x3316_df69_bbed_03ab,
     ];
 
     fn hash(text: &str) -> u64 {

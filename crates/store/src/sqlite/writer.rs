@@ -249,7 +249,7 @@ mod tests {
             base: Base::load(conn).unwrap(),
             calls: called,
             waiting: Arc::default(),
-            board: Arc::default(),
+            board: Arc::new(Board::new(Arc::default())),
             answers: mpsc::unbounded_channel().0,
             checkpoints: Checkpoints::start(path).unwrap(),
             watch: Arc::new(()),

@@ -49,7 +49,9 @@ fn restart() -> UnixMs {
 
 hongyan_courier::queue_conformance!(Sqlite);
 hongyan_courier::ledger_conformance!(Sqlite);
+hongyan_courier::dead_letters_conformance!(Sqlite);
 hongyan_courier::standings_conformance!(Sqlite);
+hongyan_courier::recipients_conformance!(Sqlite);
 hongyan_courier::broadcasts_conformance!(Sqlite);
 hongyan_courier::templates_conformance!(Sqlite);
 hongyan_courier::nodes_conformance!(Sqlite);

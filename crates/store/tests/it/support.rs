@@ -48,7 +48,9 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
     Stores {
         queue: store.clone(),
         ledger: store.clone(),
+        dead_letters: store.clone(),
         standings: store.clone(),
+        recipients: store.clone(),
         broadcasts: store.clone(),
         outbox: store.clone(),
         templates: store.clone(),

@@ -20,6 +20,8 @@ const DUMPS: [&str; SCHEMA_VERSION] = [
     include_str!("versions/v3.sql"),
     include_str!("versions/v4.sql"),
     include_str!("versions/v5.sql"),
+    include_str!("versions/v6.sql"),
+    include_str!("versions/v7.sql"),
 ];
 
 fn left_by(version: usize) -> Place {

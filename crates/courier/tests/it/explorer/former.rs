@@ -38,6 +38,7 @@ impl Former<'_> {
             },
             account: ACCOUNT.into(),
             shares,
+            limits: Arc::default(),
             busy: Vec::new(),
             probe: false,
         };

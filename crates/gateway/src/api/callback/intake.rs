@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::told::told_by;
-use super::{CallbackAccount, Callbacks};
+use super::{CallbackAccount, Callbacks, people};
 use crate::metrics::spooled_events;
 
 /// What the store may take of the five seconds that WeChat waits.
@@ -103,6 +103,12 @@ impl Callbacks {
     ) -> Result<Vec<ReceiptTaken>, AcceptError> {
         let mut taken = Vec::new();
         if let Some(policy) = account.receipts {
+            if let Some((openid, news)) = people::news(event) {
+                let hearing = self
+                    .hearing
+                    .hear(&account.name, &openid, news, nonce.take());
+                hearing.await?;
+            }
             for receipt in told_by(event, &account.name, policy) {
                 taken.push(self.receipts.receive(receipt, nonce.take()).await?);
             }

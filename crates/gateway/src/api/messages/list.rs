@@ -21,12 +21,13 @@ use crate::api::query::Query;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "account",
     "status",
     "reason",
     "touser",
     "template_id",
+    "code",
     "reference",
     "broadcast",
     "since",
@@ -51,6 +52,7 @@ pub struct MessagePage {
         ("reason" = Option<String>, Query),
         ("touser" = Option<String>, Query),
         ("template_id" = Option<String>, Query),
+        ("code" = Option<i64>, Query, description = "The errcode of the last call"),
         ("reference" = Option<String>, Query),
         ("broadcast" = Option<String>, Query, description = "Made of rows of this broadcast"),
         ("since" = Option<String>, Query, description = "Accepted at this time or later"),
@@ -89,6 +91,7 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         reason: query.word("reason", &reasons)?,
         touser: query.text("touser")?,
         template_id: query.text("template_id")?,
+        code: query.number("code")?,
         reference: query.text("reference")?,
         broadcast: query
             .text("broadcast")?

@@ -13,6 +13,7 @@ mod fields;
 pub(in crate::api) mod keys;
 mod line_up;
 pub mod list;
+pub mod retry_all;
 pub mod send;
 pub mod show;
 mod text;

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hongyan_courier::accept::Acceptor;
-use hongyan_courier::message::Content;
+use hongyan_courier::message::{Content, Reason};
 use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, Nonce, Stored};
 use hongyan_courier::template::book::Book;
 use hongyan_courier::template::measure::Counting;
@@ -54,6 +54,10 @@ pub struct AcceptedMessage {
     pub id: String,
     #[schema(example = "queued")]
     pub status: &'static str,
+    /// Why, if it ended at once: its recipient is suppressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false)]
+    pub reason: Option<&'static str>,
     /// What you should know although the message is taken: what WeChat will drop or cut, and that its template is stopped.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -201,7 +205,8 @@ pub async fn send(
     if let Some(patience) = patience
         && let Some(message) = intake.wait_for(&stored, patience).await?
     {
-        return Ok(Json(Answered::Message(Box::new(message))).into_response());
+        let waited_for = Box::new(WaitedFor { message, warnings });
+        return Ok(Json(Answered::Message(waited_for)).into_response());
     }
     Ok((
         StatusCode::ACCEPTED,
@@ -214,8 +219,19 @@ pub async fn send(
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Answered {
-    Message(Box<MessageView>),
+    Message(Box<WaitedFor>),
     DryRun(DryRun),
+}
+
+/// A message that was waited for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaitedFor {
+    #[serde(flatten)]
+    message: MessageView,
+    /// What you should know although the message was taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 impl Intake {
@@ -299,6 +315,7 @@ pub(super) fn accepted_message(stored: &Stored, warnings: Vec<String>) -> Accept
     AcceptedMessage {
         id: stored.id.to_string(),
         status: stored.status.as_str(),
+        reason: stored.reason.map(Reason::as_str),
         warnings,
     }
 }

@@ -50,6 +50,7 @@ impl Default for Settings {
                 "token",
                 "templates",
                 "receipts",
+                "recipients",
                 "broadcasts",
                 "webhooks",
             ],

@@ -170,6 +170,30 @@ async fn what_failed_can_be_sent_again() {
 }
 
 #[tokio::test]
+async fn recipients_are_suppressed_and_resumed_by_hand() {
+    let gateway = TestGateway::start().await;
+    let who = openid(1);
+    let suppress = ["recipients", "suppress", &who, "--template", TEMPLATE];
+    let note = ["--note", "asked us by phone", "--account", ACCOUNT];
+    let said = operate(&gateway, &[&suppress[..], &note].concat()).await;
+    assert!(said.unwrap().contains("asked us by phone"));
+    let listed = json(&gateway, &["recipients", "list"]).await;
+    assert_eq!(listed["suppressions"][0]["openid"], who.as_str());
+    let text = operate(&gateway, &["recipients", "list", "--limit", "1"]).await;
+    let text = text.unwrap();
+    assert!(text.contains("OPENID") && text.contains(TEMPLATE), "{text}");
+    let shown = json(&gateway, &["recipients", "show", &who]).await;
+    let by_http = gateway.get(&format!("/v1/recipients/{who}")).await.json();
+    assert_eq!(shown, by_http);
+    let resume = ["recipients", "resume", &who, "--template", TEMPLATE];
+    let text = operate(&gateway, &resume).await.unwrap();
+    assert!(!text.contains("suppressed_by_operator"), "{text}");
+    let id = gateway.send(&message(&who)).await;
+    gateway.until(&id, "sent").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn operators_look_after_webhooks() {
     let receiver = Receiver::start().await;
     let folder = tempfile::TempDir::new().unwrap();

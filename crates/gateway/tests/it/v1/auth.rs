@@ -75,6 +75,12 @@ async fn a_client_may_only_what_its_scopes_say() {
         (post("/v1/messages/x/cancel", &message("")), "messages:send"),
         (get("/v1/accounts"), "accounts"),
         (get("/v1/templates"), "templates"),
+        (get("/v1/recipients/o1"), "recipients"),
+        (
+            post("/v1/recipients/o1/suppress", &message("")),
+            "recipients",
+        ),
+        (post("/v1/recipients/o1/resume", &message("")), "recipients"),
         (
             post("/v1/accounts/clinic/token/refresh", &message("")),
             "token",

@@ -1,10 +1,12 @@
 //! The calls of the API.
 
 mod accounts;
+mod attention;
 mod auth;
 mod broadcasts;
 mod messages;
 mod receipts;
+mod recipients;
 mod refusals;
 mod templates;
 mod token;

@@ -7,6 +7,7 @@ use hongyan_courier::message::{Message, MessageId, Status};
 use hongyan_courier::port::{
     Accept, AcceptError, Accepted, DedupeMismatch, IdempotencyKey, NewMessage, Stored,
 };
+use hongyan_courier::recipient::Hold;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Op;
@@ -15,6 +16,7 @@ use super::keys::{self, OtherBody};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::recipients;
 
 pub(in crate::sqlite) struct AcceptOp {
     pub(in crate::sqlite) call: Accept,
@@ -92,15 +94,22 @@ impl AcceptOp {
                 }
                 keys::keep_key(&base.conn, key, &vec![Ok(new.id)])?;
             }
-            let message = self.message(base, new);
-            let (id, status) = (message.id, message.delivery.status);
+            let held = self.held(base, new)?;
+            let message = self.message(base, new, held.is_some());
+            let (id, mut status) = (message.id, message.delivery.status);
             if status == Status::Sending {
                 self.leased.push((nth, message.clone()));
             }
             base.insert(message)?;
+            let mut reason = None;
+            if let Some(Hold::End(why)) = held {
+                base.change(id, self.now, |_, delivery| delivery.suppress(why))?;
+                (status, reason) = (Status::Suppressed, Some(why));
+            }
             accepted.push(Ok(Stored {
                 id,
                 status,
+                reason,
                 replayed: false,
             }));
         }
@@ -111,11 +120,30 @@ impl AcceptOp {
         Ok(accepted)
     }
 
-    fn message(&self, base: &Base, new: &NewMessage) -> Message {
+    /// What holds a message back that would go now; one that is to go later is judged when its time has come.
+    fn held(&self, base: &mut Base, new: &NewMessage) -> Result<Option<Hold>, Fault> {
+        let Base {
+            conn,
+            accounts,
+            held,
+            ..
+        } = base;
+        let later = new.content.send_at.is_some_and(|at| at > self.now);
+        if later || !held.may_hold(|| codes::openid_hash(&new.content.touser)) {
+            return Ok(None);
+        }
+        match accounts.known(conn, &new.content.account)? {
+            Some(account) => recipients::held(conn, held, account, &new.content, self.now),
+            None => Ok(None),
+        }
+    }
+
+    fn message(&self, base: &Base, new: &NewMessage, held: bool) -> Message {
         let due_at = new.content.send_at.unwrap_or(self.now);
         let mut delivery = Delivery::queued(due_at, new.expires_at);
         // A lease on a gone epoch would belong to nobody.
-        let permit = new.permit.as_ref().filter(|p| base.is_current(p.by()));
+        let permit = new.permit.as_ref().filter(|_| !held);
+        let permit = permit.filter(|p| base.is_current(p.by()));
         if base.is_stopped(&new.content) {
             if due_at <= self.now {
                 delivery.park(self.now);
@@ -151,6 +179,7 @@ fn replay(
                 Some(status) => Ok(Stored {
                     id,
                     status,
+                    reason: None,
                     replayed: true,
                 }),
                 None => return Ok(None),

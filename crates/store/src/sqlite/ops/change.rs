@@ -4,7 +4,7 @@
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::{CancelRefused, Cancelled, RetryRefused};
 use hongyan_courier::message::MessageId;
-use hongyan_courier::port::{ChangeError, Moved, Nonce};
+use hongyan_courier::port::{Again, ChangeError, Moved, Nonce};
 
 use super::{Op, keys};
 use crate::sqlite::base::Base;
@@ -60,5 +60,36 @@ impl Op for RetryOp {
             Ok(()) => Ok(changed.moved),
             Err(refused) => Err(ChangeError::Refused(refused)),
         }))
+    }
+}
+
+pub(in crate::sqlite) struct RetryAllOp {
+    pub(in crate::sqlite) which: Vec<Again>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for RetryAllOp {
+    type Answer = Vec<Option<Moved>>;
+    const NAME: &'static str = "retry_all";
+
+    fn rows(&self) -> usize {
+        self.which.len()
+    }
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        let now = self.now;
+        let mut retried = Vec::with_capacity(self.which.len());
+        for Again { id, due_at } in &self.which {
+            let changed = base.change(*id, now, |_, delivery| {
+                delivery.retry_as_one_of_many(*due_at, now)
+            })?;
+            let went = changed.filter(|changed| changed.answer.is_ok());
+            retried.push(went.map(|changed| changed.moved));
+        }
+        Ok(retried)
     }
 }

@@ -8,13 +8,16 @@ use hongyan_courier::backlog::{self, LOOK_PAST};
 use hongyan_courier::delivery::Lease;
 use hongyan_courier::message::{Message, MessageId, Priority};
 use hongyan_courier::next::SAFE_WINDOW;
-use hongyan_courier::port::{Claim, Claimed};
+use hongyan_courier::port::{Claim, Claimed, Swept};
+use hongyan_courier::recipient::Hold;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::held::Held;
+use crate::sqlite::recipients;
 use crate::sqlite::rows;
 
 /// By account and openid.
@@ -35,6 +38,7 @@ struct Pick {
     seen: HashSet<MessageId>,
     chosen: Vec<Found>,
     put_off: Vec<(MessageId, String, Priority)>,
+    held: Vec<(MessageId, Hold)>,
     /// Of stopped templates.
     aside: Vec<MessageId>,
 }
@@ -70,6 +74,7 @@ impl Op for ClaimOp {
             let later = base.lines.after_the_last(recipient, priority, self.now);
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
         }
+        let suppressed = self.hold_back(base, pick.held)?;
         let mut messages = Vec::with_capacity(pick.chosen.len());
         for (rowid, message) in pick.chosen {
             messages.push(base.lease(rowid, message, self.lease())?);
@@ -81,6 +86,7 @@ impl Op for ClaimOp {
         };
         Ok(Claimed {
             messages,
+            suppressed,
             next_due,
             more,
         })
@@ -124,6 +130,7 @@ impl ClaimOp {
         let Base {
             conn,
             accounts,
+            held,
             stops,
             ..
         } = base;
@@ -153,12 +160,59 @@ impl ClaimOp {
             let openid = message.content.touser.clone();
             if pick.busy.contains(&openid) {
                 pick.put_off.push((message.id, openid, priority));
+            } else if let Some(hold) = self.hold(conn, held, account, &message)? {
+                pick.held.push((message.id, hold));
             } else {
                 pick.busy.insert(openid);
                 pick.chosen.push((rows::rowid(row)?, message));
             }
         }
         Ok(false)
+    }
+
+    /// What holds a message back that was never in doubt.
+    fn hold(
+        &self,
+        conn: &Connection,
+        held: &Held,
+        account: i64,
+        message: &Message,
+    ) -> Result<Option<Hold>, Fault> {
+        if message.delivery.doubtful() {
+            return Ok(None);
+        }
+        let hold = recipients::held(conn, held, account, &message.content, self.now)?;
+        if hold.is_some() || self.claim.limits.is_empty() {
+            return Ok(hold);
+        }
+        recipients::over_limit(conn, account, &self.claim.limits, message, self.now)
+    }
+
+    /// Ends what is suppressed and puts off what waits. Answers what ended.
+    fn hold_back(
+        &self,
+        base: &mut Base,
+        held: Vec<(MessageId, Hold)>,
+    ) -> Result<Vec<Swept>, Fault> {
+        let mut ended = Vec::new();
+        for (id, hold) in held {
+            let changed = base.change(id, self.now, |_, delivery| match hold {
+                Hold::End(reason) => delivery.suppress(reason),
+                Hold::Until(end) => {
+                    delivery.put_off(end);
+                    false
+                }
+            })?;
+            if let Some(changed) = changed.filter(|changed| changed.answer) {
+                ended.push(Swept {
+                    id,
+                    account: changed.account,
+                    status: changed.moved.status,
+                    reason: changed.moved.reason,
+                });
+            }
+        }
+        Ok(ended)
     }
 
     /// For a probe that would take a message which was never called: one in doubt, as long as its window is open.

@@ -12,6 +12,7 @@ pub(super) mod keys;
 pub(super) mod probe;
 pub(super) mod prune;
 pub(super) mod receipt;
+pub(super) mod recipient;
 pub(super) mod settle;
 pub(super) mod standing;
 pub(super) mod sweep;

@@ -1,4 +1,5 @@
-//! Forgets what is old, a little at a time: ended messages with their msgids, receipts, nonces, keys.
+//! Forgets what is old, a little at a time: ended messages with their msgids, receipts, nonces, keys, suppressions
+//! that ran out.
 
 use std::time::Duration;
 
@@ -41,7 +42,12 @@ impl Op for PruneOp {
         base.orphans -= i64::try_from(orphans).unwrap_or(i64::MAX);
         gone += orphans;
         gone += broadcast::prune(base, self.ended_before, limit)?;
-        for (sql, until) in [(RECEIPTS, before), (NONCES, now), (KEYS, now)] {
+        for (sql, until) in [
+            (RECEIPTS, before),
+            (NONCES, now),
+            (KEYS, now),
+            (SUPPRESSIONS, now),
+        ] {
             gone += forget(&base.conn, sql, until, limit)?;
         }
         Ok(gone)
@@ -58,6 +64,9 @@ const RECEIPTS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, crea
     (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NOT NULL AND at < ?1 LIMIT ?2)";
 const NONCES: &str = "DELETE FROM nonces WHERE (owner, nonce) IN \
     (SELECT owner, nonce FROM nonces WHERE expires_at <= ?1 LIMIT ?2)";
+const SUPPRESSIONS: &str = "DELETE FROM suppressions WHERE (account, openid, template_id, reason) IN \
+    (SELECT account, openid, template_id, reason FROM suppressions WHERE expires_at IS NOT NULL AND expires_at <= ?1 \
+    LIMIT ?2)";
 const KEYS: &str = "DELETE FROM idempotency WHERE (scope, key) IN \
     (SELECT scope, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)";
 

@@ -12,6 +12,7 @@ use hongyan_courier::message::{MessageId, Reason, Status};
 use hongyan_courier::next::Roll;
 use hongyan_courier::port::{AcceptError, Moved, Nonce};
 use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
+use hongyan_courier::recipient::News;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Op, keys};
@@ -19,6 +20,7 @@ use crate::sqlite::accounts::Accounts;
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::recipients;
 use crate::sqlite::rows;
 
 /// An orphan finds its message when that is settled. Only one that came at the same moment could be missed, so only young
@@ -55,6 +57,10 @@ impl Op for ReceiveOp {
             return Ok(Ok(ReceiptTaken::Known));
         }
         base.orphans += 1;
+        // Of whoever it is about, even if another program sent the message.
+        if let Some(news) = News::of_receipt(r) {
+            recipients::hear(base, &r.account, &r.openid, &[news], self.now)?;
+        }
         Ok(Ok(match join(base, account, r, self.now)? {
             Some((id, moved)) => ReceiptTaken::Joined(id, moved.status),
             None => ReceiptTaken::Orphan,

@@ -5,12 +5,14 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::{CONTENT_MINUTE, Delivery, LeaseRef, Look, Outcome, Settlement};
 use hongyan_courier::message::{Content, MessageId, Reason, Status};
 use hongyan_courier::port::Moved;
+use hongyan_courier::recipient::Hold;
 use rusqlite::params;
 
 use super::{Op, receipt};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::recipients;
 use crate::sqlite::rows;
 
 pub(in crate::sqlite) struct LookOp {
@@ -27,11 +29,36 @@ impl Op for LookOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Look, Fault> {
+        let suppressed = self.suppressed(base)?;
         let look = |content: &Content, delivery: &mut Delivery| {
-            delivery.look(content.kind, self.lease.lease_seq, self.now)
+            delivery.look(content.kind, self.lease.lease_seq, suppressed, self.now)
         };
         let changed = base.change(self.lease.id, self.now, look)?;
         Ok(changed.map_or(Look::LeaseGone, |changed| changed.answer))
+    }
+}
+
+impl LookOp {
+    /// Why a leased message must not be sent, if its recipient is suppressed by now.
+    fn suppressed(&self, base: &mut Base) -> Result<Option<Reason>, Fault> {
+        let Base {
+            conn,
+            accounts,
+            leases,
+            held,
+            ..
+        } = base;
+        let Some(message) = leases.get(&self.lease.id) else {
+            return Ok(None);
+        };
+        let content = &message.content;
+        let Some(account) = accounts.known(conn, &content.account)? else {
+            return Ok(None);
+        };
+        match recipients::held(conn, held, account, content, self.now)? {
+            Some(Hold::End(reason)) => Ok(Some(reason)),
+            Some(Hold::Until(_)) | None => Ok(None),
+        }
     }
 }
 
@@ -64,6 +91,9 @@ impl Op for SettleOp {
             });
         };
         base.raise(&changed.account, changed.answer.flag)?;
+        if let Some(told) = changed.answer.news {
+            recipients::told(base, &changed.account, told, now)?;
+        }
         base.stop(&changed.account, changed.answer.stop)?;
         let Some((msgid, generation)) = changed.answer.msgid else {
             return Ok(changed.moved);

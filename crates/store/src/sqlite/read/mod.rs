@@ -3,9 +3,11 @@
 //! is ended: for as long as it runs, the log cannot begin anew.
 
 pub(super) mod broadcast;
+pub(super) mod dead_letters;
 pub(super) mod events;
 pub(super) mod find;
 pub(super) mod page;
+pub(super) mod recipient;
 #[cfg(test)]
 mod tests;
 

@@ -82,6 +82,7 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
     add("touser_hash = ?", hash.map(Value::from));
     add("touser = ?", text(&filter.touser));
     add("template_id = ?", text(&filter.template_id));
+    add("last_errcode = ?", filter.code.map(Value::from));
     add("reference = ?", text(&filter.reference));
     add("created_at >= ?", filter.since.map(|at| at.0.into()));
     add("created_at < ?", filter.until.map(|at| at.0.into()));

@@ -93,6 +93,10 @@ async fn what_wechat_drops_is_a_warning() {
     );
     let id = reply.json()["id"].as_str().unwrap().to_owned();
     gateway.until(&id, "sent").await;
+    let waited = gateway.post("/v1/messages?wait=10", &body).await;
+    assert_eq!(waited.status, 200, "{waited:?}");
+    assert_eq!(waited.json()["warnings"], reply.json()["warnings"]);
+    assert_eq!(waited.json()["status"], "sent");
     gateway.finish().await;
 }
 

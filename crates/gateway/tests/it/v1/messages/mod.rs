@@ -8,5 +8,6 @@ mod idempotency;
 mod invalid;
 mod kinds;
 mod list;
+mod retry_all;
 mod send;
 mod wait;

@@ -1,0 +1,198 @@
+//! `GET /v1/attention`: what needs a human, in one list, with what to do about each.
+//! It must not do any of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use hongyan_courier::account::FlagSubject;
+use hongyan_courier::message::AccountName;
+use hongyan_courier::port::{DeadLetterOffice, DeadLetters, Standings};
+use hongyan_courier::time::{Clock, UnixMs};
+use http::Uri;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::accounts::Accounts;
+use crate::api::door::Signed;
+use crate::api::error::Problem;
+use crate::api::moments::Moment;
+use crate::api::query::Query;
+use crate::condition::{Conditions, State as Standing};
+
+mod advice;
+
+use advice::Advice;
+
+/// How far back it is looked, if the caller does not say.
+const LOOK_BACK: Duration = Duration::from_secs(7 * 86_400);
+/// The flags looked at of one account.
+const FLAGS_MAX: usize = 200;
+
+/// What the list is made of.
+pub struct Attention {
+    pub accounts: Arc<Accounts>,
+    pub conditions: Arc<Conditions>,
+    pub standings: Arc<dyn Standings>,
+    pub dead_letters: Arc<dyn DeadLetterOffice>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What needs a human, the gravest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttentionList {
+    items: Vec<AttentionItem>,
+}
+
+/// One thing that needs a human.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttentionItem {
+    /// `account`, `template`, `failed` or `unconfirmed`
+    #[schema(example = "failed")]
+    subject: &'static str,
+    account: String,
+    /// The template's id, where it is about one.
+    key: Option<String>,
+    /// Why, as a stable word.
+    reason: Option<&'static str>,
+    /// How many messages it is about, where it is about messages.
+    count: Option<u64>,
+    /// When it was so last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    at: Option<Moment>,
+    /// One of the messages.
+    example: Option<String>,
+    /// WeChat's or the gateway's own words, where there are any.
+    detail: Option<String>,
+    action: &'static str,
+    action_zh: &'static str,
+    /// A command that helps, if there is one.
+    command: Option<String>,
+}
+
+/// What needs a human: accounts and templates that stand still, messages that failed, messages of which nobody knows
+/// whether they arrived; each with what to do about it.
+#[utoipa::path(
+    get, path = "/v1/attention", tag = "operations",
+    params(
+        ("account" = Option<String>, Query),
+        ("since" = Option<String>, Query, description = "Messages that ended at this time or later; a week back by default"),
+    ),
+    responses((status = 200, body = AttentionList))
+)]
+pub async fn list(
+    State(attention): State<Arc<Attention>>,
+    uri: Uri,
+    _signed: Signed,
+) -> Result<Json<AttentionList>, Problem> {
+    let mut query = Query::read(&uri)?;
+    let (account, since) = (query.text("account")?, query.moment("since")?);
+    query.nothing_else(&["account", "since"])?;
+    let account = match account {
+        None => None,
+        Some(name) => Some(
+            attention
+                .accounts
+                .find(&name)
+                .cloned()
+                .ok_or_else(|| Problem::not_found("there is no such account"))?,
+        ),
+    };
+    let since = since.unwrap_or_else(|| attention.clock.now().minus(LOOK_BACK));
+    let items = attention.items(account.as_ref(), since).await?;
+    Ok(Json(AttentionList { items }))
+}
+
+impl Attention {
+    async fn items(
+        &self,
+        account: Option<&AccountName>,
+        since: UnixMs,
+    ) -> Result<Vec<AttentionItem>, Problem> {
+        let wanted = |name: &AccountName| account.is_none_or(|account| account == name);
+        let accounts = self.accounts.0.iter().map(|known| &known.name);
+        let accounts: Vec<&AccountName> = accounts.filter(|name| wanted(name)).collect();
+        let mut items: Vec<AttentionItem> = Vec::new();
+        for name in &accounts {
+            items.extend(self.of_account(name));
+        }
+        for name in &accounts {
+            items.extend(self.of_templates(name, since).await?);
+        }
+        let heaps = self.dead_letters.dead_letters(since).await?;
+        let heaps = heaps.into_iter().filter(|heap| wanted(&heap.account));
+        items.extend(heaps.map(of_messages));
+        Ok(items)
+    }
+
+    fn of_account(&self, name: &AccountName) -> Option<AttentionItem> {
+        let (condition, _) = self.conditions.of(name);
+        if condition.state == Standing::Ok {
+            return None;
+        }
+        let advice = advice::ACCOUNT;
+        Some(AttentionItem {
+            detail: condition.detail,
+            command: Some(format!("hongyan token show {name}")),
+            ..AttentionItem::new("account", name, advice)
+        })
+    }
+
+    async fn of_templates(
+        &self,
+        name: &AccountName,
+        since: UnixMs,
+    ) -> Result<Vec<AttentionItem>, Problem> {
+        let flags = self.standings.flags(name, FLAGS_MAX).await?;
+        let flags = flags.into_iter().map(|flag| flag.flag);
+        let of_templates = flags
+            .filter(|flag| flag.subject == FlagSubject::Template && flag.at >= since)
+            .map(|flag| AttentionItem {
+                key: Some(flag.key),
+                reason: Some(flag.reason.as_str()),
+                at: Some(Moment(flag.at)),
+                detail: flag.errcode.map(|code| format!("errcode {code}")),
+                ..AttentionItem::new("template", name, advice::TEMPLATE)
+            });
+        Ok(of_templates.collect())
+    }
+}
+
+fn of_messages(heap: DeadLetters) -> AttentionItem {
+    let advice = advice::of_messages(heap.status, heap.reason);
+    let reason = heap.reason.map(|reason| reason.as_str());
+    let command = match (advice.retry, reason) {
+        (true, Some(reason)) => format!(
+            "hongyan messages retry --account {} --status failed --reason {reason} --rate 10",
+            heap.account
+        ),
+        _ => format!("hongyan messages show {}", heap.example),
+    };
+    AttentionItem {
+        reason,
+        count: Some(heap.count),
+        at: Some(Moment(heap.last_at)),
+        example: Some(heap.example.to_string()),
+        command: Some(command),
+        ..AttentionItem::new(heap.status.as_str(), &heap.account, advice)
+    }
+}
+
+impl AttentionItem {
+    fn new(subject: &'static str, account: &AccountName, advice: Advice) -> Self {
+        Self {
+            subject,
+            account: account.to_string(),
+            key: None,
+            reason: None,
+            count: None,
+            at: None,
+            example: None,
+            detail: None,
+            action: advice.english,
+            action_zh: advice.chinese,
+            command: None,
+        }
+    }
+}

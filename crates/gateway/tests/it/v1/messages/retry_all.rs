@@ -1,0 +1,105 @@
+//! `POST /v1/messages/retry`: many at once, by filter and at a rate.
+
+use serde_json::{Value, json};
+
+use crate::harness::{TestGateway, message, openid};
+
+async fn failed(gateway: &TestGateway, count: usize) -> Vec<String> {
+    let fault = format!("code=47003:first={count}");
+    gateway.sim.fault(fault.parse().unwrap());
+    let mut ids = Vec::new();
+    for n in 0..count {
+        ids.push(gateway.send(&message(&openid(n))).await);
+    }
+    for id in &ids {
+        gateway.until(id, "failed").await;
+    }
+    ids
+}
+
+fn due(message: &Value) -> jiff::Timestamp {
+    message["next_attempt_at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_failed_is_sent_again_at_the_rate_that_was_asked_for() {
+    let gateway = TestGateway::start().await;
+    let ids = failed(&gateway, 3).await;
+    let reason = gateway
+        .get(&format!("/v1/messages/{}", ids[0]))
+        .await
+        .json()["reason"]
+        .clone();
+    let wish = json!({"reason": reason, "rate": 0.01});
+    let done = gateway.post("/v1/messages/retry", &wish).await;
+    assert_eq!(done.status, 202, "{done:?}");
+    let done = done.json();
+    assert_eq!(
+        (&done["retried"], &done["skipped"]),
+        (&json!(3), &json!({}))
+    );
+    assert_eq!(done["next_cursor"], Value::Null);
+    // Newest first: the last one goes at once, the others a hundred seconds apart.
+    gateway.until(&ids[2], "sent").await;
+    let mut waiting = Vec::new();
+    for id in &ids[..2] {
+        let message = gateway.get(&format!("/v1/messages/{id}")).await.json();
+        assert_eq!(message["status"], "queued");
+        waiting.push(due(&message));
+    }
+    assert_eq!(waiting[0].duration_since(waiting[1]).as_secs(), 100);
+    let again = gateway.post("/v1/messages/retry", &wish).await.json();
+    assert_eq!(again["retried"], 0, "what is queued is not found any more");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_with_a_limit_goes_on_at_its_cursor_without_a_jump_in_the_rate() {
+    let gateway = TestGateway::start().await;
+    let ids = failed(&gateway, 2).await;
+    let mut wish = json!({"code": 47003, "rate": 0.01, "limit": 1});
+    let first = gateway.post("/v1/messages/retry", &wish).await.json();
+    assert_eq!(first["retried"], 1);
+    wish["cursor"] = first["next_cursor"].clone();
+    let second = gateway.post("/v1/messages/retry", &wish).await.json();
+    assert_eq!(second["retried"], 1, "{second}");
+    let at = |done: &Value| -> jiff::Timestamp {
+        done["last_due_at"].as_str().unwrap().parse().unwrap()
+    };
+    assert_eq!(at(&second).duration_since(at(&first)).as_secs(), 100);
+    gateway.until(&ids[1], "sent").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_wish_that_would_send_everything_or_nothing_is_refused() {
+    let gateway = TestGateway::start().await;
+    for (wish, why) in [
+        (json!({}), "give at least one of"),
+        (
+            json!({"status": "unconfirmed", "account": "clinic"}),
+            "one by one",
+        ),
+        (json!({"account": "clinic", "rate": 0}), "rate must be"),
+        (
+            json!({"account": "clinic", "limit": 10_001}),
+            "limit must be",
+        ),
+        (json!({"account": "clinic", "cursor": "x"}), "cursor"),
+        (
+            json!({"account": "clinic", "reason": "x"}),
+            "reason must be one of",
+        ),
+        (json!({"account": "clinic", "since": "now"}), "RFC 3339"),
+        (json!({"acount": "clinic"}), "unknown field"),
+    ] {
+        let refused = gateway.post("/v1/messages/retry", &wish).await;
+        let detail = refused.problem(400, "malformed");
+        assert!(detail.contains(why), "{detail}");
+    }
+    gateway.finish().await;
+}

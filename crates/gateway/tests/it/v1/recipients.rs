@@ -1,0 +1,401 @@
+//! `/v1/recipients`: who is suppressed by what WeChat says or by a person costs no call, and is written to again when that
+//! is over.
+
+use hongyan_gateway::clock::SystemClock;
+use hongyan_wechat::callback::{CallbackToken, Mode, signature};
+use hongyan_wechat_sim::world::FollowerState;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    ACCOUNT, APPID, CALLBACK_TOKEN, Call, Settings, TEMPLATE, TestGateway, get, message, openid,
+};
+
+/// WeChat pushes an event about a user, `later` seconds from now by its clock.
+async fn push(gateway: &TestGateway, openid: &str, event: &str, later: i64, more: &str) {
+    let now = SystemClock::new().wall().0 / 1000;
+    let (timestamp, nonce) = (now.to_string(), format!("{openid}{event}{later}"));
+    let signed = signature::sign(&CallbackToken::new(CALLBACK_TOKEN), &timestamp, &nonce);
+    let path = format!(
+        "/wechat/callback/{ACCOUNT}?signature={signed}&timestamp={timestamp}&nonce={nonce}"
+    );
+    let body = format!(
+        "<xml><ToUserName>gh_7f083739789a</ToUserName><FromUserName>{openid}</FromUserName>\
+         <CreateTime>{}</CreateTime><MsgType>event</MsgType><Event>{event}</Event>{more}</xml>",
+        now + later
+    );
+    let reply = gateway
+        .call(Call::new(Method::POST, &path, body).unsigned())
+        .await;
+    assert_eq!((reply.status.as_u16(), reply.text()), (200, "success"));
+}
+
+fn path(number: usize) -> String {
+    format!("/v1/recipients/{}", openid(number))
+}
+
+async fn known(gateway: &TestGateway, number: usize) -> Value {
+    gateway.get(&path(number)).await.json()
+}
+
+/// Hands over a message, and what became of it at once.
+async fn handed_over(gateway: &TestGateway, number: usize) -> Value {
+    let reply = gateway
+        .post("/v1/messages", &message(&openid(number)))
+        .await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    reply.json()
+}
+
+async fn suppressed(gateway: &TestGateway, number: usize, reason: &str) -> String {
+    let sends = gateway.sim.calls().sends;
+    let answer = handed_over(gateway, number).await;
+    assert_eq!(
+        (&answer["status"], &answer["reason"]),
+        (&json!("suppressed"), &json!(reason)),
+        "{answer}"
+    );
+    let id = answer["id"].as_str().unwrap().to_owned();
+    let shown = gateway.until(&id, "suppressed").await;
+    assert_eq!(
+        (&shown["reason"], &shown["attempts"]),
+        (&json!(reason), &json!([]))
+    );
+    assert_eq!(gateway.sim.calls().sends, sends, "it cost a call");
+    id
+}
+
+async fn sent(gateway: &TestGateway, number: usize) -> String {
+    let answer = handed_over(gateway, number).await;
+    let id = answer["id"].as_str().unwrap().to_owned();
+    gateway.until(&id, "sent").await;
+    id
+}
+
+#[tokio::test]
+async fn whoever_unsubscribes_costs_no_call_until_they_follow_again() {
+    let mut gateway = TestGateway::with(receipts_lost()).await;
+    silent(&gateway);
+    assert_eq!(known(&gateway, 1).await["state"], "unknown");
+    sent(&gateway, 1).await;
+    push(&gateway, &openid(1), "unsubscribe", 1, "").await;
+    let id = suppressed(&gateway, 1, "not_subscribed").await;
+    let shown = known(&gateway, 1).await;
+    assert_eq!(
+        (&shown["state"], &shown["source"]),
+        (&json!("unsubscribed"), &json!("event"))
+    );
+    let one = &shown["suppressions"][0];
+    assert_eq!(
+        (&one["reason"], &one["template_id"]),
+        (&json!("not_subscribed"), &Value::Null)
+    );
+    gateway.restart().await;
+    suppressed(&gateway, 1, "not_subscribed").await;
+    let listed = gateway
+        .get("/v1/messages?status=suppressed&reason=not_subscribed")
+        .await;
+    assert_eq!(listed.json()["messages"].as_array().unwrap().len(), 2);
+
+    push(&gateway, &openid(1), "subscribe", 2, "").await;
+    assert_eq!(known(&gateway, 1).await["suppressions"], json!([]));
+    sent(&gateway, 1).await;
+    // What was suppressed can be sent again now.
+    gateway
+        .post(&format!("/v1/messages/{id}/retry"), &json!({}))
+        .await;
+    gateway.until(&id, "sent").await;
+    gateway.finish().await;
+}
+
+fn receipts_lost() -> Settings {
+    Settings::receipts(Mode::Plain)
+}
+
+fn silent(gateway: &TestGateway) {
+    gateway.sim.set_receipts(hongyan_wechat_sim::ReceiptPolicy {
+        lost: 1.0,
+        ..Default::default()
+    });
+}
+
+#[tokio::test]
+async fn whom_wechat_refuses_is_confirmed_before_they_are_suppressed() {
+    let gateway = TestGateway::start().await;
+    let gone = FollowerState::Unsubscribed;
+    assert!(gateway.sim.add_follower(APPID, &openid(1), gone));
+    // Said of one who follows, as happens.
+    gateway.sim.fault("code=43004:first=1".parse().unwrap());
+    for number in [2, 1] {
+        let id = handed_over(&gateway, number).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let failed = gateway.until(&id, "failed").await;
+        assert_eq!(failed["reason"], "not_subscribed");
+    }
+    for (number, state) in [(1, "unsubscribed"), (2, "subscribed")] {
+        let shown = gateway
+            .until_reply(&path(number), state, |known| known["state"] == state)
+            .await;
+        assert_eq!(shown["source"], "user_info");
+        assert_eq!(shown["confirming"], false);
+    }
+    suppressed(&gateway, 1, "not_subscribed").await;
+    sent(&gateway, 2).await;
+    assert_eq!(gateway.sim.calls().user_info, 2);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_template_leaves_the_others_and_an_agreement_is_counted() {
+    let gateway = TestGateway::with(receipts_lost()).await;
+    silent(&gateway);
+    gateway.sim.fault("code=43101:first=1".parse().unwrap());
+    let id = handed_over(&gateway, 1).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(gateway.until(&id, "failed").await["reason"], "user_refused");
+    suppressed(&gateway, 1, "user_refused").await;
+    let mut other = message(&openid(1));
+    other["template_id"] = json!(TEMPLATE.replace('n', "m"));
+    let other = gateway.send(&other).await;
+    gateway.until(&other, "sent").await;
+    let accepts = format!(
+        "<SubscribeMsgPopupEvent><List><TemplateId>{TEMPLATE}</TemplateId>\
+         <SubscribeStatusString>accept</SubscribeStatusString><PopupScene>1</PopupScene></List>\
+         </SubscribeMsgPopupEvent>"
+    );
+    for _ in 0..2 {
+        push(
+            &gateway,
+            &openid(1),
+            "subscribe_msg_popup_event",
+            1,
+            &accepts,
+        )
+        .await;
+    }
+    let shown = known(&gateway, 1).await;
+    assert_eq!(shown["suppressions"], json!([]));
+    assert_eq!(
+        shown["credits"],
+        json!([{"template_id": TEMPLATE, "left": 1}])
+    );
+    sent(&gateway, 1).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_person_stops_messages_to_somebody_and_lets_them_go_again() {
+    let gateway = TestGateway::start().await;
+    let wish = json!({"note": "asked us by phone"});
+    let reply = gateway.post(&format!("{}/suppress", path(1)), &wish).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let one = &reply.json()["suppressions"][0];
+    assert_eq!(
+        (&one["source"], &one["note"]),
+        (&json!("operator"), &wish["note"])
+    );
+    suppressed(&gateway, 1, "suppressed_by_operator").await;
+    let template = json!({"template_id": TEMPLATE, "expires_at": "2099-01-01T00:00:00Z"});
+    gateway
+        .post(&format!("{}/suppress", path(2)), &template)
+        .await;
+    suppressed(&gateway, 2, "suppressed_by_operator").await;
+
+    let first = gateway.get("/v1/recipients?limit=1").await.json();
+    assert_eq!(first["suppressions"][0]["openid"], openid(2));
+    assert_eq!(first["suppressions"][0]["template_id"], TEMPLATE);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let next = format!("/v1/recipients?limit=1&account={ACCOUNT}&cursor={cursor}");
+    let next = gateway.get(&next).await.json();
+    assert_eq!(next["suppressions"][0]["openid"], openid(1));
+    assert_eq!(next["next_cursor"], Value::Null);
+    let none = gateway
+        .get("/v1/recipients?reason=user_refused")
+        .await
+        .json();
+    assert_eq!(none["suppressions"], json!([]));
+
+    for number in [1, 2] {
+        let reply = gateway
+            .post(&format!("{}/resume", path(number)), &json!({}))
+            .await;
+        assert_eq!(reply.json()["suppressions"], json!([]));
+        sent(&gateway, number).await;
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_override_outweighs_what_wechat_says() {
+    let gateway = TestGateway::start().await;
+    let wish = json!({"override_until": "2099-01-01T00:00:00Z"});
+    gateway.post(&format!("{}/resume", path(1)), &wish).await;
+    gateway.sim.fault("code=43019:first=1".parse().unwrap());
+    let id = handed_over(&gateway, 1).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    gateway.until(&id, "failed").await;
+    let shown = known(&gateway, 1).await;
+    assert_eq!(
+        (&shown["state"], &shown["suppressions"]),
+        (&json!("blacklisted"), &json!([]))
+    );
+    sent(&gateway, 1).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused() {
+    let gateway = TestGateway::start().await;
+    let (suppress, resume) = (
+        format!("{}/suppress", path(1)),
+        format!("{}/resume", path(1)),
+    );
+    for (path, body, detail) in [
+        (
+            &suppress,
+            json!({"expires_at": "yesterday"}),
+            "expires_at must be an RFC 3339",
+        ),
+        (
+            &suppress,
+            json!({"expires_at": "2020-01-01T00:00:00Z"}),
+            "expires_at has passed",
+        ),
+        (
+            &suppress,
+            json!({"template_id": ""}),
+            "template_id must be 1 to 64",
+        ),
+        (
+            &suppress,
+            json!({"note": "two\nlines"}),
+            "note must be one line",
+        ),
+        (&suppress, json!({"reason": "x"}), "the body cannot be read"),
+        (
+            &resume,
+            json!({"override_until": "2020-01-01T00:00:00Z"}),
+            "override_until has passed",
+        ),
+    ] {
+        let said = gateway.post(path, &body).await.problem(400, "malformed");
+        assert!(said.starts_with(detail), "{said}");
+    }
+    for query in ["limit=0", "cursor=zzz", "reason=none", "statu=x"] {
+        let path = format!("/v1/recipients?{query}");
+        gateway.get(&path).await.problem(400, "malformed");
+    }
+    let long = format!("/v1/recipients/{}", "o".repeat(65));
+    gateway.get(&long).await.problem(400, "malformed");
+    let elsewhere = format!("{}?account=school", path(1));
+    gateway.get(&elsewhere).await.problem(404, "not_found");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_over_its_recipients_limit_waits() {
+    let settings = Settings {
+        account: "recipient_limits = [{count = 1, per = \"2s\", priorities = [\"normal\"]}]".into(),
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
+    let first = gateway.send(&message(&openid(1))).await;
+    gateway.until(&first, "sent").await;
+    let second = gateway.send(&message(&openid(1))).await;
+    let path = format!("/v1/messages/{second}");
+    gateway
+        .until_reply(&path, "frequency_limited", |message| {
+            message["reason"] == "frequency_limited"
+        })
+        .await;
+    let mut urgent = message(&openid(1));
+    urgent["priority"] = json!("high");
+    let urgent = gateway.send(&urgent).await;
+    gateway.until(&urgent, "sent").await;
+    let other = gateway.send(&message(&openid(2))).await;
+    gateway.until(&other, "sent").await;
+    let waited = gateway.until(&second, "sent").await;
+    let attempts = waited["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1);
+    let moment = |message: &Value| -> jiff::Timestamp {
+        message["attempts"][0]["at"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let urgent = gateway.until(&urgent, "sent").await;
+    let pause = moment(&waited) - moment(&urgent);
+    assert!(pause.total(jiff::Unit::Second).unwrap() >= 2.0, "{pause}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn of_many_messages_none_reaches_a_suppressed_recipient() {
+    none_reaches_a_suppressed_recipient(1_000).await;
+}
+
+#[tokio::test]
+#[ignore = "long: make soak"]
+async fn of_a_hundred_thousand_messages_none_reaches_a_suppressed_recipient() {
+    none_reaches_a_suppressed_recipient(100_000).await;
+}
+
+/// Every tenth recipient has unsubscribed before the messages are handed over.
+async fn none_reaches_a_suppressed_recipient(many: usize) {
+    let gateway = TestGateway::with(receipts_lost()).await;
+    silent(&gateway);
+    let out = |number: usize| number % 10 == 3;
+    for number in (0..many).filter(|number| out(*number)) {
+        push(&gateway, &openid(number), "unsubscribe", 0, "").await;
+    }
+    let messages: Vec<Value> = (0..many).map(|number| message(&openid(number))).collect();
+    let mut expected = 0;
+    for part in messages.chunks(250) {
+        let reply = gateway
+            .post("/v1/messages/batch", &json!({ "messages": part }))
+            .await;
+        assert_eq!(reply.status, 202, "{reply:?}");
+        expected += part.len() - part.len() / 10;
+        gateway
+            .until_sim("most that may go", |sim| {
+                sim.calls().accepted + 1_000 >= expected as u64
+            })
+            .await;
+    }
+    gateway
+        .until_sim("all that may go", |sim| {
+            sim.calls().accepted == expected as u64
+        })
+        .await;
+    let seen = gateway.sim.seen_counts();
+    for number in 0..many {
+        let times = seen.get(&openid(number)).copied().unwrap_or_default();
+        assert_eq!(times, u32::from(!out(number)), "{number}");
+    }
+    assert_eq!(expected, many - many / 10);
+    assert_eq!(gateway.sim.calls().sends, expected as u64);
+    let mut ended = 0;
+    let mut next = "/v1/messages?status=suppressed&limit=200".to_owned();
+    loop {
+        let page = gateway.get(&next).await.json();
+        ended += page["messages"].as_array().unwrap().len();
+        match page["next_cursor"].as_str() {
+            Some(cursor) => {
+                next = format!("/v1/messages?status=suppressed&limit=200&cursor={cursor}")
+            }
+            None => break,
+        }
+    }
+    assert_eq!(ended, many / 10);
+    let metrics = gateway.call(get("/metrics").unsigned()).await;
+    let counted = "hongyan_suppressions_total{account=\"clinic\",reason=\"not_subscribed\"}";
+    assert!(metrics.text().contains(counted), "{}", metrics.text());
+    gateway.finish().await;
+}
