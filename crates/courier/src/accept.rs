@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dispatch::{Dispatch, Slots};
-use crate::message::Status;
+use crate::message::{Content, Status};
 use crate::observer::{Event, Observer};
 use crate::port::{Accept, AcceptError, Accepted, Queue};
 use crate::time::{Clock, UnixMs};
@@ -29,7 +29,7 @@ impl Acceptor {
         let dues: Vec<UnixMs> = call
             .messages
             .iter()
-            .map(|m| m.content.send_at.unwrap_or(now))
+            .map(|m| self.due(&m.content, now))
             .collect();
         let contents: Vec<_> = call
             .messages
@@ -39,10 +39,12 @@ impl Acceptor {
         if let Some(dispatch) = &self.dispatch {
             for (message, due) in call.messages.iter_mut().zip(&dues) {
                 if *due <= now {
-                    message.permit =
-                        dispatch.permit(&message.content.account, &message.content.touser, now);
+                    message.permit = dispatch.permit(&message.content, now);
                 }
             }
+        }
+        for (message, due) in call.messages.iter_mut().zip(&dues) {
+            message.not_before = (*due > now).then_some(*due);
         }
         let accepted = self.queue.accept(call, now).await?;
         for ((stored, due), content) in accepted.iter().zip(dues).zip(contents) {
@@ -68,5 +70,11 @@ impl Acceptor {
             }
         }
         Ok(accepted)
+    }
+
+    /// When a message may go: at the caller's wish, and not in quiet hours.
+    fn due(&self, content: &Content, now: UnixMs) -> UnixMs {
+        let due = content.send_at.unwrap_or(now).max(now);
+        self.slots.put_off(&content.account, content.priority, due)
     }
 }

@@ -138,10 +138,8 @@ pub fn next(class: Class, tries: Tries, errcode: i64, now: UnixMs, roll: Roll) -
             reason: Reason::UpstreamUnavailable,
         }),
         Class::Rate(scope) => rate(scope, now, roll),
-        Class::Quota => {
-            let at = now.next_beijing_midnight();
-            Next::waits_for_account(at, Reason::QuotaExhausted)
-        }
+        // Its lane stands still until the day changes, or until the quota is cleared.
+        Class::Quota => Next::waits_for_account(now.plus(STOPPED_PAUSE), Reason::QuotaExhausted),
         Class::Parameter(Fault::OpenId) => {
             Next::refused_for(FlagSubject::Recipient, Reason::InvalidOpenid)
         }

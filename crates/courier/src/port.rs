@@ -19,6 +19,8 @@ use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
 mod dead_letters;
+pub mod limiter;
+pub mod quota;
 mod tokens;
 
 pub use dead_letters::{Again, DeadLetterOffice, DeadLetters};
@@ -112,6 +114,8 @@ pub struct NewMessage {
     pub id: MessageId,
     /// What was handed over.
     pub content: Arc<Content>,
+    /// Not to be claimed before; none: at once, or at `send_at`.
+    pub not_before: Option<UnixMs>,
     /// Not to be sent after.
     pub expires_at: Option<UnixMs>,
     /// `client_msg_id`, as a key of its own.
@@ -174,6 +178,9 @@ pub struct Claim {
     pub account: AccountName,
     /// At most so many of each priority first, in the order of [`Priority::ALL`]; what is left goes to any.
     pub shares: [usize; 3],
+    /// At most so many of each priority in all: what is held back is as if it were not due. A message in doubt is never
+    /// held back, because its window closes.
+    pub at_most: [usize; 3],
     /// Openids that have a call under way; their messages are put off, one [behind the other](crate::backlog).
     pub busy: Vec<String>,
     /// How often the account may write to one recipient. Messages beyond that are put off.

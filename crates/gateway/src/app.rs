@@ -1,6 +1,7 @@
 //! The gateway put together from a configuration: the only place that names adapters.
 //! It must not run anything: `role` does.
 
+mod accounts;
 mod broadcasts;
 mod callbacks;
 mod oauth;
@@ -11,7 +12,6 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::broadcast::expand::Expander;
@@ -19,22 +19,21 @@ use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
-use hongyan_courier::port::{Ledger, TokenMode};
+use hongyan_courier::port::Ledger;
+use hongyan_courier::quota::{self, QuotaNews, Quotas};
+use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::recipient::confirm::Confirmations;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_courier::token::{self, Habit, Keeper, MemoryTokenCache};
+use hongyan_courier::token::{self, Keeper, MemoryTokenCache};
 use hongyan_courier::webhook::{self, Bell};
 use hongyan_store::sqlite::SqliteStore;
-use hongyan_wechat::AppSecret;
-use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
-use hongyan_wechat::token::Credential;
-use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::accounts::{AccountBook, Accounts, Known};
+use self::accounts::{habits, known, lines, names, policy, quota_habits, retries, slots};
+use crate::api::accounts::{AccountBook, Accounts};
 use crate::api::callback::Callbacks;
 use crate::api::door::Door;
 use crate::api::health::Readiness;
@@ -47,15 +46,13 @@ use crate::auth::client::Clients;
 use crate::clock::SystemClock;
 use crate::condition::{Conditions, Reports};
 use crate::config::Config;
-use crate::config::accounts::{Account, Receipts as ReceiptHabit};
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
-use crate::config::upstream::TokenMode as ConfiguredMode;
-use crate::metrics::{Gauges, Meter, StoreMeter, call_times};
+use crate::metrics::{Gauges, Meter, StoreMeter};
 use crate::role::Roles;
 use crate::telemetry::prometheus::Metrics;
 use crate::wait::Waiters;
-use crate::wechat_upstream::{Line, WechatUpstream};
+use crate::wechat_upstream::WechatUpstream;
 
 /// How often a message is sent anew after its receipt said that WeChat's system failed.
 const RECEIPT_RETRIES: u16 = 2;
@@ -70,6 +67,7 @@ pub struct App {
     pub ops: Option<Router>,
     pub dispatch: Option<Arc<Dispatch>>,
     pub keeper: Arc<Keeper>,
+    pub quotas: Arc<Quotas>,
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
@@ -92,6 +90,7 @@ struct Core {
     observer: Arc<dyn Observer>,
     slots: Arc<Slots>,
     keeper: Arc<Keeper>,
+    quotas: Arc<Quotas>,
     book: Arc<Book>,
     upstream: Arc<WechatUpstream>,
     accounts: Arc<Accounts>,
@@ -155,6 +154,7 @@ impl App {
                     Box::new(move || store.connections())
                 },
                 slots: core.slots,
+                quotas: core.quotas.clone(),
                 conditions: core.conditions,
                 accounts: accounts.clone(),
                 clock: core.clock,
@@ -163,6 +163,7 @@ impl App {
             webhooks: sender,
             callbacks: cases.callbacks.clone(),
             keeper: core.keeper,
+            quotas: core.quotas,
             book: core.book,
             accounts,
             store: core.store,
@@ -180,15 +181,13 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let names = || {
-            let names = config.accounts.iter().map(|account| &account.name);
-            names.map(|name| AccountName::from(name.as_str()))
-        };
-        let prompts = Prompts::new(names());
+        let news = Arc::new(QuotaNews::of(names(config)));
+        let prompts = Prompts::new(names(config));
         let mut all: Vec<Arc<dyn Observer>> = vec![
             Arc::new(Meter::default()),
             reports.clone(),
             waiters.clone(),
+            news.clone(),
             prompts.clone(),
         ];
         let bell = Arc::new(Bell::default());
@@ -198,12 +197,7 @@ impl Core {
         }
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
-        let caps = config.accounts.iter().map(|account| {
-            let name = AccountName::from(account.name.as_str());
-            (name, account.max_concurrency as usize)
-        });
-        let slots = Slots::new(config.delivery.concurrency as usize, caps);
-        recipients::limit(&slots, config);
+        let slots = slots(config);
         let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -214,8 +208,17 @@ impl Core {
             observer: observer.clone(),
             ready: Arc::new(move || woken.wake()),
         };
-        let habits = config.accounts.iter().map(|account| habit(account, config));
-        let keeper = Keeper::open(parts, habits).await?;
+        let keeper = Keeper::open(parts, habits(config)).await?;
+        let parts = quota::Parts {
+            book: store.clone(),
+            desk: upstream.clone(),
+            keeper: keeper.clone(),
+            slots: slots.clone(),
+            news,
+            clock: clock.clone(),
+            observer: observer.clone(),
+        };
+        let quotas = Quotas::open(parts, quota_habits(config)).await?;
         let parts = book::Parts {
             templates: store.clone(),
             source: upstream.clone(),
@@ -225,7 +228,7 @@ impl Core {
             prompts,
             every: config.templates.sync_interval,
         };
-        let book = Book::open(parts, names()).await?;
+        let book = Book::open(parts, names(config)).await?;
         let conditions = Arc::new(Conditions {
             keeper: keeper.clone(),
             reports,
@@ -236,6 +239,7 @@ impl Core {
             observer,
             slots,
             keeper,
+            quotas,
             book,
             upstream,
             accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
@@ -271,6 +275,7 @@ impl Core {
             queue: self.store.clone(),
             upstream: self.upstream.clone(),
             keeper: self.keeper.clone(),
+            limiter: Arc::new(MemoryLimiter::default()),
             clock: self.clock.clone(),
             observer: self.observer.clone(),
             slots: self.slots.clone(),
@@ -323,6 +328,10 @@ impl Core {
                 accounts: self.accounts.clone(),
                 conditions: self.conditions.clone(),
                 standings: self.store.clone(),
+                slots: self.slots.clone(),
+                quotas: self.quotas.clone(),
+                book: self.store.clone(),
+                ledger: ledger.clone(),
                 clock: clock.clone(),
             }),
             tokens: Arc::new(Tokens {
@@ -384,67 +393,4 @@ pub fn migrate(url: &StoreUrl) -> anyhow::Result<(usize, usize)> {
     let StoreUrl::Sqlite(path) = url;
     let migrated = hongyan_store::sqlite::migrate(path)?;
     Ok((migrated.from, migrated.to))
-}
-
-fn known(account: &Account) -> Known {
-    Known {
-        name: AccountName::from(account.name.as_str()),
-        appid: account.appid.clone(),
-        receipts: account.receipts,
-        callback_mode: account.callback_mode,
-        on_violation: account.on_violation,
-    }
-}
-
-fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {
-    let mode = match account.token_mode {
-        ConfiguredMode::Stable => TokenMode::Stable,
-        ConfiguredMode::Plain => TokenMode::Plain,
-    };
-    let habit = Habit {
-        mode,
-        probe: config.upstream.probe_interval,
-    };
-    (AccountName::from(account.name.as_str()), habit)
-}
-
-fn retries(config: &Config) -> u16 {
-    u16::try_from(config.delivery.max_retries).unwrap_or(u16::MAX)
-}
-
-fn policy(account: &Account, config: &Config) -> Policy {
-    Policy {
-        max_retries: retries(config),
-        receipt_timeout: (account.receipts != ReceiptHabit::None)
-            .then_some(account.receipt_timeout),
-        receipt_retries: RECEIPT_RETRIES,
-    }
-}
-
-fn lines(config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Vec<(AccountName, Line)>> {
-    let client = Client::builder()
-        .timeouts(Timeouts {
-            connect: config.upstream.connect_timeout,
-            write: config.upstream.write_timeout,
-            read: config.upstream.read_timeout,
-            call: config.upstream.call_timeout,
-        })
-        .max_idle(config.delivery.concurrency as usize)
-        .layer(TraceLayer)
-        .layer(MeasureLayer::new(call_times()))
-        .build()?;
-    let line = |(account, secrets): (&Account, &AccountSecrets)| {
-        let hosts = Hosts::new(&account.api_base)
-            .with_context(|| format!("accounts[{}].api_base", account.name))?;
-        let credential = Credential {
-            appid: account.appid.clone(),
-            secret: AppSecret::new(secrets.secret.expose_secret()),
-        };
-        let line = Line {
-            client: client.at(hosts),
-            credential,
-        };
-        Ok((AccountName::from(account.name.as_str()), line))
-    };
-    config.accounts.iter().zip(secrets).map(line).collect()
 }

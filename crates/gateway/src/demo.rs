@@ -10,11 +10,14 @@ use anyhow::Context as _;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hongyan_courier::observer::{Event, Observer};
+use hongyan_wechat_sim::config::{FollowerConfig, TemplateConfig};
+use hongyan_wechat_sim::world::FollowerState;
 use hongyan_wechat_sim::{AccountConfig, CallbackTarget, Sim, SimConfig, SimHandle};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::auth::scope::Scope;
 use crate::config::environment::Environment;
 use crate::config::layers::Sources;
 use crate::config::{self, resolved};
@@ -28,6 +31,26 @@ pub const TEMPLATE: &str = "demoTemplate5eedc0ffee000000000000000000001";
 const APPID: &str = "wx5eed0000c0ffee01";
 /// More than one person can cause at a terminal; what does not fit is not shown.
 const EVENTS_MAX: usize = 1024;
+
+/// An account with a template, so that what WeChat would refuse is seen to be refused, and with a few followers for a
+/// broadcast to all.
+fn account(secret: &str) -> AccountConfig {
+    let followers = (1..=3).map(|nth| FollowerConfig {
+        openid: format!("oDemo5eedc0ffee000000000000{nth}"),
+        state: FollowerState::Subscribed,
+    });
+    let template = TemplateConfig {
+        template_id: TEMPLATE.to_owned(),
+        title: "预约提醒".to_owned(),
+        content: "预约项目:{{thing1.DATA}}\n预约时间:{{time2.DATA}}".to_owned(),
+        long_term: false,
+    };
+    AccountConfig {
+        followers: followers.collect(),
+        templates: vec![template],
+        ..AccountConfig::new(APPID, secret)
+    }
+}
 
 /// A demo that runs; its files go when it is dropped.
 pub struct Demo {
@@ -75,7 +98,7 @@ impl Demo {
         let secret = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
         let (app_secret, client_secret) = (hex::encode(rand::random::<[u8; 16]>()), secret());
         let callback_token = hex::encode(rand::random::<[u8; 16]>());
-        let sim = Sim::start(SimConfig::new(vec![AccountConfig::new(APPID, &app_secret)])).await?;
+        let sim = Sim::start(SimConfig::new(vec![account(&app_secret)])).await?;
         let folder = Folder::new()?;
         let file = folder.0.join("hongyan.toml");
         let text = format!(
@@ -84,10 +107,10 @@ impl Demo {
              [[accounts]]\nname = \"{ACCOUNT}\"\nappid = \"{APPID}\"\nsecret = \"{app_secret}\"\n\
              callback_token = \"{callback_token}\"\napi_base = \"{}\"\n\
              [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{client_secret}\"]\n\
-             scopes = [\"messages:send\", \"messages:read\", \"accounts\", \"token\", \"templates\", \
-             \"recipients\"]\n",
+             scopes = [\"{}\"]\n",
             folder.0.join("hongyan.db").display(),
             sim.url(),
+            Scope::ALL.map(Scope::as_str).join("\", \""),
         );
         std::fs::write(&file, text)?;
         let environment = Environment::new();

@@ -10,6 +10,7 @@ use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::{AccountName, Reason, Status};
 use hongyan_courier::observer::{Event, Observer, Sought, Tier};
 use hongyan_courier::port::{Depth, Ledger};
+use hongyan_courier::quota::Quotas;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::webhook::{Outbox, Sender, Verdict};
 use hongyan_store::sqlite::{Connections, Watch};
@@ -210,6 +211,7 @@ pub struct Gauges {
     /// How the store's connections are used.
     pub connections: Box<dyn Fn() -> Connections + Send + Sync>,
     pub slots: Arc<Slots>,
+    pub quotas: Arc<Quotas>,
     pub conditions: Arc<Conditions>,
     pub accounts: Vec<AccountName>,
     pub clock: Arc<dyn Clock>,
@@ -243,6 +245,7 @@ impl Gauges {
         for account in &self.accounts {
             let (condition, _) = self.conditions.of(account);
             degraded(format!("account:{account}"), condition.state != State::Ok);
+            self.limits(account);
         }
         if let Some(sender) = &self.sender {
             self.webhooks(sender).await;
@@ -253,6 +256,19 @@ impl Gauges {
         match self.ledger.depths(now).await {
             Ok(depths) => self.queue(&depths, now),
             Err(error) => tracing::warn!(%error, "cannot measure the queue"),
+        }
+    }
+
+    /// What is left of an account's quota, and how fast it may send; without a limit that is +Inf.
+    fn limits(&self, account: &AccountName) {
+        if let Some(today) = self.quotas.view(account).and_then(|view| view.today) {
+            gauge!("hongyan_quota_remaining", "account" => account.to_string())
+                .set(count(today.remaining));
+            gauge!("hongyan_quota_limit", "account" => account.to_string()).set(count(today.limit));
+        }
+        if let Some(lane) = self.slots.lane(account, self.clock.now()) {
+            gauge!("hongyan_send_rate_limit", "account" => account.to_string())
+                .set(lane.rate.map_or(f64::INFINITY, |rate| rate.0));
         }
     }
 

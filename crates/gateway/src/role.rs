@@ -116,6 +116,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         ops: ops_routes,
         dispatch,
         keeper,
+        quotas,
         book,
         accounts,
         sweeper,
@@ -129,18 +130,18 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         shutdown_timeout,
     } = app;
     // Two steps: `stop` ends the taking, `last` ends what the draining still needs.
-    let (tasks, last) = (TaskTracker::new(), CancellationToken::new());
-    let servers = TaskTracker::new();
+    let (tasks, servers) = (TaskTracker::new(), TaskTracker::new());
+    let last = CancellationToken::new();
     servers.spawn(serve(main, routes, Patience::default(), stop.clone()));
     if let (Some(listener), Some(routes)) = (ops, ops_routes) {
         tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
     }
     for account in accounts {
+        tasks.spawn(Arc::clone(&quotas).watch(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
-    watch(gauges, &tasks, &last);
-    take_in(callbacks, &tasks, &last);
+    watch(gauges, callbacks, &tasks, &last);
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
@@ -153,8 +154,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         let expand_stop = stop.clone();
         tasks.spawn(async move { expander.run(expand_stop).await });
     }
-    let last_moment = LAST_MOMENT.min(shutdown_timeout / 4);
-    let sending = TaskTracker::new();
+    let (last_moment, sending) = (LAST_MOMENT.min(shutdown_timeout / 4), TaskTracker::new());
     if let Some(dispatch) = dispatch {
         sending.spawn(dispatch.run(stop.clone(), shutdown_timeout - last_moment));
     }
@@ -183,13 +183,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     tracing::info!("stopped");
 }
 
-fn watch(gauges: Gauges, tasks: &TaskTracker, last: &CancellationToken) {
+/// What is measured, and what waits on disk to be taken into the store and passed on to whoever wants it.
+fn watch(gauges: Gauges, callbacks: Arc<Callbacks>, tasks: &TaskTracker, last: &CancellationToken) {
     let stop = last.clone();
     tasks.spawn(async move { gauges.run(stop).await });
-}
-
-/// What waits on disk is taken into the store, and passed on to whoever wants it.
-fn take_in(callbacks: Arc<Callbacks>, tasks: &TaskTracker, last: &CancellationToken) {
     for consumer in callbacks.consumers() {
         tasks.spawn(consumer.run(last.clone()));
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hongyan_courier::kind::{Extras, Kind};
 use hongyan_courier::message::{AccountName, Content};
+use hongyan_courier::port::quota::QuotaDesk;
 use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
 use hongyan_courier::recipient::Followers;
 use hongyan_courier::template::book::Source;
@@ -18,6 +19,7 @@ use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::{CallError, NotSent, NotSentCause};
 use hongyan_wechat::industry::{Industries, IndustryCodes};
 use hongyan_wechat::oauth::Authorised;
+use hongyan_wechat::quota::QuotaReport;
 use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
 use hongyan_wechat::template::{Accepted, MiniProgram, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
@@ -73,6 +75,30 @@ impl WechatUpstream {
         self.lines
             .get(account)
             .ok_or_else(|| unwritable(endpoint, None))
+    }
+}
+
+#[async_trait]
+impl QuotaDesk for WechatUpstream {
+    async fn report(
+        &self,
+        account: &AccountName,
+        token: &AccessToken,
+    ) -> Result<QuotaReport, CallError> {
+        let line = self.line(account, Endpoint::QuotaGet)?;
+        line.client.quota(token, Endpoint::TemplateSend).await
+    }
+
+    async fn clear(
+        &self,
+        account: &AccountName,
+        token: Option<&AccessToken>,
+    ) -> Result<(), CallError> {
+        let line = self.line(account, Endpoint::QuotaClear)?;
+        match token {
+            Some(token) => line.client.clear_quota(token, &line.credential.appid).await,
+            None => line.client.clear_quota_by_secret(&line.credential).await,
+        }
     }
 }
 

@@ -152,6 +152,7 @@ fn message(caller: usize, nth: usize) -> NewMessage {
         broadcast: None,
     };
     NewMessage {
+        not_before: None,
         // As in life, ids grow with time; here by a millisecond for every message of a caller.
         id: MessageId::new(NOW.plus(Duration::from_millis(nth as u64))),
         content: Arc::new(content),
@@ -163,6 +164,7 @@ fn message(caller: usize, nth: usize) -> NewMessage {
 
 fn claim(by: &NodeEpoch) -> Claim {
     Claim {
+        at_most: [usize::MAX; 3],
         by: by.clone(),
         account: "clinic".into(),
         shares: [0, SLOTS, 0],

@@ -140,6 +140,9 @@ pub struct AccountConfig {
     pub kind: AccountKind,
     #[serde(default = "usual_daily_quota")]
     pub daily_quota: u64,
+    /// Refuse (45011) what exceeds this many sends in a minute; said by `quota/get` too.
+    #[serde(default)]
+    pub sends_a_minute: Option<u64>,
     #[serde(default)]
     pub secret_frozen: bool,
     /// Absent: no whitelist is switched on.
@@ -173,6 +176,7 @@ impl AccountConfig {
             original_id: None,
             kind: AccountKind::Verified,
             daily_quota: usual_daily_quota(),
+            sends_a_minute: None,
             secret_frozen: false,
             whitelist: None,
             punished: false,

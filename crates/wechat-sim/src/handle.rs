@@ -157,6 +157,15 @@ impl SimHandle {
         self.world().set_whitelist(appid, whitelist)
     }
 
+    pub fn set_daily_quota(&self, appid: &str, daily_quota: u64) -> bool {
+        self.world().set_daily_quota(appid, daily_quota)
+    }
+
+    /// Beyond so many sends in a minute, 45011. None: as many as anybody likes.
+    pub fn set_sends_a_minute(&self, appid: &str, limit: Option<u64>) -> bool {
+        self.world().set_sends_a_minute(appid, limit)
+    }
+
     /// None: no receipts any more.
     pub fn set_callback(&self, appid: &str, target: Option<CallbackTarget>) -> bool {
         self.world().set_callback(appid, target)

@@ -141,6 +141,11 @@ impl World {
         self.change(appid, |account| account.daily_quota = daily_quota)
     }
 
+    /// None: as many as it likes.
+    pub fn set_sends_a_minute(&mut self, appid: &str, limit: Option<u64>) -> bool {
+        self.change(appid, |account| account.sends_a_minute = limit)
+    }
+
     pub fn set_callback(&mut self, appid: &str, target: Option<CallbackTarget>) -> bool {
         self.change(appid, |account| account.callback = target)
     }

@@ -34,6 +34,10 @@ pub enum Endpoint {
     UserList,
     /// `POST /cgi-bin/openapi/quota/get`
     QuotaGet,
+    /// `POST /cgi-bin/clear_quota`
+    QuotaClear,
+    /// `POST /cgi-bin/clear_quota/v2`
+    QuotaClearBySecret,
     /// `GET /sns/oauth2/access_token`: the openid behind a code of the authorise page.
     OauthToken,
 }
@@ -57,6 +61,8 @@ impl Endpoint {
             Self::UserInfo => "/cgi-bin/user/info",
             Self::UserList => "/cgi-bin/user/get",
             Self::QuotaGet => "/cgi-bin/openapi/quota/get",
+            Self::QuotaClear => "/cgi-bin/clear_quota",
+            Self::QuotaClearBySecret => "/cgi-bin/clear_quota/v2",
             Self::OauthToken => "/sns/oauth2/access_token",
         }
     }

@@ -1,4 +1,4 @@
-//! Quotas: `/cgi-bin/openapi/quota/get`.
+//! Quotas: `/cgi-bin/openapi/quota/get`, `/cgi-bin/clear_quota` and its form without a token.
 //! Knows the wire; what to do with what is left is decided elsewhere.
 
 use serde::{Deserialize, Serialize};
@@ -69,5 +69,57 @@ impl crate::client::Client {
             &response.body,
             DoubtCause::Incomplete("quota"),
         )
+    }
+
+    /// Clears the day's quotas of all the account's calls. Ten times a month at most, counted together with
+    /// [`clear_quota_by_secret`](Self::clear_quota_by_secret) and WeChat's own pages; then 48006.
+    ///
+    /// # Errors
+    /// [`CallError`](crate::error::CallError).
+    pub async fn clear_quota(
+        &self,
+        token: &crate::secret::AccessToken,
+        appid: &str,
+    ) -> Result<(), crate::error::CallError> {
+        #[derive(Serialize)]
+        struct Clear<'a> {
+            appid: &'a str,
+        }
+
+        let query = [("access_token", token.expose())];
+        let request = crate::client::ApiRequest::post(
+            crate::errcode::Endpoint::QuotaClear,
+            token.shared(),
+            &query,
+            &Clear { appid },
+        )?;
+        crate::client::answer::done(&self.call(request).await?)
+    }
+
+    /// The same without a token: for when the quota of the token call itself is spent.
+    ///
+    /// # Errors
+    /// [`CallError`](crate::error::CallError).
+    pub async fn clear_quota_by_secret(
+        &self,
+        credential: &crate::token::Credential,
+    ) -> Result<(), crate::error::CallError> {
+        #[derive(Serialize)]
+        struct Clear<'a> {
+            appid: &'a str,
+            appsecret: &'a str,
+        }
+
+        let body = Clear {
+            appid: &credential.appid,
+            appsecret: credential.secret.expose(),
+        };
+        let request = crate::client::ApiRequest::post(
+            crate::errcode::Endpoint::QuotaClearBySecret,
+            credential.secret.shared(),
+            &[],
+            &body,
+        )?;
+        crate::client::answer::done(&self.call(request).await?)
     }
 }

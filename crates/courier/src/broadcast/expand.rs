@@ -363,6 +363,7 @@ impl Expander {
             row: nth,
         });
         Ok(NewMessage {
+            not_before: None,
             id: MessageId::new(now),
             content: Arc::new(content),
             expires_at: order.expires_at,

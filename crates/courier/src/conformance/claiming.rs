@@ -178,6 +178,88 @@ pub async fn a_probe_rather_takes_a_message_in_doubt<A: Adapter>() {
     assert_eq!(openids(&claimed.messages), ["fresh"]);
 }
 
+pub async fn what_is_held_back_is_not_claimed_and_hides_nobody<A: Adapter>() {
+    let (stores, by) = with_backlog::<A>([0, 3, 3]).await;
+    let held = Claim {
+        shares: [1, 1, 8],
+        at_most: [usize::MAX, usize::MAX, 0],
+        ..claim(&by, 0)
+    };
+    let claimed = stores.claim(held.clone(), NOW).await;
+    let normal = |of: &Message| of.content.priority == Priority::Normal;
+    assert_eq!(claimed.messages.len(), 3);
+    assert!(claimed.messages.iter().all(normal));
+    assert!(!claimed.more, "what is held back is as if it were not due");
+    assert_eq!(claimed.next_due, None);
+    let mut later = new(content("later"), NOW);
+    later.not_before = Some(at(60));
+    stores.take(call(vec![later]), NOW).await;
+    let claimed = stores.claim(held, NOW).await;
+    assert_eq!(claimed.next_due, Some(at(60)));
+    let opened = stores.claim(claim(&by, 10), NOW).await;
+    assert_eq!(opened.messages.len(), 3);
+}
+
+pub async fn what_is_left_of_a_quota_is_claimed_and_no_more<A: Adapter>() {
+    let (stores, by) = with_backlog::<A>([2, 5, 5]).await;
+    let left = Claim {
+        shares: [1, 1, 1],
+        at_most: [9, 4, 2],
+        ..claim(&by, 0)
+    };
+    let left = Claim {
+        shares: left.shares.map(|share| share * 4),
+        ..left
+    };
+    let claimed = stores.claim(left, NOW).await;
+    let count = |priority| {
+        let of = claimed.messages.iter();
+        of.filter(|m| m.content.priority == priority).count()
+    };
+    assert_eq!(
+        Priority::ALL.iter().map(|p| count(*p)).collect::<Vec<_>>(),
+        [2, 4, 2]
+    );
+    assert!(claimed.more);
+}
+
+pub async fn a_message_in_doubt_is_never_held_back<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    stores.store(content("doubtful"), NOW).await;
+    let doubtful = stores.claim_one(&by, NOW).await;
+    stores.settle(&doubtful, Outcome::InDoubt, NOW).await;
+    stores.store(content("fresh"), NOW).await;
+    let held = || Claim {
+        at_most: [0; 3],
+        ..claim(&by, 5)
+    };
+    let claimed = stores.claim(held(), at(1)).await;
+    assert!(claimed.messages.is_empty(), "its repeat is not due yet");
+    let claimed = stores.claim(held(), at(10)).await;
+    assert_eq!(openids(&claimed.messages), ["doubtful"]);
+    assert!(!claimed.more);
+}
+
+pub async fn what_is_put_off_waits<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    let wished = Content {
+        send_at: Some(at(10)),
+        ..content("o1")
+    };
+    let mut put_off = new(wished, NOW);
+    put_off.not_before = Some(at(60));
+    let id = put_off.id;
+    stores.take(call(vec![put_off]), NOW).await;
+    let claimed = stores.claim(claim(&by, 1), at(59)).await;
+    assert!(claimed.messages.is_empty());
+    assert_eq!(claimed.next_due, Some(at(60)));
+    let message = stores.message(id).await;
+    assert_eq!(message.content.send_at, Some(at(10)), "the wish is kept");
+    assert_eq!(stores.claim(claim(&by, 1), at(60)).await.messages.len(), 1);
+}
+
 pub async fn one_claim_takes_one_message_a_recipient<A: Adapter>() {
     let stores = A::fresh().await.stores();
     let by = stores.join(NODE, NOW).await;

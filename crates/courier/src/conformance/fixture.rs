@@ -70,6 +70,7 @@ pub fn subscription(openid: &str) -> Content {
 #[must_use]
 pub fn new(content: Content, now: UnixMs) -> NewMessage {
     NewMessage {
+        not_before: None,
         id: MessageId::new(now),
         content: Arc::new(content),
         expires_at: None,
@@ -202,6 +203,7 @@ pub fn claim(by: &NodeEpoch, limit: usize) -> Claim {
         by: by.clone(),
         account: ACCOUNT.into(),
         shares: [limit, 0, 0],
+        at_most: [usize::MAX; 3],
         busy: Vec::new(),
         limits: Arc::default(),
         probe: false,

@@ -16,6 +16,7 @@ pub mod matching;
 pub mod nodes;
 pub mod pacing;
 pub mod permits;
+pub mod quotas;
 pub mod receiving;
 pub mod recipients;
 pub mod repeating;
@@ -28,6 +29,7 @@ pub mod token_cache;
 use std::sync::Arc;
 
 use crate::broadcast::port::Broadcasts;
+use crate::port::quota::QuotaBook;
 use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache};
 use crate::recipient::Recipients;
 use crate::template::catalogue::Templates;
@@ -44,6 +46,8 @@ pub struct Stores {
     pub dead_letters: Arc<dyn DeadLetterOffice>,
     /// How accounts stand.
     pub standings: Arc<dyn Standings>,
+    /// How much of their quotas is spent.
+    pub quotas: Arc<dyn QuotaBook>,
     /// What is known of recipients.
     pub recipients: Arc<dyn Recipients>,
     /// The broadcasts.
@@ -111,11 +115,15 @@ macro_rules! queue_conformance {
             claiming {
                 a_lease_is_durable_when_it_is_answered
                 only_what_is_due_is_claimed
+                what_is_put_off_waits
                 a_claim_takes_one_accounts_messages
                 what_waits_longest_goes_first
                 shares_go_by_priority_and_the_rest_to_any
                 a_busy_recipient_waits_and_holds_nobody_up
                 a_probe_rather_takes_a_message_in_doubt
+                what_is_held_back_is_not_claimed_and_hides_nobody
+                what_is_left_of_a_quota_is_claimed_and_no_more
+                a_message_in_doubt_is_never_held_back
                 one_claim_takes_one_message_a_recipient
                 a_recipients_backlog_is_not_written_anew_with_every_claim
                 an_urgent_message_waits_behind_no_backlog_of_its_recipient
@@ -242,6 +250,11 @@ macro_rules! standings_conformance {
                 a_standing_survives_a_restart
                 flags_are_listed_newest_first
                 a_flag_raised_again_is_one_flag
+            }
+            quotas {
+                nothing_is_known_of_a_quota_until_something_is_stored
+                a_quota_survives_a_restart
+                what_waits_for_today_is_counted
             }
         }
     };

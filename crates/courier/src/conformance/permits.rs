@@ -18,6 +18,7 @@ use crate::dispatch::{Dispatch, Parts, Permit, Slots};
 use crate::message::{AccountName, Reason, Status};
 use crate::observer::Observer;
 use crate::port::{Accept, Granted, NewMessage, SendCall, TokenMode, Upstream};
+use crate::rate::MemoryLimiter;
 use crate::time::{Clock, UnixMs};
 use crate::token::{Habit, Keeper, MemoryTokenCache};
 
@@ -89,6 +90,7 @@ impl Working {
             queue: stores.queue.clone(),
             upstream: upstream.clone(),
             keeper,
+            limiter: Arc::new(MemoryLimiter::default()),
             clock,
             observer,
             slots: Slots::new(2, [(account, 2)]),
@@ -107,7 +109,7 @@ impl Working {
 
     /// A permit, as soon as the dispatcher has seen that nothing older waits.
     async fn permit(&self, openid: &str) -> Permit {
-        let permit = || self.dispatch.permit(&ACCOUNT.into(), openid, NOW);
+        let permit = || self.dispatch.permit(&content(openid), NOW);
         eventually(async || permit()).await
     }
 

@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::Gate;
+use super::slot::Ended;
+use super::steer::LaneView;
 use crate::message::AccountName;
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
@@ -18,8 +21,10 @@ const PROBE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 pub(super) enum Health {
     /// A definite answer about the message: WeChat is well.
     Fine,
-    /// No connection, no answer in time, 5xx or busy.
+    /// No connection, no answer in time, or 5xx.
     Failing,
+    /// WeChat is too busy: failing, and to be spared.
+    Busy,
     /// Too fast: nothing more until then.
     Paused(UnixMs),
     /// The account cannot send: a probe goes out then.
@@ -54,6 +59,11 @@ pub(super) struct Lane {
     /// Closed because WeChat said that the account cannot send, not because calls failed.
     stopped: bool,
     paused_until: UnixMs,
+    /// The rate allows nothing more until then.
+    paced_until: UnixMs,
+    /// Messages that WeChat took of the quota that is watched.
+    taken: u64,
+    pub(super) gate: Gate,
 }
 
 impl Lane {
@@ -70,6 +80,9 @@ impl Lane {
             closed: None,
             stopped: false,
             paused_until: UnixMs(0),
+            paced_until: UnixMs(0),
+            taken: 0,
+            gate: Gate::default(),
         }
     }
 
@@ -77,7 +90,7 @@ impl Lane {
     pub(super) fn capacity(&self, now: UnixMs) -> usize {
         match self.closed {
             Some((probe_at, _)) => usize::from(self.in_flight == 0 && now >= probe_at),
-            None if now < self.paused_until => 0,
+            None if now < self.paused_until.max(self.paced_until) => 0,
             None => self.room().saturating_sub(self.in_flight),
         }
     }
@@ -129,7 +142,7 @@ impl Lane {
             Some(_) if self.in_flight > 0 => return NEVER,
             Some((probe_at, _)) => probe_at,
             None if self.in_flight >= self.room() => return NEVER,
-            None => self.paused_until,
+            None => self.paused_until.max(self.paced_until),
         };
         let known = match self.backlog {
             Backlog::More | Backlog::Few(_) => UnixMs(0),
@@ -168,6 +181,60 @@ impl Lane {
         }
     }
 
+    /// What opened since it was last looked at may have messages that are due.
+    pub(super) fn look(&mut self, now: UnixMs) {
+        if self.gate.look(self.in_flight, now) {
+            self.backlog = Backlog::More;
+        }
+    }
+
+    /// The rate allows nothing more until then; what was looked for is still to be found.
+    pub(super) fn paced(&mut self, until: UnixMs) {
+        self.paced_until = until;
+        self.backlog = Backlog::More;
+    }
+
+    /// What a call that ended says of the rate and of the quota.
+    pub(super) fn count(&mut self, ended: &Ended, now: UnixMs) {
+        let began = ended.began;
+        self.gate.pace.called(now);
+        match ended.health {
+            // On a closed lane nothing but probes go, which overtax nobody.
+            Health::Busy if self.is_closed() => {}
+            Health::Paused(_) | Health::Busy => self.gate.pace.overtaxed(began, now),
+            Health::Fine if ended.accepted => {
+                self.gate.pace.well(now);
+                if ended.of_the_quota {
+                    self.gate.spent();
+                    self.taken += 1;
+                }
+            }
+            Health::Fine | Health::Failing | Health::Stopped(_) => {}
+        }
+    }
+
+    /// What stopped it may be over.
+    pub(super) fn probe_now(&mut self, now: UnixMs) {
+        if let Some((probe_at, _)) = &mut self.closed
+            && self.stopped
+        {
+            *probe_at = now.min(*probe_at);
+        }
+    }
+
+    pub(super) fn view(&mut self, now: UnixMs) -> LaneView {
+        self.look(now);
+        LaneView {
+            probe_at: self.closed.map(|(probe_at, _)| probe_at),
+            stopped: self.stopped && self.is_closed(),
+            paused_until: (now < self.paused_until).then_some(self.paused_until),
+            in_flight: self.in_flight,
+            rate: self.gate.pace.limit(),
+            held: self.gate.at_most(self.in_flight).map(|room| room == 0),
+            taken: self.taken,
+        }
+    }
+
     /// Takes note of how a call went. Answers whether the lane opened or closed by it.
     pub(super) fn record(&mut self, health: Health, probe: bool, now: UnixMs) -> bool {
         let was_closed = self.is_closed();
@@ -184,7 +251,7 @@ impl Lane {
                 self.closed = Some((until, PROBE_PAUSE.0));
                 self.stopped = true;
             }
-            Health::Failing => {
+            Health::Failing | Health::Busy => {
                 self.failures = self.failures.saturating_add(1);
                 match self.closed {
                     // What was under way when the lane closed says nothing new.

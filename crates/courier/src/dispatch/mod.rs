@@ -1,9 +1,11 @@
 //! From a due message to a settled one: permit → token → claim → look → call → settle, bounded by slots, fair between
 //! accounts and priorities. Knows ports only; a node that loses its store loses time and no message.
 
+mod gate;
 mod lane;
 mod share;
 mod slot;
+mod steer;
 mod turn;
 
 use std::sync::Arc;
@@ -18,11 +20,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 pub use lane::FAILURES_TO_CLOSE;
 pub use slot::Slots;
 use slot::{Round, Slot};
+pub use steer::LaneView;
 
 use crate::delivery::{Lease, LeaseRef, Policy};
-use crate::message::{AccountName, Message};
+use crate::message::{AccountName, Content, Message};
 use crate::observer::{Event, Observer};
-use crate::port::{Claimed, NodeEpoch, Queue, Upstream};
+use crate::port::limiter::Limiter;
+use crate::port::{Claimed, NodeEpoch, Queue, StoreError, Upstream};
 use crate::time::{Clock, UnixMs};
 use crate::token::Keeper;
 
@@ -43,6 +47,8 @@ pub struct Parts {
     pub upstream: Arc<dyn Upstream>,
     /// The accounts' tokens.
     pub keeper: Arc<Keeper>,
+    /// Who may send how fast.
+    pub limiter: Arc<dyn Limiter>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whoever watches.
@@ -75,18 +81,13 @@ impl Dispatch {
 
     /// A free slot for a message that is about to be stored, if nothing older waits.
     #[must_use]
-    pub fn permit(
-        self: &Arc<Self>,
-        account: &AccountName,
-        openid: &str,
-        now: UnixMs,
-    ) -> Option<Permit> {
-        if !self.parts.keeper.ready(account) {
+    pub fn permit(self: &Arc<Self>, content: &Content, now: UnixMs) -> Option<Permit> {
+        if !self.parts.keeper.ready(&content.account) {
             return None;
         }
         // Before the slot is taken, so that whoever stops the slots and then waits for the turns waits for this one too.
         let turn = self.turns.token();
-        let (slot, by) = self.parts.slots.take_for_new(account, openid, now)?;
+        let (slot, by) = self.parts.slots.take_for_new(content, now)?;
         Some(Permit {
             slot,
             by,
@@ -123,7 +124,6 @@ impl Dispatch {
             slots,
             keeper,
             clock,
-            queue,
             ..
         } = &self.parts;
         let ready = |account: &AccountName| keeper.ready(account);
@@ -140,15 +140,13 @@ impl Dispatch {
             }
             return;
         }
-        let claims = rounds.into_iter().map(|round| async move {
-            let claimed = queue.claim(round.claim.clone(), clock.now()).await;
-            (round, claimed)
-        });
+        let claims = rounds.into_iter().map(|round| self.claim(round));
         let mut failed = false;
         for (round, claimed) in join_all(claims).await {
             match claimed {
-                Ok(claimed) => self.start(round, claimed),
-                Err(error) => {
+                None => {}
+                Some(Ok(claimed)) => self.start(round, claimed),
+                Some(Err(error)) => {
                     tracing::warn!(%error, account = %round.claim.account, "cannot claim");
                     slots.looked(round.lane, true, None, clock.now());
                     failed = true;
@@ -158,6 +156,36 @@ impl Dispatch {
         if failed {
             tokio::time::sleep(STORE_PAUSE).await;
         }
+    }
+
+    /// Claims for as many of the slots as the account's rate allows; not at all if that is none.
+    async fn claim(&self, mut round: Round) -> (Round, Option<Result<Claimed, StoreError>>) {
+        let Parts {
+            queue,
+            clock,
+            limiter,
+            slots,
+            ..
+        } = &self.parts;
+        let Some(rate) = round.rate else {
+            let claimed = queue.claim(round.claim.clone(), clock.now()).await;
+            return (round, Some(claimed));
+        };
+        let account = round.claim.account.clone();
+        let grant = limiter
+            .take(&account, rate, round.slots.len(), clock.now())
+            .await;
+        round.keep(grant.calls);
+        if round.slots.is_empty() {
+            slots.paced(round.lane, grant.again_at);
+            return (round, None);
+        }
+        let claimed = queue.claim(round.claim.clone(), clock.now()).await;
+        let used = claimed.as_ref().map_or(0, |claimed| claimed.messages.len());
+        limiter
+            .give_back(&account, grant.calls.saturating_sub(used))
+            .await;
+        (round, Some(claimed))
     }
 
     fn start(self: &Arc<Self>, round: Round, claimed: Claimed) {

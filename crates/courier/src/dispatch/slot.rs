@@ -11,8 +11,10 @@ use tokio::sync::Notify;
 use super::lane::{Health, Lane};
 use super::share::shares;
 use crate::delivery::LeaseRef;
-use crate::message::AccountName;
+use crate::message::{AccountName, Content};
 use crate::port::{Claim, NodeEpoch};
+use crate::quiet::QuietHours;
+use crate::rate::PerSecond;
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
@@ -23,6 +25,8 @@ const CLAIM_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Slots {
     table: Mutex<Table>,
+    /// Of the accounts that have any.
+    pub(super) hours: HashMap<AccountName, Arc<QuietHours>>,
     wake: Notify,
     total: usize,
 }
@@ -55,6 +59,18 @@ pub(super) struct Round {
     pub(super) claim: Claim,
     pub(super) lane: usize,
     pub(super) slots: Vec<Slot>,
+    /// How many may begin is for the limiter to say.
+    pub(super) rate: Option<PerSecond>,
+}
+
+impl Round {
+    /// Gives back all slots but so many.
+    pub(super) fn keep(&mut self, count: usize) {
+        if count < self.slots.len() {
+            self.slots.truncate(count);
+            self.claim.shares = shares(count, self.claim.shares.iter().sum());
+        }
+    }
 }
 
 impl Table {
@@ -86,9 +102,23 @@ impl Slots {
         total: usize,
         accounts: impl IntoIterator<Item = (AccountName, usize)>,
     ) -> Arc<Self> {
+        Self::with_quiet_hours(total, accounts, HashMap::new())
+    }
+
+    /// The same, where some accounts have quiet hours.
+    #[must_use]
+    pub fn with_quiet_hours(
+        total: usize,
+        accounts: impl IntoIterator<Item = (AccountName, usize)>,
+        hours: HashMap<AccountName, Arc<QuietHours>>,
+    ) -> Arc<Self> {
         let lanes: Vec<Lane> = accounts
             .into_iter()
-            .map(|(name, cap)| Lane::new(name, cap.min(total)))
+            .map(|(name, cap)| {
+                let mut lane = Lane::new(name, cap.min(total));
+                lane.gate.keep_hours(hours.get(&lane.account).cloned());
+                lane
+            })
             .collect();
         let by_account = lanes
             .iter()
@@ -107,6 +137,7 @@ impl Slots {
         };
         Arc::new(Self {
             table: Mutex::new(table),
+            hours,
             wake: Notify::new(),
             total,
         })
@@ -114,6 +145,16 @@ impl Slots {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn with_lane<T>(
+        &self,
+        account: &AccountName,
+        act: impl FnOnce(&mut Lane) -> T,
+    ) -> Option<T> {
+        let mut table = self.table();
+        let lane = *table.by_account.get(account)?;
+        Some(act(&mut table.lanes[lane]))
     }
 
     /// Says how often an account may write to one recipient. Its messages are all claimed from then on, and none goes out
@@ -147,22 +188,26 @@ impl Slots {
     /// A slot for a message that comes in now, if one is free and nothing older is due.
     pub(super) fn take_for_new(
         self: &Arc<Self>,
-        account: &AccountName,
-        openid: &str,
+        content: &Content,
         now: UnixMs,
     ) -> Option<(Slot, NodeEpoch)> {
         let mut table = self.table();
         let epoch = table.epoch.clone()?;
-        let lane = *table.by_account.get(account)?;
-        let open = !table.draining
-            && table.free > 0
-            && table.lanes[lane].limits.is_empty()
-            && table.lanes[lane].is_clear(now)
-            && table.lanes[lane].capacity(now) > 0;
-        if !open || !table.busy.insert((lane, openid.to_owned())) {
+        let nth = *table.by_account.get(&content.account)?;
+        if table.draining || table.free == 0 {
             return None;
         }
-        Some((self.take(&mut table, lane, Some(openid.to_owned())), epoch))
+        let lane = &mut table.lanes[nth];
+        lane.look(now);
+        let open = lane.limits.is_empty()
+            && lane.is_clear(now)
+            && lane.capacity(now) > 0
+            && lane.gate.lets_pass(content.priority, lane.in_flight);
+        let openid = content.touser.clone();
+        if !open || !table.busy.insert((nth, openid.clone())) {
+            return None;
+        }
+        Some((self.take(&mut table, nth, Some(openid)), epoch))
     }
 
     fn take(self: &Arc<Self>, table: &mut Table, lane: usize, recipient: Option<String>) -> Slot {
@@ -194,6 +239,7 @@ impl Slots {
             return Vec::new();
         };
         let count = table.lanes.len();
+        table.lanes.iter_mut().for_each(|lane| lane.look(now));
         let wanting = (0..count)
             .map(|i| (table.cursor + i) % count)
             .filter(|&i| table.lanes[i].wants(now, poll) && ready(&table.lanes[i].account));
@@ -201,6 +247,7 @@ impl Slots {
         let mut rounds = Vec::new();
         for (lane, limit) in shared_out {
             table.cursor = (lane + 1) % count;
+            let at_most = table.lanes[lane].gate.at_most(table.lanes[lane].in_flight);
             let slots = (0..limit)
                 .map(|_| self.take(&mut table, lane, None))
                 .collect();
@@ -216,18 +263,29 @@ impl Slots {
                 by: by.clone(),
                 account: found.account.clone(),
                 shares: shares(limit, found.turn),
+                at_most,
                 busy,
                 limits: Arc::clone(&found.limits),
                 probe: found.is_closed(),
             };
             found.turn = found.turn.wrapping_add(limit);
-            rounds.push(Round { claim, lane, slots });
+            rounds.push(Round {
+                rate: found.gate.pace.limit().filter(|_| !found.is_closed()),
+                claim,
+                lane,
+                slots,
+            });
         }
         rounds
     }
 
     pub(super) fn looked(&self, lane: usize, more: bool, next_due: Option<UnixMs>, now: UnixMs) {
         self.table().lanes[lane].looked(more, next_due, now);
+    }
+
+    /// The rate allows a lane nothing more until then.
+    pub(super) fn paced(&self, lane: usize, until: UnixMs) {
+        self.table().lanes[lane].paced(until);
     }
 
     /// When to look again although nothing happens in between.
@@ -248,19 +306,19 @@ impl Slots {
     pub(super) fn record(
         &self,
         account: &AccountName,
-        health: Health,
-        probe: bool,
+        ended: &Ended,
         now: UnixMs,
     ) -> Option<LaneTurn> {
-        let mut table = self.table();
-        let lane = *table.by_account.get(account)?;
-        let turned = table.lanes[lane].record(health, probe, now);
-        let closed = table.lanes[lane].is_closed();
-        turned.then_some(if closed {
-            LaneTurn::Closed
-        } else {
-            LaneTurn::Opened
+        self.with_lane(account, |lane| {
+            lane.count(ended, now);
+            let turned = lane.record(ended.health, ended.probe, now);
+            turned.then_some(if lane.is_closed() {
+                LaneTurn::Closed
+            } else {
+                LaneTurn::Opened
+            })
         })
+        .flatten()
     }
 
     /// The leases whose messages are in this node's hands.
@@ -302,6 +360,17 @@ impl Slots {
         self.table().draining = true;
         self.wake();
     }
+}
+
+/// A call that ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) health: Health,
+    pub(super) accepted: bool,
+    /// Template messages have a quota of their own, which is the one that is watched.
+    pub(super) of_the_quota: bool,
+    pub(super) probe: bool,
+    pub(super) began: UnixMs,
 }
 
 /// A lane opened or closed.

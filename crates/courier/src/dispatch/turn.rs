@@ -9,13 +9,14 @@ use hongyan_wechat::error::{CallError, NotSentCause};
 use tokio::time::Instant;
 
 use super::lane::Health;
-use super::slot::{LaneTurn, Slot};
+use super::slot::{Ended, LaneTurn, Slot};
 use super::{Dispatch, Parts, STORE_PAUSE};
 use crate::delivery::{Attempt, LeaseRef, Look, Outcome, Settlement};
-use crate::message::{AccountName, Message, Reason, Status};
+use crate::message::{AccountName, Kind, Message, Reason, Status};
 use crate::next::{Roll, SAFE_WINDOW};
 use crate::observer::{Event, Source};
 use crate::port::{Gate, Moved, SendCall};
+use crate::quota;
 use crate::recipient::News;
 use crate::time::UnixMs;
 
@@ -40,14 +41,21 @@ impl Dispatch {
                 return self.give_back(&message.content.account, vec![lease]).await;
             }
         }
+        let began = self.parts.clock.now();
         let (settlement, health) = self.call(&message).await;
         if let Some(health) = health {
-            let turned = self.parts.slots.record(
-                &message.content.account,
+            let ended = Ended {
                 health,
-                slot.probe,
-                self.parts.clock.now(),
-            );
+                accepted: matches!(settlement.outcome, Outcome::Accepted { .. }),
+                of_the_quota: message.content.kind == Kind::Template,
+                probe: slot.probe,
+                began,
+            };
+            let now = self.parts.clock.now();
+            let turned = self
+                .parts
+                .slots
+                .record(&message.content.account, &ended, now);
             self.observe_lane(&message, turned, &settlement);
         }
         let suppressed_for = suppressed_for(&message, &settlement);
@@ -297,9 +305,10 @@ fn suppressed_for(message: &Message, settlement: &Settlement) -> Option<Reason> 
 fn health(class: Class, now: UnixMs) -> Health {
     match class {
         // On a failing lane the pauses outlast an idle connection, so that a retired address is resolved anew.
-        Class::Busy | Class::RetiredAddress => Health::Failing,
+        Class::RetiredAddress => Health::Failing,
+        Class::Busy => Health::Busy,
         Class::Rate(RateScope::Account) => Health::Paused(now.next_minute()),
-        Class::Quota => Health::Stopped(now.next_beijing_midnight()),
+        Class::Quota => Health::Stopped(quota::renewed_after(now)),
         Class::Account(AccountFault::Blocked | AccountFault::Capability) => {
             Health::Stopped(now.plus(STOPPED_PROBE))
         }

@@ -120,7 +120,7 @@ impl State {
                 None => self.keys.keep(key, vec![Ok(new.id)]),
             }
         }
-        let due_at = new.content.send_at.unwrap_or(now);
+        let due_at = new.not_before.or(new.content.send_at).unwrap_or(now);
         let mut message = Message {
             id: new.id,
             created_at: now,

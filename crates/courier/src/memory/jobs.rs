@@ -73,15 +73,26 @@ impl State {
                 message.delivery.may_be_parked() && self.is_stopped(&message.content)
             };
             let mut lines: Vec<_> = Priority::ALL.iter().map(line).collect();
-            for (line, share) in lines.iter_mut().zip(claim.shares) {
-                pick.fill(line, share, (held, stopped));
+            let mut room = claim.at_most;
+            let mut fill = |nth: usize, line: &mut _, count: usize| {
+                let before = pick.chosen.len();
+                pick.fill(line, count.min(room[nth]), (held, stopped));
+                room[nth] -= pick.chosen.len() - before;
+                pick.chosen.len()
+            };
+            let mut chosen = 0;
+            for (nth, line) in lines.iter_mut().enumerate() {
+                chosen = fill(nth, line, claim.shares[nth]);
             }
-            for line in &mut lines {
-                let left = claim.limit() - pick.chosen.len();
-                pick.fill(line, left, (held, stopped));
+            for (nth, line) in lines.iter_mut().enumerate() {
+                chosen = fill(nth, line, claim.limit() - chosen);
             }
-            lines.iter_mut().any(|line| line.next().is_some())
+            let open = |nth: &usize| claim.at_most[*nth] > 0;
+            (0..lines.len())
+                .filter(open)
+                .any(|nth| lines[nth].next().is_some())
         };
+        self.pick_held_back(&mut pick, claim, now);
         if let Some(id) = self.better_probe(claim, &pick.chosen, now) {
             pick.chosen = vec![id];
         }
@@ -111,11 +122,7 @@ impl State {
         Claimed {
             messages: messages.collect(),
             suppressed,
-            next_due: if more {
-                None
-            } else {
-                self.next_due(&claim.account)
-            },
+            next_due: if more { None } else { self.next_due(claim) },
             more,
         }
     }
@@ -158,14 +165,33 @@ impl State {
             .map(|row| &row.message)
     }
 
-    fn next_due(&self, account: &AccountName) -> Option<UnixMs> {
+    fn next_due(&self, claim: &Claim) -> Option<UnixMs> {
         let first = |priority: &Priority| {
-            let first = (account.clone(), *priority, UnixMs(i64::MIN), FIRST_ID);
-            let last = (account.clone(), *priority, UnixMs(i64::MAX), LAST_ID);
+            let account = || claim.account.clone();
+            let first = (account(), *priority, UnixMs(i64::MIN), FIRST_ID);
+            let last = (account(), *priority, UnixMs(i64::MAX), LAST_ID);
             let (_, _, due, _) = self.waiting.range(first..=last).next()?;
             Some(*due)
         };
-        Priority::ALL.iter().filter_map(first).min()
+        let open = |priority: &&Priority| claim.at_most[**priority as usize] > 0;
+        Priority::ALL.iter().filter(open).filter_map(first).min()
+    }
+
+    /// What is due and in doubt although its priority is held back: its window closes.
+    fn pick_held_back(&self, pick: &mut Pick, claim: &Claim, now: UnixMs) {
+        for (nth, priority) in Priority::ALL.iter().enumerate() {
+            if claim.at_most[nth] > 0 {
+                continue;
+            }
+            let due = self.due(&claim.account, *priority, now);
+            let mut doubtful = due.filter(|message| message.delivery.doubt.is_some());
+            let room = claim.limit() - pick.chosen.len();
+            pick.fill(
+                &mut doubtful,
+                room,
+                (|_: &Message| None, |_: &Message| false),
+            );
+        }
     }
 
     pub(super) fn look(&mut self, lease: LeaseRef, now: UnixMs) -> Look {

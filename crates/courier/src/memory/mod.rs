@@ -19,10 +19,12 @@ use async_trait::async_trait;
 use crate::account::{AccountFlag, Standing};
 use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
 use crate::message::{AccountName, Message, MessageId};
+use crate::port::quota::QuotaBook;
 use crate::port::{
     Accept, AcceptError, Accepted, ChangeError, Claim, Claimed, Depth, Filter, Ledger, Moved,
     Nonce, Queue, Standings, StoreError, Sweep, Swept,
 };
+use crate::quota::QuotaRecord;
 use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::time::UnixMs;
 use crate::webhook::{
@@ -190,6 +192,30 @@ impl Standings for MemoryStore {
         limit: usize,
     ) -> Result<Vec<AccountFlag>, StoreError> {
         Ok(self.state().flags(account, limit))
+    }
+}
+
+#[async_trait]
+impl QuotaBook for MemoryStore {
+    async fn quota(&self, account: &AccountName) -> Result<QuotaRecord, StoreError> {
+        Ok(self.state().quota(account))
+    }
+
+    async fn set_quota(
+        &self,
+        account: &AccountName,
+        record: QuotaRecord,
+    ) -> Result<(), StoreError> {
+        self.state().set_quota(account, record);
+        Ok(())
+    }
+
+    async fn queued_before(
+        &self,
+        account: &AccountName,
+        until: UnixMs,
+    ) -> Result<[u64; 3], StoreError> {
+        Ok(self.state().queued_before(account, until))
     }
 }
 

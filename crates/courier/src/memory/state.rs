@@ -14,6 +14,7 @@ use crate::broadcast::BroadcastId;
 use crate::delivery::Delivery;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
 use crate::port::Moved;
+use crate::quota::QuotaRecord;
 use crate::receipt::NewReceipt;
 use crate::recipient::Recipient;
 use crate::time::UnixMs;
@@ -42,6 +43,7 @@ pub(super) struct State {
     pub(super) outbox: Outbox,
     pub(super) shelves: Shelves,
     standings: HashMap<AccountName, Standing>,
+    quotas: HashMap<AccountName, QuotaRecord>,
     /// Oldest first.
     flags: Vec<AccountFlag>,
 }
@@ -152,6 +154,25 @@ impl State {
 
     pub(super) fn set_standing(&mut self, account: &AccountName, standing: Standing) {
         self.standings.insert(account.clone(), standing);
+    }
+}
+
+impl State {
+    pub(super) fn quota(&self, account: &AccountName) -> QuotaRecord {
+        self.quotas.get(account).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn set_quota(&mut self, account: &AccountName, record: QuotaRecord) {
+        self.quotas.insert(account.clone(), record);
+    }
+
+    pub(super) fn queued_before(&self, account: &AccountName, until: UnixMs) -> [u64; 3] {
+        let mut counts = [0; 3];
+        let of_account = self.waiting.iter().filter(|(of, ..)| of == account);
+        for (_, priority, ..) in of_account.filter(|(_, _, due, _)| *due < until) {
+            counts[*priority as usize] += 1;
+        }
+        counts
     }
 }
 

@@ -21,6 +21,7 @@ impl Adapter for Memory {
             ledger: self.0.clone(),
             dead_letters: self.0.clone(),
             standings: self.0.clone(),
+            quotas: self.0.clone(),
             recipients: self.0.clone(),
             broadcasts: self.0.clone(),
             outbox: self.0.clone(),

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::account::Flag;
+use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::port::Standings;
+use hongyan_courier::port::quota::QuotaBook;
+use hongyan_courier::port::{Ledger, Standings};
+use hongyan_courier::quota::Quotas;
 use hongyan_courier::template::check::OnViolation;
 use hongyan_courier::time::Clock;
 use http::Uri;
@@ -19,6 +22,7 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::query::Query;
+use crate::api::quota::{QuotaView, SendingView};
 use crate::condition::Conditions;
 use crate::config::accounts::{CallbackMode, Receipts};
 
@@ -88,6 +92,10 @@ pub struct AccountBook {
     pub accounts: Arc<Accounts>,
     pub conditions: Arc<Conditions>,
     pub standings: Arc<dyn Standings>,
+    pub slots: Arc<Slots>,
+    pub quotas: Arc<Quotas>,
+    pub book: Arc<dyn QuotaBook>,
+    pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -107,6 +115,8 @@ pub struct AccountView {
     /// What an operator should read: what WeChat said, and the address to put on the whitelist where it names one.
     detail: Option<String>,
     token: Option<TokenAge>,
+    quota: Option<QuotaView>,
+    sending: Option<SendingView>,
     /// `direct`, `forwarded` or `none`
     #[schema(value_type = String)]
     receipts: Receipts,
@@ -150,6 +160,24 @@ impl From<Flag> for FlagView {
 }
 
 impl AccountBook {
+    pub(super) fn account(&self, name: &str) -> Result<&AccountName, Problem> {
+        let unknown = || {
+            Problem::not_found(format!(
+                "there is no such account; known: {}",
+                self.accounts
+            ))
+        };
+        self.accounts.find(name).ok_or_else(unknown)
+    }
+
+    async fn quota(&self, account: &AccountName) -> Result<Option<QuotaView>, Problem> {
+        let Some(quota) = self.quotas.view(account) else {
+            return Ok(None);
+        };
+        let queued = self.book.queued_before(account, quota.renewed_at).await?;
+        Ok(Some(QuotaView::of(quota, queued)))
+    }
+
     async fn view(&self, known: &Known) -> Result<AccountView, Problem> {
         let (condition, view) = self.conditions.of(&known.name);
         let flags = self.standings.flags(&known.name, FLAGS_MAX).await?;
@@ -168,6 +196,8 @@ impl AccountBook {
             state: condition.state.as_str(),
             detail: condition.detail,
             token,
+            quota: self.quota(&known.name).await?,
+            sending: self.slots.lane(&known.name, now).map(SendingView::from),
             receipts: known.receipts,
             callback_mode: known.callback_mode,
             flags: flags.into_iter().map(|flag| flag.flag.into()).collect(),

@@ -149,6 +149,10 @@ impl Attention {
         let of_templates = flags
             .filter(|flag| flag.subject == FlagSubject::Template && flag.at >= since)
             .map(|flag| AttentionItem {
+                command: Some(format!(
+                    "hongyan templates show {} --account {name}",
+                    flag.key
+                )),
                 key: Some(flag.key),
                 reason: Some(flag.reason.as_str()),
                 at: Some(Moment(flag.at)),

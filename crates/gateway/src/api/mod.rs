@@ -17,6 +17,7 @@ pub mod oauth;
 pub mod openapi;
 pub mod path;
 pub mod query;
+pub mod quota;
 pub mod receipts;
 pub mod recipients;
 pub mod router;

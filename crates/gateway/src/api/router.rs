@@ -29,6 +29,7 @@ use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, retry_all, send, show};
 use crate::api::oauth::{self, Oauth};
 use crate::api::openapi;
+use crate::api::quota;
 use crate::api::receipts;
 use crate::api::recipients::{self, Contacts};
 use crate::api::templates::{self, Templates};
@@ -74,6 +75,10 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(accounts::list).with_state(parts.accounts.clone()),
             Need::Read(&[Scope::Accounts]),
+        ))
+        .routes(behind(
+            routes!(quota::clear).with_state(parts.accounts.clone()),
+            Need::Write(&[Scope::Quota]),
         ))
         .routes(behind(
             routes!(token::show).with_state(parts.tokens.clone()),

@@ -15,11 +15,12 @@ pub enum Scope {
     Broadcasts,
     Recipients,
     Receipts,
+    Quota,
     Webhooks,
 }
 
 impl Scope {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MessagesSend,
         Self::MessagesRead,
         Self::Accounts,
@@ -28,6 +29,7 @@ impl Scope {
         Self::Broadcasts,
         Self::Recipients,
         Self::Receipts,
+        Self::Quota,
         Self::Webhooks,
     ];
 
@@ -41,6 +43,7 @@ impl Scope {
             Self::Broadcasts => "broadcasts",
             Self::Recipients => "recipients",
             Self::Receipts => "receipts",
+            Self::Quota => "quota",
             Self::Webhooks => "webhooks",
         }
     }

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, each with its arguments and its `run`.
 //! It must not do a command's work here, and operator commands know the gateway by its HTTP API alone.
 
+pub mod accounts;
 pub mod attention;
 pub mod broadcast;
 pub mod broadcasts;
@@ -58,6 +59,7 @@ pub enum Command {
     Broadcast(broadcast::BroadcastArgs),
     Broadcasts(broadcasts::BroadcastsArgs),
     Messages(messages::MessagesArgs),
+    Accounts(accounts::AccountsArgs),
     Attention(attention::AttentionArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
@@ -108,6 +110,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Broadcast(args) => broadcast::run(&args, context),
         Command::Broadcasts(args) => broadcasts::run(&args, context),
         Command::Messages(args) => messages::run(&args, context),
+        Command::Accounts(args) => accounts::run(&args, context),
         Command::Attention(args) => attention::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),

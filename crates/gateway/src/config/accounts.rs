@@ -1,8 +1,10 @@
 //! `[[accounts]]`: the WeChat accounts, with what follows from other keys filled in.
 //! It must not know the value of a secret, only its reference.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use hongyan_courier::quiet::QuietHours;
 use hongyan_courier::template::check::OnViolation;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,7 @@ use crate::config::list::OneOrMany;
 use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::config::quota::{self, QuietHoursFile, Quota};
 use crate::config::recipients::{self, RecipientLimitFile};
 use crate::config::templates::Templates;
 use crate::config::upstream::{TokenMode, Upstream};
@@ -35,6 +38,11 @@ pub struct Account {
     pub receipt_timeout: Duration,
     pub max_concurrency: u32,
     pub token_mode: TokenMode,
+    /// Calls a second.
+    pub rate: Option<f64>,
+    pub bulk_leaves_percent: u8,
+    pub normal_leaves_percent: u8,
+    pub quiet_hours: Option<Arc<QuietHours>>,
     /// How often one recipient may be written to.
     pub recipient_limits: Vec<RecipientLimitFile>,
     pub on_violation: OnViolation,
@@ -74,6 +82,11 @@ pub struct AccountFile {
     receipt_timeout: Option<Duration>,
     max_concurrency: Option<u32>,
     token_mode: Option<TokenMode>,
+    rate: Option<f64>,
+    bulk_leaves_percent: Option<u8>,
+    normal_leaves_percent: Option<u8>,
+    time_zone: Option<String>,
+    quiet_hours: Vec<QuietHoursFile>,
     recipient_limits: Vec<RecipientLimitFile>,
     on_violation: Option<OnViolation>,
     consumers: Vec<ConsumerFile>,
@@ -85,6 +98,7 @@ pub struct Surroundings<'a> {
     pub profile: Profile,
     pub delivery: &'a Delivery,
     pub upstream: &'a Upstream,
+    pub quota: &'a Quota,
     pub templates: &'a Templates,
 }
 
@@ -118,6 +132,8 @@ impl AccountFile {
                 consumer.finish(&key, around.profile, findings)
             })
             .collect();
+        let zone = self.time_zone.as_deref().unwrap_or(quota::TIME_ZONE);
+        let hours = quota::quiet_hours(key, zone, &self.quiet_hours, findings);
         let account = Account {
             name: name?,
             appid: appid?,
@@ -140,6 +156,14 @@ impl AccountFile {
                 .unwrap_or(around.delivery.receipt_timeout),
             max_concurrency: self.max_concurrency.unwrap_or(around.delivery.concurrency),
             token_mode: self.token_mode.unwrap_or(around.upstream.token_mode),
+            rate: self.rate,
+            bulk_leaves_percent: self
+                .bulk_leaves_percent
+                .unwrap_or(around.quota.bulk_leaves_percent),
+            normal_leaves_percent: self
+                .normal_leaves_percent
+                .unwrap_or(around.quota.normal_leaves_percent),
+            quiet_hours: hours.map(Arc::new),
             recipient_limits: self.recipient_limits,
             on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
             consumers,
@@ -176,6 +200,17 @@ impl Account {
         findings.require_range(&cap_key, self.max_concurrency, CONCURRENCY_RANGE, |cap| {
             cap.to_string()
         });
+        if let Some(rate) = self.rate {
+            let rate_key = format!("{key}.rate");
+            findings.require_range(&rate_key, rate, quota::RATE_RANGE, |rate| rate.to_string());
+        }
+        for (field, percent) in [
+            ("bulk_leaves_percent", self.bulk_leaves_percent),
+            ("normal_leaves_percent", self.normal_leaves_percent),
+        ] {
+            let key = format!("{key}.{field}");
+            findings.require_range(&key, percent, quota::PERCENT_RANGE, |p| p.to_string());
+        }
         let limits_key = format!("{key}.recipient_limits");
         recipients::check(&limits_key, &self.recipient_limits, findings);
     }

@@ -10,6 +10,7 @@ use crate::config::layers::Layer;
 use crate::config::limits::{Limits, Retention};
 use crate::config::oauth::OauthFile;
 use crate::config::problem::{Findings, Problem};
+use crate::config::quota::Quota;
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
 use crate::config::templates::Templates;
@@ -18,12 +19,13 @@ use crate::config::webhooks::WebhookFile;
 
 type Fields = fn() -> &'static [&'static str];
 
-pub const SECTIONS: [(&str, Fields); 8] = [
+pub const SECTIONS: [(&str, Fields); 9] = [
     ("server", fields_of::<Server>),
     ("store", fields_of::<Store>),
     ("shared", fields_of::<Shared>),
     ("delivery", fields_of::<Delivery>),
     ("upstream", fields_of::<Upstream>),
+    ("quota", fields_of::<Quota>),
     ("templates", fields_of::<Templates>),
     ("retention", fields_of::<Retention>),
     ("limits", fields_of::<Limits>),

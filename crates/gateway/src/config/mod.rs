@@ -15,6 +15,7 @@ pub mod names;
 pub mod oauth;
 pub mod problem;
 pub mod profile;
+pub mod quota;
 pub mod recipients;
 pub mod resolved;
 pub mod server;
@@ -33,6 +34,7 @@ use limits::{Limits, Retention};
 use oauth::{Oauth, OauthFile};
 use problem::{Findings, Problem, Problems};
 use profile::{PROFILE_VARIABLE, Profile};
+use quota::Quota;
 use server::Server;
 use show::Row;
 use store::{Shared, Store};
@@ -48,6 +50,7 @@ pub struct Config {
     pub shared: Shared,
     pub delivery: Delivery,
     pub upstream: Upstream,
+    pub quota: Quota,
     pub templates: Templates,
     pub retention: Retention,
     pub limits: Limits,
@@ -97,9 +100,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
 fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Config {
     let delivery: Delivery = tree::section("delivery", table, findings);
     let upstream: Upstream = tree::section("upstream", table, findings);
+    let quota: Quota = tree::section("quota", table, findings);
     let templates: Templates = tree::section("templates", table, findings);
     let around = Surroundings {
         profile,
+        quota: &quota,
         delivery: &delivery,
         upstream: &upstream,
         templates: &templates,
@@ -133,6 +138,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         limits: tree::section("limits", table, findings),
         delivery,
         upstream,
+        quota,
         templates,
         accounts,
         clients,
@@ -157,6 +163,7 @@ fn check(config: &Config, findings: &mut Findings) {
     config.server.check(config.profile, findings);
     config.delivery.check(findings);
     config.upstream.check(findings);
+    config.quota.check(findings);
     config.templates.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);

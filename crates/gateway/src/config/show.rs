@@ -75,6 +75,14 @@ fn derived(account: &Account, written: &toml::Table, shown: &str) -> Vec<Row> {
         ),
         ("token_mode", toml::Value::try_from(account.token_mode).ok()),
         (
+            "bulk_leaves_percent",
+            Some(i64::from(account.bulk_leaves_percent).into()),
+        ),
+        (
+            "normal_leaves_percent",
+            Some(i64::from(account.normal_leaves_percent).into()),
+        ),
+        (
             "on_violation",
             toml::Value::try_from(account.on_violation).ok(),
         ),

@@ -22,7 +22,6 @@ pub(crate) enum Waits {
     /// So many seconds, from and to.
     Seconds(i64, i64),
     NextMinute,
-    BeijingMidnight,
 }
 
 impl Waits {
@@ -38,7 +37,7 @@ impl Waits {
 
     /// It is not called again while a test looks on.
     pub(crate) fn is_long(self) -> bool {
-        matches!(self, Self::Seconds(from, _) if from >= 30) || self == Self::BeijingMidnight
+        matches!(self, Self::Seconds(from, _) if from >= 30)
     }
 }
 
@@ -48,7 +47,7 @@ impl Row {
     }
 }
 
-use Waits::{BeijingMidnight, ForToken, NextMinute, No, Seconds};
+use Waits::{ForToken, NextMinute, No, Seconds};
 
 const fn ends(codes: &'static [i64], reason: &'static str, flag: Option<&'static str>) -> Row {
     Row {
@@ -92,7 +91,7 @@ pub(crate) const ROWS: &[Row] = &[
     waits(&[45011], "rate_limited", NOTHING, NextMinute),
     waits(&[43108, 43117], "frequency_limited", RECIPIENT, Seconds(60, 180)),
     waits(&[43100], "invalid_template", TEMPLATE, Seconds(30, 30)),
-    waits(&[45009, 45040, 45104, 48006], "quota_exhausted", ACCOUNT, BeijingMidnight),
+    waits(&[45009, 45040, 45104, 48006], "quota_exhausted", ACCOUNT, Seconds(5, 5)),
     // The address is retired: another try at another one.
     waits(&[48017], "upstream_unavailable", NOTHING, Seconds(1, 1)),
     // The message can never be accepted.

@@ -124,6 +124,7 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/webhooks/{name}/events",
         "GET /v1/templates/{id}",
         "GET /wechat/callback/{account}",
+        "POST /v1/accounts/{name}/quota/clear",
         "GET /wechat/oauth/{account}/callback",
         "GET /wechat/oauth/{account}/start",
         "POST /v1/accounts/{name}/industries",

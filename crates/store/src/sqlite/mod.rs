@@ -19,6 +19,7 @@ mod open;
 mod ops;
 mod outbox;
 mod queue;
+mod quotas;
 mod read;
 mod recipients;
 mod recover;

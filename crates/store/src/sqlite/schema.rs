@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_broadcasts.sql"),
     include_str!("migrations/0006_recipients.sql"),
     include_str!("migrations/0007_dead_letters.sql"),
+    include_str!("migrations/0008_quotas.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -52,6 +53,7 @@ mod tests {
         0xcff8_c7f5_9f32_3d5d,
         0xa974_b4a3_7b5d_1caf,
         0x3316_df69_bbed_03ab,
+        0x5cb8_d4fb_d5ed_f56b,
     ];
 
     fn hash(text: &str) -> u64 {

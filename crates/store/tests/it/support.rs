@@ -50,6 +50,7 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         ledger: store.clone(),
         dead_letters: store.clone(),
         standings: store.clone(),
+        quotas: store.clone(),
         recipients: store.clone(),
         broadcasts: store.clone(),
         outbox: store.clone(),

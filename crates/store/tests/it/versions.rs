@@ -22,6 +22,7 @@ const DUMPS: [&str; SCHEMA_VERSION] = [
     include_str!("versions/v5.sql"),
     include_str!("versions/v6.sql"),
     include_str!("versions/v7.sql"),
+    include_str!("versions/v8.sql"),
 ];
 
 fn left_by(version: usize) -> Place {

@@ -100,7 +100,8 @@ impl World {
             let meters = &account.meters;
             let (limit, used, calls_a_minute) = match cgi_path {
                 "/cgi-bin/message/template/send" => {
-                    (account.daily_quota, meters.sends_day.used(day), 0)
+                    let a_minute = account.sends_a_minute.unwrap_or(0);
+                    (account.daily_quota, meters.sends_day.used(day), a_minute)
                 }
                 "/cgi-bin/token" => (PLAIN_TOKENS_A_DAY, meters.plain_day.used(day), 0),
                 "/cgi-bin/stable_token" => (

@@ -55,6 +55,7 @@ pub(crate) struct Meters {
     pub(crate) stable_minute: Meter,
     pub(crate) forced_day: Meter,
     pub(crate) sends_day: Meter,
+    pub(crate) sends_minute: Meter,
     pub(crate) clearings_month: Meter,
     pub(crate) industry_month: Meter,
 }

@@ -120,6 +120,11 @@ impl World {
         {
             return Err(Denied::code(40241));
         }
+        if let Some(limit) = account.sends_a_minute
+            && !account.meters.sends_minute.take(minute(now_ms), limit)
+        {
+            return Err(Denied::code(45011));
+        }
         let day = beijing_day(now_ms);
         if !account.meters.sends_day.take(day, account.daily_quota) {
             return Err(Denied::code(45009));

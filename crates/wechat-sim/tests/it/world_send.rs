@@ -327,6 +327,25 @@ fn the_daily_quota_ends_at_beijing_midnight_or_when_cleared() {
 }
 
 #[test]
+fn too_many_sends_in_a_minute_are_refused_and_quota_get_says_how_many_may_be() {
+    let mut desk = Desk::new("");
+    assert!(desk.world.set_sends_a_minute(APPID, Some(2)));
+    let message = desk.message();
+    let path = "/cgi-bin/message/template/send";
+    let said = desk.world.quota(0, &desk.token, path).unwrap();
+    let limit = serde_json::json!({"call_count": 2, "refresh_second": 60});
+    assert_eq!(said["rate_limit"], limit);
+    for minute in 0..2 {
+        let now = minute * 60_000;
+        let answers = [0, 1, 2].map(|_| desk.send(now, &message).map(|_| ()));
+        let expected = if minute == 0 { Ok(()) } else { Err(45009) };
+        assert_eq!(answers, [Ok(()), expected, Err(45011)]);
+    }
+    assert!(desk.world.set_sends_a_minute(APPID, None));
+    assert_eq!(desk.send(60_000, &message).map(|_| ()), Err(45009));
+}
+
+#[test]
 fn what_was_seen_is_kept_in_order_and_only_counted_when_lean() {
     let mut desk = Desk::new("");
     let message = SendRequest {

@@ -126,6 +126,8 @@ fn other_business_calls_agree_with_send() {
         Endpoint::UserInfo,
         Endpoint::UserList,
         Endpoint::QuotaGet,
+        Endpoint::QuotaClear,
+        Endpoint::QuotaClearBySecret,
     ] {
         for code in KNOWN {
             assert_eq!(
@@ -174,6 +176,8 @@ fn helper_calls_have_codes_of_their_own() {
             Endpoint::UserInfo,
             Endpoint::UserList,
             Endpoint::QuotaGet,
+            Endpoint::QuotaClear,
+            Endpoint::QuotaClearBySecret,
             Endpoint::OauthToken,
         ] {
             let expected = if other == endpoint { class } else { Unknown };

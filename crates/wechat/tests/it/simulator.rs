@@ -235,6 +235,8 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::UserInfo => client.user_info(&token, "oUser").await.err(),
         Endpoint::UserList => client.followers(&token, None).await.err(),
         Endpoint::QuotaGet => client.quota(&token, Endpoint::TemplateSend).await.err(),
+        Endpoint::QuotaClear => client.clear_quota(&token, &credential.appid).await.err(),
+        Endpoint::QuotaClearBySecret => client.clear_quota_by_secret(&credential).await.err(),
         Endpoint::OauthToken => client.authorised(&credential, "code").await.err(),
         Endpoint::SubscriptionSend | Endpoint::MiniProgramSend | Endpoint::OneTimeSend => {
             subscription(&client, &token, endpoint).await.err()
@@ -261,6 +263,11 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
         (Endpoint::UserList, Place::One(SimEndpoint::UserList)),
         (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
+        (Endpoint::QuotaClear, Place::One(SimEndpoint::ClearQuota)),
+        (
+            Endpoint::QuotaClearBySecret,
+            Place::One(SimEndpoint::ClearQuota),
+        ),
         (Endpoint::OauthToken, Place::One(SimEndpoint::Oauth)),
     ];
     for (endpoint, place) in places {
@@ -323,5 +330,32 @@ async fn trouble_on_the_wire_is_doubt() {
             panic!("{what:?}")
         };
         assert_eq!(doubt.cause, cause, "{what:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_is_cleared_with_a_token_or_without_ten_times_in_all() {
+    let (sim, client, credential) = simulator().await;
+    let token = client.stable_token(&credential, false).await.unwrap().token;
+    let data = data(r#"{"thing1":{"value":"咖啡"}}"#);
+    assert!(sim.set_daily_quota(&credential.appid, 1));
+    for nth in 0..10 {
+        client.send_template(&token, &message(&data)).await.unwrap();
+        let quota = client.quota(&token, Endpoint::TemplateSend).await.unwrap();
+        assert_eq!((quota.quota.used, quota.quota.remain), (1, 0));
+        if nth % 2 == 0 {
+            client.clear_quota(&token, &credential.appid).await.unwrap();
+        } else {
+            client.clear_quota_by_secret(&credential).await.unwrap();
+        }
+    }
+    for refused in [
+        client.clear_quota(&token, &credential.appid).await,
+        client.clear_quota_by_secret(&credential).await,
+    ] {
+        let Err(CallError::Refused(refused)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((refused.code, refused.class()), (48006, Class::Quota));
     }
 }

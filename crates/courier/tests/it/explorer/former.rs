@@ -32,6 +32,7 @@ impl Former<'_> {
         let shares = [call.messages.len(), 0, 0];
         self.store.accept(call, now).await.unwrap();
         let claim = Claim {
+            at_most: [usize::MAX; 3],
             by: NodeEpoch {
                 node: NAME.into(),
                 epoch,

@@ -163,6 +163,7 @@ impl Run {
 
     fn call(&self, begun: UnixMs) -> Accept {
         let message = |(nth, recipient): (usize, &usize)| NewMessage {
+            not_before: None,
             id: MessageId::new(self.clock.now()),
             content: Arc::new(Content {
                 kind: self.scenario.kind,

@@ -58,6 +58,7 @@ pub(crate) fn content(account: &str, n: usize) -> Content {
 /// One call that hands over messages.
 pub(crate) fn call(contents: impl IntoIterator<Item = Content>) -> Accept {
     let messages = contents.into_iter().map(|content| NewMessage {
+        not_before: None,
         id: MessageId::new(NOW),
         content: content.into(),
         expires_at: None,

@@ -1,6 +1,7 @@
 //! A whole node: dispatcher, token keeper, acceptor, receipts, sweeper, on whatever ports it is given.
 //! It knows neither which store nor which WeChat is behind them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use hongyan_courier::dispatch::{self, Dispatch, Slots};
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, Queue, Standings, TokenCache, TokenMode, Upstream};
+use hongyan_courier::quiet::QuietHours;
+use hongyan_courier::quota::QuotaNews;
+use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::receipt::Receipts;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::token::{self, Habit, Keeper};
@@ -37,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) slots: usize,
     pub(crate) accounts: Vec<(AccountName, usize)>,
     pub(crate) policy: Policy,
+    pub(crate) hours: HashMap<AccountName, Arc<QuietHours>>,
 }
 
 impl Settings {
@@ -50,6 +55,7 @@ impl Settings {
                 .map(|name| ((*name).into(), slots))
                 .collect(),
             policy,
+            hours: HashMap::new(),
         }
     }
 
@@ -69,20 +75,25 @@ pub(crate) struct Node {
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) acceptor: Acceptor,
     pub(crate) receipts: Receipts,
-    stop: CancellationToken,
-    tasks: TaskTracker,
+    pub(crate) news: Arc<QuotaNews>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
 }
 
 impl Node {
     pub(crate) async fn start(ports: Ports, settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let observer: Arc<dyn Observer> = Arc::new(Vec::new());
-        let slots = Slots::new(settings.slots, settings.accounts.clone());
+        let names: Vec<AccountName> = settings.accounts.iter().map(|of| of.0.clone()).collect();
+        let news = Arc::new(QuotaNews::of(names.clone()));
+        let watching: Vec<Arc<dyn Observer>> = vec![news.clone()];
+        let observer: Arc<dyn Observer> = Arc::new(watching);
+        let (accounts, hours) = (settings.accounts.clone(), settings.hours.clone());
+        let slots = Slots::with_quiet_hours(settings.slots, accounts, hours);
         let wake = slots.clone();
         let habit = Habit {
             mode: TokenMode::Stable,
             probe: Duration::from_secs(60),
         };
-        let names: Vec<AccountName> = settings.accounts.iter().map(|of| of.0.clone()).collect();
         let parts = token::Parts {
             cache: ports.cache,
             upstream: ports.upstream.clone(),
@@ -100,6 +111,7 @@ impl Node {
             keeper: keeper.clone(),
             clock: clock.clone(),
             observer: observer.clone(),
+            limiter: Arc::new(MemoryLimiter::default()),
             slots: slots.clone(),
             policy: Arc::new(move |_| policy),
             node: settings.node.into(),
@@ -128,10 +140,12 @@ impl Node {
             receipts: Receipts {
                 ledger: ports.ledger,
                 clock,
-                observer,
+                observer: observer.clone(),
             },
             slots,
             keeper,
+            news,
+            observer,
             stop,
             tasks,
         }

@@ -34,8 +34,9 @@ pub(super) const ACCOUNT: Advice = look(
 );
 
 pub(super) const TEMPLATE: Advice = look(
-    "Look at the template on WeChat's platform: it may be gone, restricted or its content blocked. Fix what sends by it.",
-    "请在微信公众平台检查该模板：可能已删除、被限制，或内容被拦截；并修正使用它的程序。",
+    "Its messages may wait. Look at the template on WeChat's platform: it may be edited, gone or restricted. Fix what sends \
+     by it, then `hongyan templates resume`.",
+    "该模板的消息可能正在等待。请在微信公众平台检查：可能已修改、删除或被限制；修正使用它的程序后执行 `hongyan templates resume`。",
 );
 
 /// Of messages that failed or are unconfirmed.

@@ -27,6 +27,8 @@ const OPENID_CHARS_MAX: usize = 64;
 const TEMPLATE_ID_CHARS_MAX: usize = 64;
 const CLIENT_MSG_ID_CHARS_MAX: usize = 128;
 const REFERENCE_CHARS_MAX: usize = 256;
+/// A clock may go after another, and a request takes its time: what is a little late goes at once.
+const SEND_BEHIND_MAX: Duration = Duration::from_secs(300);
 const SEND_AHEAD_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What the caller, the moment and the configuration add to a message.
@@ -283,6 +285,12 @@ impl Written<'_> {
         let expires_at = moment(self.expires_at, "expires_at", faults);
         if send_at.is_some_and(|at| at > now.plus(SEND_AHEAD_MAX)) {
             faults.add_passing("send_at", "is more than a year ahead");
+        }
+        if send_at.is_some_and(|at| at < now.minus(SEND_BEHIND_MAX)) {
+            faults.add_passing(
+                "send_at",
+                "has passed by more than 5 minutes; leave it out to send at once",
+            );
         }
         if let Some(end) = expires_at {
             if end <= now {

@@ -64,6 +64,7 @@ pub(super) fn new_message(draft: Draft, now: UnixMs) -> NewMessage {
         expires_at: now.plus(KEY_LIFE),
     });
     NewMessage {
+        not_before: None,
         id: MessageId::new(now),
         content: Arc::new(content),
         expires_at,

@@ -144,6 +144,41 @@ fn an_odd_appid_is_a_warning() {
 }
 
 #[test]
+fn quotas_rates_and_quiet_hours_that_cannot_work_are_refused() {
+    let with = |more: &str| format!("{CLINIC}{more}\n");
+    for (toml, expected) in [
+        (
+            &with("quiet_hours = [{ from = \"22:00\", to = \"7\", priorities = [\"bulk\"] }]"),
+            vec![
+                "accounts[clinic].quiet_hours (hongyan.toml): \"7\" is not a time of day; write it as \"22:00\"",
+            ],
+        ),
+        (
+            &with("quiet_hours = [{ from = \"22:00\", to = \"07:00\", priorities = [\"low\"] }]"),
+            vec![
+                "accounts[clinic].quiet_hours (hongyan.toml): \"low\" is not a priority; use high, normal, bulk",
+            ],
+        ),
+        (
+            &with("quiet_hours = [{ from = \"07:00\", to = \"07:00\", priorities = [\"bulk\"] }]"),
+            vec![
+                "accounts[clinic].quiet_hours (hongyan.toml): messages of priority bulk would never be sent: leave them some time of the day",
+            ],
+        ),
+        (
+            &with("time_zone = \"Mars/Olympus\"\nrate = 0.0\nbulk_leaves_percent = 101"),
+            vec![
+                "accounts[clinic].time_zone (hongyan.toml): \"Mars/Olympus\" is not a time zone; write one such as \"Asia/Shanghai\"",
+                "accounts[clinic].rate (hongyan.toml): 0 is out of range; use 0.01 to 100000",
+                "accounts[clinic].bulk_leaves_percent (hongyan.toml): 101 is out of range; use 0 to 100",
+            ],
+        ),
+    ] {
+        check("dev", toml, &expected);
+    }
+}
+
+#[test]
 fn webhooks_that_cannot_work_are_refused() {
     let hook = |more: &str| {
         format!(

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) secret: String,
     /// Lines of `[server]`.
     pub(crate) server: String,
+    /// Whole sections, such as `[quota]`.
+    pub(crate) sections: String,
     pub(crate) scopes: Vec<&'static str>,
     /// Further accounts that WeChat knows, with the secret of the first.
     pub(crate) others: Vec<(&'static str, &'static str)>,
@@ -43,12 +45,14 @@ impl Default for Settings {
             account: String::new(),
             secret: SECRET.to_owned(),
             server: String::new(),
+            sections: String::new(),
             scopes: vec![
                 "messages:send",
                 "messages:read",
                 "accounts",
                 "token",
                 "templates",
+                "quota",
                 "receipts",
                 "recipients",
                 "broadcasts",
@@ -116,6 +120,7 @@ impl Settings {
             self.concurrency
         );
         text.push_str("[upstream]\nprobe_interval = \"1s\"\n");
+        let _ = writeln!(text, "{}", self.sections);
         let _ = write!(
             text,
             "[[accounts]]\nname = \"{ACCOUNT}\"\nappid = \"{APPID}\"\nsecret = \"{}\"\napi_base = \"{wechat}\"\n{}\n",

@@ -65,6 +65,33 @@ async fn operators_look_after_accounts() {
     gateway.finish().await;
 }
 
+#[tokio::test]
+async fn operators_see_quotas_and_clear_them_when_they_mean_it() {
+    let gateway = TestGateway::start().await;
+    let known = |list: &Value| list["accounts"][0]["quota"]["limit"] == 100_000;
+    gateway.until_reply("/v1/accounts", "a quota", known).await;
+    let command = async |words: &[&str]| operate(&gateway, words).await;
+    let list = command(&["accounts"]).await.unwrap();
+    assert!(
+        list.starts_with("NAME ") && list.contains("100000"),
+        "{list}"
+    );
+    assert_eq!(command(&["accounts", "list"]).await.unwrap(), list);
+    let shown = command(&["accounts", "show", ACCOUNT]).await.unwrap();
+    assert!(
+        shown.contains("clearings left") && shown.contains("open"),
+        "{shown}"
+    );
+    let nobody = command(&["accounts", "show", "nobody"]).await.unwrap_err();
+    assert!(nobody.contains("there is no account"), "{nobody}");
+    let unsure = command(&["accounts", "clear-quota", ACCOUNT]).await;
+    assert!(unsure.unwrap_err().contains("--yes"));
+    assert_eq!(gateway.sim.calls().clear_quota, 0);
+    let cleared = command(&["accounts", "clear-quota", ACCOUNT, "--yes"]).await;
+    assert!(cleared.unwrap().trim_end().ends_with(" 9"));
+    gateway.finish().await;
+}
+
 async fn json(gateway: &TestGateway, words: &[&str]) -> Value {
     let said = operate(gateway, &[&["--json"], words].concat()).await;
     serde_json::from_str(&said.unwrap()).unwrap()

@@ -5,6 +5,7 @@ mod attention;
 mod auth;
 mod broadcasts;
 mod messages;
+mod quota;
 mod receipts;
 mod recipients;
 mod refusals;

@@ -128,7 +128,7 @@ impl AcceptOp {
             held,
             ..
         } = base;
-        let later = new.content.send_at.is_some_and(|at| at > self.now);
+        let later = due_at(new).is_some_and(|at| at > self.now);
         if later || !held.may_hold(|| codes::openid_hash(&new.content.touser)) {
             return Ok(None);
         }
@@ -139,7 +139,7 @@ impl AcceptOp {
     }
 
     fn message(&self, base: &Base, new: &NewMessage, held: bool) -> Message {
-        let due_at = new.content.send_at.unwrap_or(self.now);
+        let due_at = due_at(new).unwrap_or(self.now);
         let mut delivery = Delivery::queued(due_at, new.expires_at);
         // A lease on a gone epoch would belong to nobody.
         let permit = new.permit.as_ref().filter(|_| !held);
@@ -158,6 +158,11 @@ impl AcceptOp {
             delivery,
         }
     }
+}
+
+/// When a message may go, unless it may go at once.
+fn due_at(new: &NewMessage) -> Option<UnixMs> {
+    new.not_before.or(new.content.send_at)
 }
 
 /// What this key stored before, as it stands now; nothing if any of it is forgotten by now.

@@ -63,6 +63,9 @@ impl Op for ClaimOp {
             return Ok(Claimed::default());
         }
         let (mut pick, more) = self.pick(base, account)?;
+        if self.claim.at_most.contains(&0) {
+            self.pick_held_back(base, &mut pick, account)?;
+        }
         if let Some(better) = self.better_probe(base, account, &pick.chosen)? {
             pick.chosen = vec![better];
         }
@@ -82,7 +85,7 @@ impl Op for ClaimOp {
         let next_due = if more {
             None
         } else {
-            next_due(&base.conn, account)?
+            self.next_due(&base.conn, account)?
         };
         Ok(Claimed {
             messages,
@@ -102,16 +105,18 @@ impl ClaimOp {
             ..Pick::default()
         };
         let mut more = [false; Priority::ALL.len()];
+        let mut room = self.claim.at_most;
         for (nth, priority) in Priority::ALL.iter().enumerate() {
-            more[nth] = self.fill(
-                base,
-                &mut pick,
-                (account, *priority),
-                self.claim.shares[nth],
-            )?;
+            if room[nth] == 0 {
+                continue;
+            }
+            let count = self.claim.shares[nth].min(room[nth]);
+            let before = pick.chosen.len();
+            more[nth] = self.fill(base, &mut pick, (account, *priority), count)?;
+            room[nth] -= pick.chosen.len() - before;
         }
         for (nth, priority) in Priority::ALL.iter().enumerate() {
-            let left = limit - pick.chosen.len();
+            let left = (limit - pick.chosen.len()).min(room[nth]);
             if left > 0 && more[nth] {
                 more[nth] = self.fill(base, &mut pick, (account, *priority), left)?;
             }
@@ -168,6 +173,27 @@ impl ClaimOp {
             }
         }
         Ok(false)
+    }
+
+    /// What is due and in doubt although its priority is held back: its window closes.
+    fn pick_held_back(&self, base: &mut Base, pick: &mut Pick, account: i64) -> Result<(), Fault> {
+        let Base { conn, accounts, .. } = base;
+        let mut doubtful = conn.prepare_cached(rows::select!(
+            "INDEXED BY messages_doubt WHERE status = 0 AND doubt_at IS NOT NULL AND doubt_at > ?1 AND account = ?2 \
+             AND due_at <= ?3 ORDER BY doubt_at"
+        ))?;
+        let mut found =
+            doubtful.query(params![self.now.minus(SAFE_WINDOW).0, account, self.now.0])?;
+        while pick.chosen.len() < self.claim.limit()
+            && let Some(row) = found.next()?
+        {
+            let message = rows::read(row, |id| accounts.name(conn, id))?;
+            let held = self.claim.at_most[message.content.priority as usize] == 0;
+            if held && pick.busy.insert(message.content.touser.clone()) {
+                pick.chosen.push((rows::rowid(row)?, message));
+            }
+        }
+        Ok(())
     }
 
     /// What holds a message back that was never in doubt.
@@ -242,6 +268,26 @@ impl ClaimOp {
         Ok(None)
     }
 
+    fn next_due(&self, conn: &Connection, account: i64) -> Result<Option<UnixMs>, Fault> {
+        let sql = "SELECT due_at FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2 ORDER BY due_at LIMIT 1";
+        let mut first = conn.prepare_cached(sql)?;
+        let mut next: Option<UnixMs> = None;
+        for (nth, priority) in Priority::ALL.iter().enumerate() {
+            if self.claim.at_most[nth] == 0 {
+                continue;
+            }
+            let due: Option<i64> = first
+                .query_row(params![account, codes::of_priority(*priority)], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            if let Some(due) = due.map(UnixMs) {
+                next = Some(next.map_or(due, |known| known.min(due)));
+            }
+        }
+        Ok(next)
+    }
+
     fn lease(&self) -> Lease {
         Lease {
             node: self.claim.by.node.to_string(),
@@ -249,21 +295,4 @@ impl ClaimOp {
             at: self.now,
         }
     }
-}
-
-fn next_due(conn: &Connection, account: i64) -> Result<Option<UnixMs>, Fault> {
-    let sql = "SELECT due_at FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2 ORDER BY due_at LIMIT 1";
-    let mut first = conn.prepare_cached(sql)?;
-    let mut next: Option<UnixMs> = None;
-    for priority in Priority::ALL {
-        let due: Option<i64> = first
-            .query_row(params![account, codes::of_priority(*priority)], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        if let Some(due) = due.map(UnixMs) {
-            next = Some(next.map_or(due, |known| known.min(due)));
-        }
-    }
-    Ok(next)
 }

@@ -11,6 +11,7 @@ pub(super) mod events;
 pub(super) mod keys;
 pub(super) mod probe;
 pub(super) mod prune;
+pub(super) mod quota;
 pub(super) mod receipt;
 pub(super) mod recipient;
 pub(super) mod settle;

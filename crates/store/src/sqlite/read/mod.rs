@@ -7,6 +7,7 @@ pub(super) mod dead_letters;
 pub(super) mod events;
 pub(super) mod find;
 pub(super) mod page;
+pub(super) mod quota;
 pub(super) mod recipient;
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,9 @@ struct AccountChange {
     oauth_domain: Option<Option<String>>,
     kind: Option<AccountKind>,
     daily_quota: Option<u64>,
+    /// `null` takes the limit away; absent leaves it.
+    #[serde(default, deserialize_with = "given")]
+    sends_a_minute: Option<Option<u64>>,
 }
 
 pub(super) fn change(shared: &Shared, body: &[u8]) -> Outcome {
@@ -67,6 +70,9 @@ fn apply(world: &mut World, change: &AccountChange) {
     }
     if let Some(daily_quota) = change.daily_quota {
         world.set_daily_quota(appid, daily_quota);
+    }
+    if let Some(limit) = change.sends_a_minute {
+        world.set_sends_a_minute(appid, limit);
     }
 }
 

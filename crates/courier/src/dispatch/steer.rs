@@ -1,0 +1,77 @@
+//! How an account's sending is steered from outside: by its quota, its rate and its quiet hours.
+//! Nothing here sends; what is set holds from the next look of whoever claims.
+
+use std::time::Duration;
+
+use super::lane::{Health, Lane};
+use super::slot::Slots;
+use crate::message::{AccountName, Priority};
+use crate::quota::Allowance;
+use crate::rate::PerSecond;
+use crate::time::UnixMs;
+
+/// An account's lane, for operators and for its quota's keeper.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaneView {
+    /// Closed: nothing goes but a probe, from then on.
+    pub probe_at: Option<UnixMs>,
+    /// Closed because WeChat said that the account cannot send, not because calls failed.
+    pub stopped: bool,
+    /// Nothing goes until then, because it went too fast.
+    pub paused_until: Option<UnixMs>,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// The rate in force, in calls a second; none if nothing limits it.
+    pub rate: Option<PerSecond>,
+    /// Which priorities are held back, by quiet hours or for want of quota.
+    pub held: [bool; 3],
+    /// So many template messages were taken by WeChat since the process began.
+    pub taken: u64,
+}
+
+impl Slots {
+    /// How an account's lane is; none for an account that has none.
+    #[must_use]
+    pub fn lane(&self, account: &AccountName, now: UnixMs) -> Option<LaneView> {
+        self.with_lane(account, |lane| lane.view(now))
+    }
+
+    /// When a message that is due then may go, as far as quiet hours go.
+    #[must_use]
+    pub fn put_off(&self, account: &AccountName, priority: Priority, due: UnixMs) -> UnixMs {
+        let hours = self.hours.get(account);
+        hours.map_or(due, |hours| hours.put_off(priority, due))
+    }
+
+    /// What is left of an account's quota; none if it is not known.
+    pub fn allow(&self, account: &AccountName, allowance: Option<Allowance>) {
+        self.steer(account, |lane| lane.gate.allowance = allowance);
+    }
+
+    /// The most that an operator wants an account to send.
+    pub fn limit_rate(&self, account: &AccountName, ceiling: Option<PerSecond>) {
+        self.steer(account, |lane| lane.gate.pace.configure(ceiling));
+    }
+
+    /// The most that WeChat says an account may send: so many calls in a time.
+    pub fn told_rate(&self, account: &AccountName, allowed: Option<(u64, Duration)>) {
+        self.steer(account, |lane| lane.gate.pace.told(allowed));
+    }
+
+    /// An account was found stopped before this process began: nothing goes until then.
+    pub fn stop_until(&self, account: &AccountName, until: UnixMs, now: UnixMs) {
+        self.steer(account, |lane| {
+            lane.record(Health::Stopped(until), false, now);
+        });
+    }
+
+    /// What stopped an account may be over: one probe goes out now.
+    pub fn probe(&self, account: &AccountName, now: UnixMs) {
+        self.steer(account, |lane| lane.probe_now(now));
+    }
+
+    fn steer(&self, account: &AccountName, set: impl FnOnce(&mut Lane)) {
+        self.with_lane(account, set);
+        self.wake();
+    }
+}

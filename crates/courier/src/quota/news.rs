@@ -1,0 +1,76 @@
+//! What sending tells of an account's quota: that it is spent, or that the account goes on.
+//! Told by the dispatcher as it happens, read by the quota keeper when it gets to it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use hongyan_wechat::errcode::{Class, Endpoint, classify};
+use tokio::sync::Notify;
+
+use crate::message::AccountName;
+use crate::observer::{Event, Observer, Source};
+
+/// Something that the quota's keeper should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// WeChat refused for want of quota.
+    Spent,
+    /// What stood still goes on.
+    GoesOn,
+}
+
+/// What sending tells of the quotas of these accounts.
+#[derive(Debug)]
+pub struct QuotaNews(HashMap<AccountName, (Mutex<Option<Word>>, Notify)>);
+
+impl QuotaNews {
+    /// Of these accounts.
+    pub fn of(accounts: impl IntoIterator<Item = AccountName>) -> Self {
+        Self(
+            accounts
+                .into_iter()
+                .map(|name| (name, Default::default()))
+                .collect(),
+        )
+    }
+
+    pub(super) async fn next(&self, account: &AccountName) -> Word {
+        let Some((word, bell)) = self.0.get(account) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let told = word.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(told) = told {
+                return told;
+            }
+            bell.notified().await;
+        }
+    }
+
+    fn tell(&self, account: &AccountName, told: Word) {
+        if let Some((word, bell)) = self.0.get(account) {
+            *word.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+            bell.notify_one();
+        }
+    }
+}
+
+impl Observer for QuotaNews {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::Called {
+                account,
+                errcode: Some(errcode),
+                ..
+            } if *errcode != 0 && classify(Endpoint::TemplateSend, *errcode) == Class::Quota => {
+                self.tell(account, Word::Spent);
+            }
+            Event::Standing {
+                account,
+                source: Source::Lane,
+                stopped: None,
+            } => self.tell(account, Word::GoesOn),
+            _ => {}
+        }
+    }
+}

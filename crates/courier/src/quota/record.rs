@@ -1,0 +1,110 @@
+//! What is kept of an account's quota across restarts. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::calendar::{CLEARINGS_A_MONTH, month_begin};
+use super::{Allowance, Habit};
+use crate::time::UnixMs;
+
+/// What is kept of an account's quota.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaRecord {
+    /// WeChat's last word.
+    pub told: Option<Told>,
+    /// WeChat refuses for want of quota; tried again then.
+    pub spent_until: Option<UnixMs>,
+    /// When the quotas were cleared by this gateway, or may have been; this month's, oldest first.
+    #[serde(default)]
+    pub clearings: Vec<UnixMs>,
+    /// WeChat refuses to clear them again before then.
+    #[serde(default)]
+    pub no_clearing_before: Option<UnixMs>,
+}
+
+/// WeChat's word on a day's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Calls allowed a day.
+    pub limit: u64,
+    /// Calls made.
+    pub used: u64,
+    /// Calls left.
+    pub remaining: u64,
+    /// When it was asked for.
+    pub at: UnixMs,
+}
+
+impl Told {
+    pub(super) fn is_of_today(&self, now: UnixMs) -> bool {
+        self.at.next_beijing_midnight() == now.next_beijing_midnight()
+    }
+
+    /// What may still be sent today, after `since` more than WeChat knew of; nothing of another day's word.
+    pub(super) fn allowance(&self, habit: &Habit, since: u64, now: UnixMs) -> Option<Allowance> {
+        self.is_of_today(now).then(|| Allowance {
+            remaining: self.remaining.saturating_sub(since),
+            kept: habit
+                .leaves_percent
+                .map(|percent| self.limit.saturating_mul(u64::from(percent)) / 100),
+            until: now.next_beijing_midnight(),
+        })
+    }
+}
+
+impl QuotaRecord {
+    /// How often the quotas may still be cleared this month, as far as is known here.
+    #[must_use]
+    pub fn clearings_left(&self, now: UnixMs) -> u8 {
+        if self.no_clearing_before.is_some_and(|until| now < until) {
+            return 0;
+        }
+        let begin = month_begin(now);
+        let made = self.clearings.iter().filter(|at| **at >= begin).count();
+        CLEARINGS_A_MONTH.saturating_sub(u8::try_from(made).unwrap_or(u8::MAX))
+    }
+
+    pub(super) fn cleared(&mut self, now: UnixMs) {
+        let begin = month_begin(now);
+        self.clearings.retain(|at| *at >= begin);
+        self.clearings.push(now);
+    }
+
+    /// A clearing that was counted was not made after all.
+    pub(super) fn not_cleared(&mut self, at: UnixMs) {
+        if let Some(nth) = self.clearings.iter().rposition(|made| *made == at) {
+            self.clearings.remove(nth);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::calendar::month_end;
+    use super::*;
+
+    #[test]
+    fn clearings_count_for_their_month() {
+        let now = UnixMs(1_795_400_000_000);
+        let mut record = QuotaRecord::default();
+        for left in (0..10).rev() {
+            record.cleared(UnixMs(now.0 + i64::from(left)));
+            assert_eq!(record.clearings_left(now), left);
+        }
+        record.not_cleared(UnixMs(now.0 + 3));
+        assert_eq!(record.clearings_left(now), 1);
+        let next = month_end(now);
+        assert_eq!(record.clearings_left(next), CLEARINGS_A_MONTH);
+        record.cleared(next);
+        assert_eq!(
+            record.clearings,
+            [next],
+            "what no longer counts is forgotten"
+        );
+        record.no_clearing_before = Some(month_end(next));
+        assert_eq!(
+            record.clearings_left(next),
+            0,
+            "WeChat counts what others did too"
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! One account's watch: asks WeChat what is left, more often towards the end and never in a hurry, and remembers what
+//! sending told meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hongyan_wechat::errcode::Class;
+use hongyan_wechat::error::CallError;
+use hongyan_wechat::quota::QuotaReport;
+use tokio_util::sync::CancellationToken;
+
+use super::calendar::renewed_after;
+use super::news::Word;
+use super::{Account, Parts, Quotas, Told};
+use crate::dispatch::Slots;
+use crate::message::AccountName;
+use crate::observer::{Event, Source};
+use crate::time::UnixMs;
+
+/// The pause while there is no token to ask with.
+const TOKEN_PAUSE: Duration = Duration::from_secs(1);
+/// After a poll that failed, the longest pause, as a multiple of the usual one.
+const BACKOFF_MAX: u32 = 6;
+/// From these parts of the limit on, in percent, it is asked so many times as often as usual.
+const MORE_OFTEN: [(u64, u32); 2] = [(5, 10), (20, 4)];
+/// It is never asked more often than this, unless an operator set a shorter usual pause.
+const PAUSE_MIN: Duration = Duration::from_secs(30);
+
+/// A new day is asked for so long after it began.
+const AFTER_MIDNIGHT: Duration = Duration::from_secs(5);
+
+/// What the next poll waits for.
+enum Pause {
+    Over,
+    News(Word),
+}
+
+impl Quotas {
+    /// Watches one account's quota until told to stop.
+    pub async fn watch(self: Arc<Self>, account: AccountName, stop: CancellationToken) {
+        let Some(found) = self.accounts.get(&account) else {
+            return;
+        };
+        let mut poll_at = self.parts.clock.now();
+        loop {
+            let now = self.parts.clock.now();
+            if now >= poll_at {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    pause = self.poll(&account, found) => {
+                        let changed = now.next_beijing_midnight().plus(AFTER_MIDNIGHT);
+                        poll_at = now.plus(pause).min(changed);
+                    }
+                }
+            }
+            let pause = poll_at.since(self.parts.clock.now());
+            let heard = tokio::select! {
+                () = stop.cancelled() => return,
+                () = found.nudge.notified() => {
+                    poll_at = self.parts.clock.now();
+                    continue;
+                }
+                word = self.parts.news.next(&account) => Pause::News(word),
+                () = tokio::time::sleep(pause) => Pause::Over,
+            };
+            if let Pause::News(word) = heard
+                && self.heard(&account, found, word).await
+            {
+                let soon = found.habit.poll / MORE_OFTEN[0].1;
+                poll_at = poll_at.min(self.parts.clock.now().plus(soon));
+            }
+        }
+    }
+
+    /// Asks WeChat, and answers how long to wait until the next time.
+    async fn poll(&self, account: &AccountName, found: &Account) -> Duration {
+        let Parts {
+            keeper,
+            clock,
+            desk,
+            ..
+        } = &self.parts;
+        let Ok(token) = keeper.current(account) else {
+            return TOKEN_PAUSE.min(found.habit.poll);
+        };
+        let asked_at = clock.now();
+        let base = self.taken(account, asked_at);
+        match desk.report(account, &token.secret).await {
+            Ok(report) => {
+                keeper.accepted(account, &token);
+                let told = told(&report, asked_at);
+                self.take(account, found, told, base).await;
+                self.parts.slots.told_rate(account, rate(&report));
+                pause(found.habit.poll, told)
+            }
+            Err(error) => {
+                if matches!(&error, CallError::Refused(error) if error.class() == Class::Token) {
+                    keeper.rejected(account, &token);
+                    return TOKEN_PAUSE.min(found.habit.poll);
+                }
+                tracing::warn!(%account, %error, "cannot ask for the quota");
+                let mut held = found.held();
+                held.error = Some(error.to_string());
+                held.failing = held.failing.saturating_add(1);
+                found.habit.poll * held.failing.min(BACKOFF_MAX)
+            }
+        }
+    }
+
+    async fn take(&self, account: &AccountName, found: &Account, told: Told, base: u64) {
+        let now = self.parts.clock.now();
+        let taken = self.taken(account, now);
+        let (record, stopped) = {
+            let mut held = found.held();
+            held.record.told = Some(told);
+            held.base = base;
+            held.failing = 0;
+            held.error = None;
+            held.sample(told.used, told.at);
+            let stopped = held.record.spent_until.is_some_and(|until| now < until);
+            // A word that was asked for at the moment of the refusal says nothing against it.
+            let soon = found.habit.poll / MORE_OFTEN[0].1;
+            let later = held.spent_at.is_none_or(|at| told.at >= at.plus(soon));
+            (held.record.clone(), stopped && later)
+        };
+        let since = taken.saturating_sub(base);
+        let slots: &Slots = &self.parts.slots;
+        slots.allow(account, told.allowance(&found.habit, since, now));
+        // WeChat's two words may differ for long, so one message alone tries it.
+        if stopped && told.remaining > 0 {
+            slots.probe(account, now);
+        }
+        self.persist(account, record).await;
+    }
+
+    /// Remembers what sending told. Answers whether the quota was not known to be spent.
+    async fn heard(&self, account: &AccountName, found: &Account, word: Word) -> bool {
+        let now = self.parts.clock.now();
+        let (record, news) = {
+            let mut held = found.held();
+            let until = (word == Word::Spent).then(|| renewed_after(now));
+            if held.record.spent_until == until {
+                return false;
+            }
+            let news = until.is_some() && held.record.spent_until.is_none();
+            held.record.spent_until = until;
+            if news {
+                held.spent_at = Some(now);
+            }
+            (held.record.clone(), news)
+        };
+        self.persist(account, record).await;
+        news
+    }
+
+    pub(super) async fn persist(&self, account: &AccountName, record: super::QuotaRecord) -> bool {
+        let stored = self.parts.book.set_quota(account, record).await;
+        stored
+            .inspect_err(
+                |error| tracing::warn!(%error, %account, "cannot store the account's quota"),
+            )
+            .is_ok()
+    }
+}
+
+/// Says that an account was found stopped, to whoever watches.
+pub(super) fn tell_spent(parts: &Parts, account: &AccountName, until: UnixMs) {
+    let until = jiff::Timestamp::from_millisecond(until.0).map(|at| at.to_string());
+    let stopped = format!(
+        "WeChat does not take this account's messages: the day's quota is spent; it is tried again at {}",
+        until.unwrap_or_default()
+    );
+    parts.observer.observe(&Event::Standing {
+        account: account.clone(),
+        source: Source::Lane,
+        stopped: Some(stopped),
+    });
+}
+
+fn told(report: &QuotaReport, at: UnixMs) -> Told {
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    Told {
+        limit: count(report.quota.daily_limit),
+        used: count(report.quota.used),
+        remaining: count(report.quota.remain),
+        at,
+    }
+}
+
+fn rate(report: &QuotaReport) -> Option<(u64, Duration)> {
+    let limit = report.rate_limit?;
+    let calls = u64::try_from(limit.call_count).ok().filter(|n| *n > 0)?;
+    let seconds = u64::try_from(limit.refresh_second).ok()?;
+    Some((calls, Duration::from_secs(seconds)))
+}
+
+/// How long until WeChat is asked again, after this word. Once nothing is left there is no hurry.
+fn pause(usual: Duration, told: Told) -> Duration {
+    if told.remaining == 0 {
+        return usual;
+    }
+    let left_percent = told.remaining.saturating_mul(100) / told.limit.max(1);
+    let often = MORE_OFTEN.iter().find(|(below, _)| left_percent < *below);
+    let pause = often.map_or(usual, |(_, times)| usual / *times);
+    pause.max(PAUSE_MIN.min(usual))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_asked_more_often_towards_the_end() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let after = |remaining, usual| {
+            let told = Told {
+                limit: 1_000,
+                used: 1_000 - remaining,
+                remaining,
+                at: UnixMs(0),
+            };
+            pause(usual, told)
+        };
+        let usual = minutes(10);
+        assert_eq!(after(1_000, usual), usual);
+        assert_eq!(after(199, usual), usual / 4);
+        assert_eq!(after(49, usual), minutes(1));
+        assert_eq!(after(1, minutes(2)), PAUSE_MIN);
+        assert_eq!(after(0, usual), usual);
+        let second = Duration::from_secs(1);
+        assert_eq!(after(1, second), second);
+    }
+}

@@ -1,0 +1,258 @@
+//! The day's quota: who may send what is left of it, what a spent one costs, how it comes back.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hongyan_courier::Clock;
+use hongyan_courier::message::{AccountName, Content, Priority, Status};
+use hongyan_courier::port::quota::{QuotaBook, QuotaDesk};
+use hongyan_courier::quota::{self, ClearError, Habit, Quotas};
+use hongyan_wechat::AccessToken;
+use hongyan_wechat::errcode::Endpoint;
+use hongyan_wechat::error::CallError;
+use hongyan_wechat::quota::{Quota, QuotaReport};
+
+use crate::rig::clock::{NOW, PausedClock};
+use crate::rig::node::Settings;
+use crate::rig::stage::{Stage, until};
+use crate::rig::upstream::{refused, refused_at};
+use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, seconds};
+
+const LIMIT: i64 = 100;
+const SLOTS: usize = 10;
+
+/// WeChat's side of one account's quota: what its sends are judged by, and what it says of itself.
+#[derive(Default)]
+struct Desk {
+    used: AtomicI64,
+    reports: AtomicUsize,
+    cleared: AtomicUsize,
+    clearing: Mutex<Option<CallError>>,
+}
+
+impl Desk {
+    fn used(used: i64) -> Arc<Self> {
+        Arc::new(Self {
+            used: AtomicI64::new(used),
+            ..Self::default()
+        })
+    }
+
+    fn take(&self) -> Result<Option<i64>, CallError> {
+        if self.used.load(Ordering::SeqCst) >= LIMIT {
+            return Err(refused(45009));
+        }
+        self.used.fetch_add(1, Ordering::SeqCst);
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl QuotaDesk for Desk {
+    async fn report(&self, _: &AccountName, _: &AccessToken) -> Result<QuotaReport, CallError> {
+        self.reports.fetch_add(1, Ordering::SeqCst);
+        let used = self.used.load(Ordering::SeqCst);
+        Ok(QuotaReport {
+            quota: Quota {
+                daily_limit: LIMIT,
+                used,
+                remain: LIMIT - used,
+            },
+            rate_limit: None,
+        })
+    }
+
+    async fn clear(&self, _: &AccountName, _: Option<&AccessToken>) -> Result<(), CallError> {
+        if let Some(error) = self.clearing.lock().unwrap().take() {
+            return Err(error);
+        }
+        self.cleared.fetch_add(1, Ordering::SeqCst);
+        self.used.store(0, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// A node whose quota is kept, in the afternoon.
+async fn opened(desk: &Arc<Desk>) -> (Stage, Arc<Quotas>) {
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let noon = NOW.next_beijing_midnight().minus(seconds(8 * 3_600));
+    let wechat = Arc::clone(desk);
+    let stage = Stage::open_with(PausedClock::start_at(noon), settings, |scripted| {
+        scripted.on_send(move |_| wechat.take())
+    })
+    .await;
+    let quotas = watched(&stage, desk).await;
+    (stage, quotas)
+}
+
+async fn watched(stage: &Stage, desk: &Arc<Desk>) -> Arc<Quotas> {
+    let parts = quota::Parts {
+        book: stage.store.inner.clone(),
+        desk: desk.clone(),
+        keeper: stage.node.keeper.clone(),
+        slots: stage.node.slots.clone(),
+        news: stage.node.news.clone(),
+        clock: stage.clock.clone(),
+        observer: stage.node.observer.clone(),
+    };
+    let habit = Habit {
+        poll: Duration::from_secs(600),
+        leaves_percent: [0, 0, 20],
+    };
+    let quotas = Quotas::open(parts, [(ACCOUNT.into(), habit)])
+        .await
+        .unwrap();
+    let watching = quotas
+        .clone()
+        .watch(ACCOUNT.into(), stage.node.stop.clone());
+    stage.node.tasks.spawn(watching);
+    quotas
+}
+
+fn of(priority: Priority, numbers: std::ops::Range<usize>) -> Vec<Content> {
+    let one = |n| Content {
+        priority,
+        ..content(ACCOUNT, n)
+    };
+    numbers.map(one).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
+    let desk = Desk::used(70);
+    let (stage, quotas) = opened(&desk).await;
+    until(async || quotas.view(&ACCOUNT.into()).unwrap().today.is_some()).await;
+    stage.hand_over(call(of(Priority::Bulk, 0..50))).await;
+    tokio::time::sleep(seconds(60)).await;
+    assert_eq!(stage.tally(ACCOUNT).await[&Status::Sent], 10);
+    let lane = stage
+        .node
+        .slots
+        .lane(&ACCOUNT.into(), stage.clock.now())
+        .unwrap();
+    assert_eq!(lane.held, [false, false, true]);
+    stage.hand_over(call(of(Priority::Normal, 50..60))).await;
+    stage.hand_over(call(of(Priority::High, 60..70))).await;
+    tokio::time::sleep(seconds(5)).await;
+    let tally = stage.tally(ACCOUNT).await;
+    assert_eq!((tally[&Status::Sent], tally[&Status::Queued]), (30, 40));
+    let today = quotas.view(&ACCOUNT.into()).unwrap().today.unwrap();
+    assert_eq!(
+        (today.used, today.remaining),
+        (100, 0),
+        "carried on by counting"
+    );
+    stage
+        .until_at(stage.clock.now().next_beijing_midnight())
+        .await;
+    assert_eq!(stage.wechat.count(), 30, "no call was made in vain");
+    desk.used.store(0, Ordering::SeqCst);
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 70).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spent_quota_is_known_after_a_restart() {
+    let desk = Desk::used(LIMIT);
+    let (stage, quotas) = opened(&desk).await;
+    stage.node.slots.allow(&ACCOUNT.into(), None);
+    stage.hand_over(calls(ACCOUNT, 0..50)).await;
+    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent_until.is_some()).await;
+    let calls = stage.wechat.count();
+    assert!(calls <= SLOTS, "{calls} calls");
+    let stage = stage.restart().await;
+    let quotas = watched(&stage, &desk).await;
+    let midnight = stage.clock.now().next_beijing_midnight();
+    assert_eq!(
+        quotas.view(&ACCOUNT.into()).unwrap().spent_until,
+        Some(midnight)
+    );
+    stage.until_at(midnight).await;
+    assert_eq!(stage.wechat.count(), calls, "not one more call");
+    stage.assert_all(ACCOUNT, Status::Queued, 50).await;
+    desk.used.store(0, Ordering::SeqCst);
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 50).await;
+    assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent_until, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_goes_on_once_wechat_says_that_there_is_room() {
+    let desk = Desk::used(LIMIT);
+    let (stage, quotas) = opened(&desk).await;
+    stage.node.slots.allow(&ACCOUNT.into(), None);
+    stage.hand_over(calls(ACCOUNT, 0..50)).await;
+    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent_until.is_some()).await;
+    // Somebody clears it on WeChat's own page.
+    desk.used.store(0, Ordering::SeqCst);
+    let began = stage.clock.now();
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 50).await;
+    assert!(
+        stage.clock.now() < began.plus(seconds(1_300)),
+        "at the next poll"
+    );
+    assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent_until, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wechat_is_not_asked_all_the_time() {
+    let desk = Desk::used(LIMIT);
+    let (stage, _quotas) = opened(&desk).await;
+    stage.node.slots.allow(&ACCOUNT.into(), None);
+    stage.hand_over(calls(ACCOUNT, 0..50)).await;
+    stage
+        .until_at(stage.clock.now().plus(seconds(6 * 3_600)))
+        .await;
+    let reports = desk.reports.load(Ordering::SeqCst);
+    assert!((30..50).contains(&reports), "{reports} in six hours");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_clears_ten_times_a_month_and_the_account_goes_on() {
+    let desk = Desk::used(LIMIT);
+    let (stage, quotas) = opened(&desk).await;
+    let account = AccountName::from(ACCOUNT);
+    stage.node.slots.allow(&account, None);
+    stage.hand_over(calls(ACCOUNT, 0..50)).await;
+    until(async || quotas.view(&account).unwrap().spent_until.is_some()).await;
+    assert_eq!(quotas.clear(&account).await.unwrap().left, 9);
+    tokio::time::sleep(seconds(10)).await;
+    stage.assert_all(ACCOUNT, Status::Sent, 50).await;
+    // What was not done is not counted.
+    *desk.clearing.lock().unwrap() = Some(refused_at(Endpoint::QuotaClear, 48001, "no"));
+    assert!(matches!(
+        quotas.clear(&account).await,
+        Err(ClearError::Failed(_))
+    ));
+    for left in (0..9).rev() {
+        assert_eq!(quotas.clear(&account).await.unwrap().left, left);
+    }
+    let stage = stage.restart().await;
+    let quotas = watched(&stage, &desk).await;
+    let again_at = quota::month_end(stage.clock.now());
+    let spent = quotas.clear(&account).await.unwrap_err();
+    assert!(matches!(spent, ClearError::Spent { again_at: at } if at == again_at));
+    assert_eq!(desk.cleared.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wechats_own_count_of_clearings_is_believed() {
+    let desk = Desk::used(0);
+    let (stage, quotas) = opened(&desk).await;
+    let account = AccountName::from(ACCOUNT);
+    *desk.clearing.lock().unwrap() = Some(refused_at(Endpoint::QuotaClear, 48006, "no more"));
+    let spent = quotas.clear(&account).await.unwrap_err();
+    assert!(matches!(spent, ClearError::Spent { .. }), "{spent}");
+    let again = quotas.clear(&account).await.unwrap_err();
+    assert!(matches!(again, ClearError::Spent { .. }), "{again}");
+    assert_eq!(
+        desk.cleared.load(Ordering::SeqCst),
+        0,
+        "it was not asked again"
+    );
+    let record = stage.store.inner.quota(&account).await.unwrap();
+    assert_eq!(record.clearings, []);
+}

@@ -1,0 +1,73 @@
+//! The rate: an account sends as fast as it may, slower after WeChat was overtaxed, and other accounts are not held up.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use hongyan_courier::Clock;
+use hongyan_courier::message::Status;
+use hongyan_courier::rate::PerSecond;
+
+use crate::rig::node::Settings;
+use crate::rig::stage::Stage;
+use crate::rig::upstream::{Sent, refused};
+use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
+
+const OTHER: &str = "school";
+
+#[tokio::test(start_paused = true)]
+async fn an_account_sends_no_faster_than_its_ceiling_and_others_as_they_like() {
+    let settings = Settings::new(20, &[ACCOUNT, OTHER], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat).await;
+    let limit = Some(PerSecond(20.0));
+    stage.node.slots.limit_rate(&ACCOUNT.into(), limit);
+    stage.hand_over(calls(ACCOUNT, 0..200)).await;
+    stage.hand_over(calls(OTHER, 0..200)).await;
+    tokio::time::sleep(seconds(4)).await;
+    stage.assert_all(OTHER, Status::Sent, 200).await;
+    stage.all_over().await;
+    let mut by_second: HashMap<i64, usize> = HashMap::new();
+    let sends = stage.wechat.sends(ACCOUNT);
+    for sent in &sends {
+        *by_second.entry(sent.at.0 / 1_000).or_default() += 1;
+    }
+    let most = *by_second.values().max().unwrap();
+    assert!(most <= 22, "{most} in a second");
+    let took = sends[sends.len() - 1].at.since(sends[0].at);
+    assert!(took < seconds(12), "{took:?} for 200 at 20 a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_wechat_is_spared_and_the_rate_comes_back() {
+    let asked: Mutex<usize> = Mutex::default();
+    let settings = Settings::new(20, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| {
+        wechat.on_send(move |_: &Sent| {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            if *asked == 150 {
+                Err(refused(-1))
+            } else {
+                Ok(None)
+            }
+        })
+    })
+    .await;
+    let rate = || {
+        let lane = stage.node.slots.lane(&ACCOUNT.into(), stage.clock.now());
+        lane.unwrap().rate
+    };
+    stage.hand_over(calls(ACCOUNT, 0..140)).await;
+    assert_eq!(rate(), None, "nothing limits it");
+    tokio::time::sleep(seconds(1)).await;
+    stage.hand_over(calls(ACCOUNT, 140..200)).await;
+    tokio::time::sleep(seconds(1)).await;
+    let slowed = rate().unwrap();
+    assert!(
+        slowed > PerSecond(5.0) && slowed < PerSecond(200.0),
+        "{slowed:?}"
+    );
+    stage.hand_over(calls(ACCOUNT, 200..20_000)).await;
+    stage.all_over().await;
+    assert_eq!(rate(), None, "it was let go");
+    stage.assert_all(ACCOUNT, Status::Sent, 20_000).await;
+}
