@@ -3,6 +3,7 @@
 
 mod accounts;
 mod broadcasts;
+mod callbacks;
 mod oauth;
 mod operations;
 mod recipients;
@@ -21,7 +22,6 @@ use hongyan_courier::observer::Observer;
 use hongyan_courier::port::Ledger;
 use hongyan_courier::quota::{self, QuotaNews, Quotas};
 use hongyan_courier::rate::MemoryLimiter;
-use hongyan_courier::receipt::Receipts;
 use hongyan_courier::recipient::confirm::Confirmations;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
@@ -32,7 +32,7 @@ use hongyan_store::sqlite::SqliteStore;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::accounts::{callback, habits, known, lines, names, policy, quota_habits, retries, slots};
+use self::accounts::{habits, known, lines, names, policy, quota_habits, retries, slots};
 use crate::api::accounts::{AccountBook, Accounts};
 use crate::api::callback::Callbacks;
 use crate::api::door::Door;
@@ -74,6 +74,8 @@ pub struct App {
     pub confirmations: Option<Confirmations>,
     pub expander: Option<Expander>,
     pub webhooks: Option<Arc<webhook::Sender>>,
+    /// What comes in from WeChat, and who else is told of it.
+    pub callbacks: Arc<Callbacks>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -159,6 +161,7 @@ impl App {
                 metrics,
             },
             webhooks: sender,
+            callbacks: cases.callbacks.clone(),
             keeper: core.keeper,
             quotas: core.quotas,
             book: core.book,
@@ -351,8 +354,8 @@ impl Core {
             contacts: Arc::new(recipients::contacts(self)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
+            callbacks: Arc::new(callbacks::callbacks(self, config, &secrets.accounts)?),
             oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
-            callbacks: Arc::new(self.callbacks(config, &secrets.accounts)?),
             readiness: Arc::new(Readiness {
                 ledger,
                 accounts: self.accounts.clone(),
@@ -374,27 +377,6 @@ impl Core {
             wait_max: config.limits.wait,
             batch_max: usize::try_from(config.limits.batch_messages)?,
             stop: self.stopping.clone(),
-        })
-    }
-
-    fn callbacks(&self, config: &Config, secrets: &[AccountSecrets]) -> anyhow::Result<Callbacks> {
-        let mut accounts = std::collections::HashMap::new();
-        for (account, secrets) in config.accounts.iter().zip(secrets) {
-            // Without a token nothing can be checked, so nothing is let in.
-            if !secrets.callback_tokens.is_empty() {
-                accounts.insert(account.name.clone(), callback(account, secrets, config)?);
-            }
-        }
-        Ok(Callbacks {
-            accounts,
-            receipts: Receipts {
-                ledger: self.store.clone(),
-                clock: self.clock.clone(),
-                observer: self.observer.clone(),
-            },
-            hearing: recipients::hearing(self),
-            ledger: self.store.clone(),
-            clock: self.clock.clone(),
         })
     }
 }

@@ -11,6 +11,7 @@ pub mod condition;
 pub mod config;
 pub mod demo;
 pub mod followers;
+pub mod hub;
 pub mod listen;
 pub mod metrics;
 pub mod oauth;

@@ -317,6 +317,12 @@ impl Gauges {
     }
 }
 
+/// So many events wait on the spool because the store is slow or away.
+pub fn spooled_events(waiting: usize) {
+    gauge!("hongyan_spooled_events").set(count(waiting as u64));
+    degraded("receipts".to_owned(), waiting > 0);
+}
+
 fn degraded(part: String, is: bool) {
     gauge!("hongyan_degraded", "part" => part).set(f64::from(u8::from(is)));
 }

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::callback::Callbacks;
 use crate::app::App;
 use crate::config::server::Server;
 use crate::listen::{Patience, serve};
+use crate::metrics::Gauges;
 
 /// What one process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -121,6 +123,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         confirmations,
         expander,
         webhooks,
+        callbacks,
         gauges,
         store,
         stopping,
@@ -138,8 +141,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
-    let gauges_last = last.clone();
-    tasks.spawn(async move { gauges.run(gauges_last).await });
+    watch(gauges, callbacks, &tasks, &last);
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
@@ -179,6 +181,17 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     // What was answered is durable already: without this the next start only has more to look through.
     within(deadline, store.close(), "the store's last work").await;
     tracing::info!("stopped");
+}
+
+/// What is measured, and what waits on disk to be taken into the store and passed on to whoever wants it.
+fn watch(gauges: Gauges, callbacks: Arc<Callbacks>, tasks: &TaskTracker, last: &CancellationToken) {
+    let stop = last.clone();
+    tasks.spawn(async move { gauges.run(stop).await });
+    for consumer in callbacks.consumers() {
+        tasks.spawn(consumer.run(last.clone()));
+    }
+    let stop = last.clone();
+    tasks.spawn(async move { callbacks.replay(stop).await });
 }
 
 async fn within(deadline: Instant, ending: impl Future<Output = ()>, what: &str) {

@@ -2,4 +2,5 @@
 //! They apply the pure steps of `courier::delivery` to rows and decide nothing about a message themselves.
 #![forbid(unsafe_code)]
 
+pub mod spool;
 pub mod sqlite;

@@ -16,6 +16,7 @@ mod quota;
 mod rate;
 mod rig;
 mod set_back;
+mod table;
 mod template;
 mod token;
 mod webhook;

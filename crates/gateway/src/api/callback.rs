@@ -1,53 +1,70 @@
 //! `GET,POST /wechat/callback/{account}`: what WeChat pushes, checked as the account's mode demands, kept, then answered.
 //! It must not tell a stranger which check failed, and believes only what a signature binds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::port::{AcceptError, Ledger, Nonce};
-use hongyan_courier::receipt::{NewReceipt, Receipts};
+use hongyan_courier::port::{AcceptError, Ledger, Nonce, StoreError};
+use hongyan_courier::receipt::Receipts;
 use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_wechat::callback::open::open;
-use hongyan_wechat::callback::{CallbackQuery, CallbackSecrets, MAX_BODY, Mode, signature};
+use hongyan_store::spool::Spool;
+use hongyan_wechat::callback::envelope;
+use hongyan_wechat::callback::open::{Opened, open};
+use hongyan_wechat::callback::seal::{Seal, Signer, seal_reply};
+use hongyan_wechat::callback::{CallbackQuery, CallbackSecrets, Format, MAX_BODY, Mode, signature};
 use http::Uri;
 use http::header::CONTENT_TYPE;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::api::door::read_body;
 use crate::api::error::Problem;
 use crate::api::path::PathPart;
 use crate::clock::{SystemClock, remember_until};
+use crate::hub::{Consumer, Hub, Reply};
 
+use intake::{Kept, owner};
 use refusals::Refusals;
-use told::told_by;
 
+mod intake;
 mod people;
 mod refusals;
 mod told;
+
+/// A consumer's reply must be on its way to WeChat so long after the push came: WeChat waits five seconds.
+const REPLY_WITHIN: Duration = Duration::from_millis(4_500);
 
 /// The farthest a push's timestamp may be from our time.
 const WINDOW: Duration = Duration::from_secs(300);
 
 /// One account's side of the callback.
-#[derive(Debug)]
 pub struct CallbackAccount {
     pub name: AccountName,
     pub mode: Mode,
     pub secrets: CallbackSecrets,
-    /// None where receipts are not wanted: pushes are acknowledged and ignored.
+    /// None where receipts are not wanted: pushes are acknowledged and not kept.
     pub receipts: Option<Policy>,
+    /// Another program receives the pushes and passes them on by the API.
+    pub forwarded: bool,
+    /// Who else is told of what comes in.
+    pub hub: Hub,
 }
 
 /// What a push is checked by and kept in.
 pub struct Callbacks {
+    /// Those that something can come in for.
     pub accounts: HashMap<String, CallbackAccount>,
+    /// The names of all that are configured.
+    pub known: HashSet<String>,
+    /// Where events wait while the store is slow or away.
+    pub spool: Spool,
     pub receipts: Receipts,
     pub hearing: Hearing,
     pub ledger: Arc<dyn Ledger>,
@@ -115,7 +132,8 @@ pub async fn push(
     PathPart(name): PathPart,
     uri: Uri,
     body: Body,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let until = Instant::now() + REPLY_WITHIN;
     let (account, query) = entrance.account(&name, &uri)?;
     entrance.in_window(account, &query)?;
     let callbacks = &entrance.callbacks;
@@ -130,24 +148,58 @@ pub async fn push(
         }
     };
     let nonce = (account.mode == Mode::Plain).then(|| callbacks.nonce(account, &query, &body));
-    let kept = match &account.receipts {
-        Some(policy) => match people::news(&opened.event) {
-            Some((openid, news)) => {
-                let heard = callbacks.hearing.hear(&account.name, &openid, news, nonce);
-                heard.await.map(|_| ())
-            }
-            None => {
-                let receipts = told_by(&opened.event, &account.name, *policy);
-                callbacks.receive_all(receipts, nonce).await
-            }
-        },
-        None => Ok(()),
-    };
-    match kept {
-        Ok(()) => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], "success")),
-        Err(AcceptError::Store(error)) => Err(error.into()),
-        Err(error) => Err(entrance.refused(account, &error)),
+    let (event, plain) = (&opened.event, &*opened.body);
+    match callbacks.take(account, (event, plain), nonce).await {
+        Ok(Kept::InTheStore) => {}
+        // Whoever replies is told when the rest is.
+        Ok(Kept::OnTheSpool) => return Ok(success()),
+        Err(AcceptError::Store(error)) => return Err(error.into()),
+        Err(error) => return Err(entrance.refused(account, &error)),
     }
+    match account.hub.ask(event.name(), plain, until).await {
+        Ok(Some(reply)) => Ok(answer(account, &opened, &query, reply)),
+        Ok(None) => Ok(success()),
+        Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
+    }
+}
+
+fn success() -> Response {
+    let plain = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (plain, "success").into_response()
+}
+
+/// A consumer's reply as WeChat wants it: encrypted like the push it answers.
+fn answer(
+    account: &CallbackAccount,
+    opened: &Opened,
+    query: &CallbackQuery,
+    reply: Reply,
+) -> Response {
+    let key = opened.key.and_then(|key| account.secrets.keys.get(key));
+    let token = opened
+        .token
+        .and_then(|token| account.secrets.tokens.get(token));
+    let body = match key.zip(token) {
+        None => reply.body,
+        Some((key, token)) => {
+            let seal = Seal {
+                key,
+                appid: &account.secrets.appid,
+                random: envelope::random(),
+            };
+            let signer = Signer {
+                token,
+                timestamp: timestamp(query).unwrap_or_default(),
+                nonce: query.nonce.as_deref().unwrap_or_default(),
+            };
+            seal_reply(&seal, &signer, opened.format, &reply.body)
+        }
+    };
+    let kind = match reply.format {
+        Format::Xml => "text/xml; charset=utf-8",
+        Format::Json => "application/json; charset=utf-8",
+    };
+    ([(CONTENT_TYPE, kind)], body).into_response()
 }
 
 impl Entrance {
@@ -183,6 +235,12 @@ impl Entrance {
 struct OutOfWindow;
 
 impl Callbacks {
+    /// Everybody that events are passed on to.
+    pub fn consumers(&self) -> impl Iterator<Item = Arc<Consumer>> {
+        let hubs = self.accounts.values().map(|account| &account.hub);
+        hubs.flat_map(|hub| hub.consumers.iter().cloned())
+    }
+
     fn now(&self) -> UnixMs {
         self.clock.now()
     }
@@ -198,7 +256,7 @@ impl Callbacks {
         let seconds = timestamp(query).unwrap_or_default();
         let pushed_at = UnixMs(seconds.saturating_mul(1000));
         Nonce {
-            owner: format!("callback:{}", account.name),
+            owner: owner(account),
             nonce: format!("{at}\n{nonce}\n{signature}"),
             expires_at: remember_until(pushed_at, WINDOW),
             body: Some(Sha256::digest(body).into()),
@@ -213,7 +271,8 @@ impl Callbacks {
         body: &[u8],
     ) -> Result<(), Problem> {
         let signed = || signature::verify_query(&account.secrets.tokens, query).is_ok();
-        if account.mode != Mode::Plain || account.receipts.is_none() || !signed() {
+        let kept = account.receipts.is_some() || !account.hub.is_empty();
+        if account.mode != Mode::Plain || !kept || !signed() {
             return Ok(());
         }
         let nonce = self.nonce(account, query, body);
@@ -221,25 +280,6 @@ impl Callbacks {
             Err(AcceptError::Store(error)) => Err(error.into()),
             // It is spent, now or before.
             _ => Ok(()),
-        }
-    }
-
-    async fn receive(&self, receipt: NewReceipt, nonce: Option<Nonce>) -> Result<(), AcceptError> {
-        self.receipts.receive(receipt, nonce).await.map(|_| ())
-    }
-
-    /// Keeps each outcome of an event for subscription messages; the address is spent with the first.
-    async fn receive_all(
-        &self,
-        receipts: Vec<NewReceipt>,
-        mut nonce: Option<Nonce>,
-    ) -> Result<(), AcceptError> {
-        for receipt in receipts {
-            self.receive(receipt, nonce.take()).await?;
-        }
-        match nonce {
-            Some(nonce) => self.ledger.spend(nonce, self.now()).await,
-            None => Ok(()),
         }
     }
 }

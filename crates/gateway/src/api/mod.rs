@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod path;
 pub mod query;
 pub mod quota;
+pub mod receipts;
 pub mod recipients;
 pub mod router;
 pub mod templates;

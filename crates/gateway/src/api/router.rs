@@ -30,6 +30,7 @@ use crate::api::messages::{batch, change, list, retry_all, send, show};
 use crate::api::oauth::{self, Oauth};
 use crate::api::openapi;
 use crate::api::quota;
+use crate::api::receipts;
 use crate::api::recipients::{self, Contacts};
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
@@ -98,6 +99,10 @@ fn service(parts: &UseCases) -> OpenApiRouter {
         .routes(behind(
             routes!(webhooks::redeliver).with_state(parts.webhooks.clone()),
             Need::Write(&[Scope::Webhooks]),
+        ))
+        .routes(behind(
+            routes!(receipts::take).with_state(parts.callbacks.clone()),
+            Need::Write(&[Scope::Receipts]),
         ))
         .routes(open(
             routes!(callback::check, callback::push).with_state(Arc::new(entrance)),

@@ -12,16 +12,14 @@ use hongyan_courier::quota;
 use hongyan_courier::rate::PerSecond;
 use hongyan_courier::token::Habit;
 use hongyan_wechat::AppSecret;
-use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
 use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
 use hongyan_wechat::token::Credential;
 use secrecy::ExposeSecret;
 
 use super::{RECEIPT_RETRIES, recipients};
 use crate::api::accounts::Known;
-use crate::api::callback::CallbackAccount;
 use crate::config::Config;
-use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
+use crate::config::accounts::{Account, Receipts as ReceiptHabit};
 use crate::config::resolved::AccountSecrets;
 use crate::config::upstream::TokenMode as ConfiguredMode;
 use crate::metrics::call_times;
@@ -131,32 +129,4 @@ pub(super) fn lines(
         Ok((AccountName::from(account.name.as_str()), line))
     };
     config.accounts.iter().zip(secrets).map(line).collect()
-}
-
-pub(super) fn callback(
-    account: &Account,
-    secrets: &AccountSecrets,
-    config: &Config,
-) -> anyhow::Result<CallbackAccount> {
-    let tokens = secrets.callback_tokens.iter();
-    let keys = secrets.encoding_aes_keys.iter().map(|key| {
-        let parsed = key.expose_secret().parse();
-        parsed.with_context(|| format!("accounts[{}].encoding_aes_key", account.name))
-    });
-    Ok(CallbackAccount {
-        name: AccountName::from(account.name.as_str()),
-        mode: match account.callback_mode {
-            CallbackMode::Plain => Mode::Plain,
-            CallbackMode::Compatible => Mode::Compatible,
-            CallbackMode::Safe => Mode::Safe,
-        },
-        secrets: CallbackSecrets {
-            appid: account.appid.clone(),
-            tokens: tokens
-                .map(|token| CallbackToken::new(token.expose_secret()))
-                .collect(),
-            keys: keys.collect::<anyhow::Result<_>>()?,
-        },
-        receipts: (account.receipts != ReceiptHabit::None).then(|| policy(account, config)),
-    })
 }

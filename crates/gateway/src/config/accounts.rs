@@ -8,6 +8,7 @@ use hongyan_courier::quiet::QuietHours;
 use hongyan_courier::template::check::OnViolation;
 use serde::{Deserialize, Serialize};
 
+use crate::config::consumers::{self, Consumer, ConsumerFile};
 use crate::config::delivery::{CONCURRENCY_RANGE, Delivery, RECEIPT_TIMEOUT_RANGE};
 use crate::config::duration;
 use crate::config::list::OneOrMany;
@@ -45,6 +46,8 @@ pub struct Account {
     /// How often one recipient may be written to.
     pub recipient_limits: Vec<RecipientLimitFile>,
     pub on_violation: OnViolation,
+    /// Who is told of what else comes in.
+    pub consumers: Vec<Consumer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -86,6 +89,7 @@ pub struct AccountFile {
     quiet_hours: Vec<QuietHoursFile>,
     recipient_limits: Vec<RecipientLimitFile>,
     on_violation: Option<OnViolation>,
+    consumers: Vec<ConsumerFile>,
 }
 
 /// What an account takes from the rest of the configuration.
@@ -121,6 +125,13 @@ impl AccountFile {
         );
         let has_aes_key = !self.encoding_aes_key.0.is_empty();
         let has_token = !self.callback_token.0.is_empty();
+        let consumers = self.consumers.into_iter().enumerate();
+        let consumers = consumers
+            .filter_map(|(nth, consumer)| {
+                let key = format!("{key}.consumers[{nth}]");
+                consumer.finish(&key, around.profile, findings)
+            })
+            .collect();
         let zone = self.time_zone.as_deref().unwrap_or(quota::TIME_ZONE);
         let hours = quota::quiet_hours(key, zone, &self.quiet_hours, findings);
         let account = Account {
@@ -155,6 +166,7 @@ impl AccountFile {
             quiet_hours: hours.map(Arc::new),
             recipient_limits: self.recipient_limits,
             on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
+            consumers,
         };
         account.check(key, around.profile, findings);
         Some(account)
@@ -208,10 +220,12 @@ impl Account {
             let text = "needs encoding_aes_key; set it, or use callback_mode = \"plain\"";
             findings.problem(format!("{key}.callback_mode"), text);
         }
-        if self.receipts == Receipts::Forwarded {
-            let text = "\"forwarded\" is not supported yet; use \"direct\" or \"none\"";
-            findings.problem(format!("{key}.receipts"), text);
-        }
+        consumers::check(
+            &self.consumers,
+            key,
+            !self.callback_token.is_empty(),
+            findings,
+        );
         if self.receipts == Receipts::Direct && self.callback_token.is_empty() {
             let text = "\"direct\" needs callback_token; set it, or use receipts = \"none\"";
             findings.problem(format!("{key}.receipts"), text);

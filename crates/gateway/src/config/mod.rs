@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod clients;
+pub mod consumers;
 pub mod delivery;
 pub mod duration;
 pub mod environment;

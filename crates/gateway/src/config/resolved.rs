@@ -32,6 +32,14 @@ pub struct AccountSecrets {
     /// Newest first, like the reference list.
     pub callback_tokens: Vec<SecretString>,
     pub encoding_aes_keys: Vec<SecretString>,
+    /// In the order of the account's consumers.
+    pub consumers: Vec<ConsumerSecrets>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ConsumerSecrets {
+    pub token: SecretString,
+    pub encoding_aes_key: Option<SecretString>,
 }
 
 /// WeChat gives the key as 43 characters of base64 without padding.
@@ -104,17 +112,45 @@ fn account_secrets(
         .iter()
         .any(|value| !is_aes_key(value.expose_secret()))
     {
-        let text = format!(
-            "is not an EncodingAESKey: WeChat's have {AES_KEY_CHARS} characters of A-Z a-z 0-9"
-        );
-        findings.problem(key("encoding_aes_key"), text);
+        findings.problem(key("encoding_aes_key"), not_an_aes_key());
     }
+    let consumers = consumer_secrets(account, resolver, findings);
     Some(AccountSecrets {
         name: account.name.clone(),
         secret: secret?,
         callback_tokens,
         encoding_aes_keys,
+        consumers,
     })
+}
+
+fn consumer_secrets(
+    account: &Account,
+    resolver: Resolver<'_>,
+    findings: &mut Findings,
+) -> Vec<ConsumerSecrets> {
+    let mut found = Vec::with_capacity(account.consumers.len());
+    for (nth, consumer) in account.consumers.iter().enumerate() {
+        let key = |field: &str| format!("accounts[{}].consumers[{nth}].{field}", account.name);
+        let one = std::slice::from_ref(&consumer.token);
+        let token = all(one, &key("token"), resolver, findings).pop();
+        let one = consumer.encoding_aes_key.as_slice();
+        let encoding_aes_key = all(one, &key("encoding_aes_key"), resolver, findings).pop();
+        if let Some(value) = &encoding_aes_key
+            && !is_aes_key(value.expose_secret())
+        {
+            findings.problem(key("encoding_aes_key"), not_an_aes_key());
+        }
+        found.extend(token.map(|token| ConsumerSecrets {
+            token,
+            encoding_aes_key,
+        }));
+    }
+    found
+}
+
+fn not_an_aes_key() -> String {
+    format!("is not an EncodingAESKey: WeChat's have {AES_KEY_CHARS} characters of A-Z a-z 0-9")
 }
 
 fn webhook_keys(

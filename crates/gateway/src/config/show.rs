@@ -16,7 +16,13 @@ pub struct Row {
     pub layer: String,
 }
 
-const SECRET_KEYS: [&str; 4] = ["secret", "secrets", "callback_token", "encoding_aes_key"];
+const SECRET_KEYS: [&str; 5] = [
+    "secret",
+    "secrets",
+    "callback_token",
+    "encoding_aes_key",
+    "token",
+];
 
 pub fn rows(table: &toml::Table, config: &Config, findings: &Findings) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -39,11 +45,7 @@ pub fn rows(table: &toml::Table, config: &Config, findings: &Findings) -> Vec<Ro
         for (index, element) in elements.filter_map(toml::Value::as_table).enumerate() {
             let shown = keys::element(list, index, element);
             for (key, value) in element {
-                let value = if SECRET_KEYS.contains(&key.as_str()) {
-                    masked(value)
-                } else {
-                    value.clone()
-                };
+                let value = shown_value(key, value);
                 rows.push(row(format!("{shown}.{key}"), value, findings));
             }
             if let Some(account) = config.accounts.get(index).filter(|_| list == "accounts") {
@@ -105,6 +107,26 @@ fn row(key: String, value: toml::Value, findings: &Findings) -> Row {
         .map_or(DEFAULTS_LABEL, String::as_str)
         .to_owned();
     Row { key, value, layer }
+}
+
+/// Secrets as their references, in tables inside as well.
+fn shown_value(key: &str, value: &toml::Value) -> toml::Value {
+    if SECRET_KEYS.contains(&key) {
+        return masked(value);
+    }
+    match value {
+        toml::Value::Array(values) => {
+            let shown = values.iter().map(|one| shown_value("", one));
+            shown.collect::<Vec<_>>().into()
+        }
+        toml::Value::Table(table) => {
+            let shown = table
+                .iter()
+                .map(|(key, one)| (key.clone(), shown_value(key, one)));
+            toml::Value::Table(shown.collect())
+        }
+        other => other.clone(),
+    }
 }
 
 fn masked(value: &toml::Value) -> toml::Value {

@@ -1,5 +1,7 @@
 //! `/wechat/callback/{account}`: each mode, and everything that must not be believed.
 
+mod away;
+mod hub;
 mod misshapen;
 
 use hongyan_gateway::clock::SystemClock;

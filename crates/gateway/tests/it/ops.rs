@@ -128,6 +128,7 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /wechat/oauth/{account}/callback",
         "GET /wechat/oauth/{account}/start",
         "POST /v1/accounts/{name}/industries",
+        "POST /v1/accounts/{name}/receipts",
         "POST /v1/accounts/{name}/token/refresh",
         "POST /v1/broadcasts",
         "POST /v1/broadcasts/{id}/cancel",

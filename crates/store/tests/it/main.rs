@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod opening;
 mod space;
+mod spool;
 mod support;
 mod versions;
 mod writing;

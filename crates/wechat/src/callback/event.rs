@@ -32,6 +32,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The event's name, or the type of a message: `subscribe`, `CLICK`, `text`, ...
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::TemplateSendJobFinish(_) => "TEMPLATESENDJOBFINISH",
+            Self::SubscribeMsgPopup(_) => "subscribe_msg_popup_event",
+            Self::SubscribeMsgChange(_) => "subscribe_msg_change_event",
+            Self::SubscribeMsgSent(_) => "subscribe_msg_sent_event",
+            Self::Subscribe(_) => "subscribe",
+            Self::Unsubscribe(_) => "unsubscribe",
+            Self::Other { event } => event,
+            Self::Message { msg_type } => msg_type,
+        }
+    }
+}
+
 /// Who, to whom, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -186,6 +203,14 @@ pub fn parse(body: &[u8]) -> Result<Event, CallbackError> {
             event: other.to_owned(),
         }),
     }
+}
+
+/// Reads who pushed to whom, and when, of a plain push of any sort.
+///
+/// # Errors
+/// As [`parse`].
+pub fn header_of_push(body: &[u8]) -> Result<Header, CallbackError> {
+    header(&Body::new(body::text(body)?)?)
 }
 
 fn receipt(body: &Body<'_>) -> Result<Receipt, CallbackError> {

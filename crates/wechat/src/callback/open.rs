@@ -51,6 +51,55 @@ pub fn open(
     }
 }
 
+/// Reads a push whose sender is known by other means than WeChat's signature, such as one that another program received
+/// and passes on. An encrypted part is decrypted, and believed rather than what stands beside it; a plain body is taken
+/// as it is.
+///
+/// # Errors
+/// [`CallbackError`] says what cannot be read.
+pub fn read_passed_on(secrets: &CallbackSecrets, body: &[u8]) -> Result<Opened, CallbackError> {
+    let text = body::text(body)?;
+    let outer: Outer = Body::new(text)?.fields()?;
+    let Some(Text(encrypt)) = outer.encrypt else {
+        return plain(&CallbackQuery::default(), text);
+    };
+    let inside = envelope::decrypt(&secrets.keys, &secrets.appid, &encrypt)?;
+    Ok(Opened {
+        event: event::parse(&inside.message)?,
+        body: inside.message,
+        format: body::format(text)?,
+        key: Some(inside.key),
+        token: None,
+    })
+}
+
+/// Opens an encrypted reply to a push, as [`seal_reply`](super::seal::seal_reply) makes one. Answers the plain reply.
+///
+/// # Errors
+/// [`CallbackError`] names the first check that failed.
+pub fn open_reply(secrets: &CallbackSecrets, body: &[u8]) -> Result<Vec<u8>, CallbackError> {
+    let sealed: SealedReply = Body::new(body::text(body)?)?.fields()?;
+    let Text(encrypt) = sealed.encrypt.ok_or(CallbackError::NotEncrypted)?;
+    let part = |text: Option<Text>| text.map(|Text(text)| text);
+    let query = CallbackQuery {
+        timestamp: part(sealed.time_stamp),
+        nonce: part(sealed.nonce),
+        msg_signature: part(sealed.msg_signature),
+        ..CallbackQuery::default()
+    };
+    signature::verify_encrypted(&secrets.tokens, &query, &encrypt)?;
+    Ok(envelope::decrypt(&secrets.keys, &secrets.appid, &encrypt)?.message)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SealedReply {
+    encrypt: Option<Text>,
+    msg_signature: Option<Text>,
+    time_stamp: Option<Text>,
+    nonce: Option<Text>,
+}
+
 fn plain(query: &CallbackQuery, text: &str) -> Result<Opened, CallbackError> {
     let event = event::parse(text.as_bytes()).map_err(|error| match error {
         CallbackError::Malformed(_) if query.encrypt_type.as_deref() == Some("aes") => {

@@ -62,12 +62,6 @@ fn accounts_that_cannot_work_are_refused() {
             ],
         ),
         (
-            &with("receipts = \"forwarded\""),
-            vec![
-                "accounts[clinic].receipts (hongyan.toml): \"forwarded\" is not supported yet; use \"direct\" or \"none\"",
-            ],
-        ),
-        (
             &with("receipts = \"direct\""),
             vec![
                 "accounts[clinic].receipts (hongyan.toml): \"direct\" needs callback_token; set it, or use receipts = \"none\"",

@@ -53,6 +53,7 @@ impl Default for Settings {
                 "token",
                 "templates",
                 "quota",
+                "receipts",
                 "recipients",
                 "broadcasts",
                 "webhooks",

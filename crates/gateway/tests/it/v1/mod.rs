@@ -6,6 +6,7 @@ mod auth;
 mod broadcasts;
 mod messages;
 mod quota;
+mod receipts;
 mod recipients;
 mod refusals;
 mod templates;

@@ -1,0 +1,234 @@
+//! WeChat's other messages and events reach the programs that want them, signed anew, and one of them may reply.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use hongyan_wechat::callback::event::Event;
+use hongyan_wechat::callback::open::open;
+use hongyan_wechat::callback::seal::{Seal, Signer, seal_reply};
+use hongyan_wechat::callback::{CallbackQuery, CallbackSecrets, Format};
+use hongyan_wechat_sim::Push;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+
+const TOKEN: &str = "consumertoken";
+const CONSUMER_KEY: &str = "ZYXWVUTSRQPONMLKJIHGFEDCBA9876543210zyxwvut";
+const REPLY: &str =
+    "<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Content></xml>";
+
+/// A program that WeChat's pushes are passed on to.
+#[derive(Default)]
+struct Kept {
+    pushes: Mutex<Vec<(CallbackQuery, Vec<u8>)>>,
+    /// What it answers; `success` where there is nothing here.
+    answer: Mutex<Option<String>>,
+    /// It answers with 500 so many times first.
+    refusals: Mutex<u32>,
+}
+
+struct Program {
+    kept: Arc<Kept>,
+    address: String,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn take(State(kept): State<Arc<Kept>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    {
+        let mut refusals = kept.refusals.lock().unwrap();
+        if *refusals > 0 {
+            *refusals -= 1;
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    }
+    let query = axum::extract::Query::try_from_uri(&parts.uri).unwrap().0;
+    kept.pushes.lock().unwrap().push((query, body.to_vec()));
+    let answer = kept.answer.lock().unwrap().clone();
+    answer
+        .unwrap_or_else(|| "success".to_owned())
+        .into_response()
+}
+
+impl Program {
+    async fn start() -> Self {
+        let kept = Arc::<Kept>::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/wechat?for=crm", listener.local_addr().unwrap());
+        let router = Router::new().fallback(take).with_state(kept.clone());
+        let serving = TaskTracker::new().spawn(async move {
+            axum::serve(listener, router).await.unwrap();
+        });
+        Self {
+            kept,
+            address,
+            serving,
+        }
+    }
+
+    fn answers(&self, text: String) {
+        *self.kept.answer.lock().unwrap() = Some(text);
+    }
+
+    fn refuses(&self, times: u32) {
+        *self.kept.refusals.lock().unwrap() = times;
+    }
+
+    /// The names of what came, opened and checked with its own token and key, once there are so many.
+    async fn until(&self, count: usize) -> Vec<String> {
+        let waiting = async {
+            while self.kept.pushes.lock().unwrap().len() < count {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(10);
+        let come = tokio::time::timeout(patience, waiting).await;
+        let pushes = self.kept.pushes.lock().unwrap();
+        assert!(come.is_ok(), "{count} pushes never came: {}", pushes.len());
+        let opened = pushes.iter().map(|(query, body)| {
+            let mode = match query.encrypt_type {
+                Some(_) => Mode::Safe,
+                None => Mode::Plain,
+            };
+            open(mode, &secrets(), query, body).unwrap().event
+        });
+        opened.map(|event: Event| event.name().to_owned()).collect()
+    }
+}
+
+fn secrets() -> CallbackSecrets {
+    CallbackSecrets {
+        appid: APPID.to_owned(),
+        tokens: vec![CallbackToken::new(TOKEN)],
+        keys: vec![CONSUMER_KEY.parse().unwrap()],
+    }
+}
+
+fn consumer(program: &Program, more: &str) -> String {
+    format!(
+        "{{ url = \"{}\", token = \"{TOKEN}\"{more} }}",
+        program.address
+    )
+}
+
+async fn gateway(mode: Mode, consumers: &[String]) -> TestGateway {
+    let settings = Settings {
+        account: format!("consumers = [{}]", consumers.join(", ")),
+        ..Settings::receipts(mode)
+    };
+    TestGateway::with(settings).await
+}
+
+fn text(gateway: &TestGateway) {
+    let content = "你好".to_owned();
+    let push = Push::Text { content };
+    assert!(gateway.sim.push(APPID, &openid(1), push));
+}
+
+#[tokio::test]
+async fn every_consumer_is_told_of_what_it_wants_signed_with_its_own_token() {
+    let (crm, shop) = (Program::start().await, Program::start().await);
+    let key = format!(", encoding_aes_key = \"{CONSUMER_KEY}\"");
+    let only = format!("{key}, events = [\"subscribe\", \"TEMPLATESENDJOBFINISH\"]");
+    for mode in [Mode::Plain, Mode::Safe] {
+        let consumers = [consumer(&crm, &key), consumer(&shop, &only)];
+        let gateway = gateway(mode, &consumers).await;
+        assert!(gateway.sim.push(APPID, &openid(1), Push::Subscribe));
+        text(&gateway);
+        let id = gateway.send(&message(&openid(1))).await;
+        gateway.until(&id, "delivered").await;
+        let mut told = crm.until(2).await;
+        told.sort();
+        assert_eq!(told, ["subscribe", "text"]);
+        let mut told = shop.until(2).await;
+        told.sort();
+        assert_eq!(told, ["TEMPLATESENDJOBFINISH", "subscribe"]);
+        for program in [&crm, &shop] {
+            program.kept.pushes.lock().unwrap().clear();
+        }
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reply_goes_back_to_wechat_encrypted_as_the_push_was() {
+    let crm = Program::start().await;
+    let key = format!(", encoding_aes_key = \"{CONSUMER_KEY}\", reply = true");
+    let gateway = gateway(Mode::Safe, &[consumer(&crm, &key)]).await;
+    let own: EncodingAesKey = CONSUMER_KEY.parse().unwrap();
+    let token = CallbackToken::new(TOKEN);
+    let seal = Seal {
+        key: &own,
+        appid: APPID,
+        random: envelope::random(),
+    };
+    let signer = Signer {
+        token: &token,
+        timestamp: 1,
+        nonce: "n",
+    };
+    crm.answers(seal_reply(&seal, &signer, Format::Xml, REPLY));
+    let asked = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+        <MsgType>text</MsgType><Content>hi</Content></xml>";
+    let key: EncodingAesKey = KEY.parse().unwrap();
+    let encrypt = envelope::encrypt(&key, APPID, asked.as_bytes(), envelope::random());
+    let (query, body) = signed_around(&encrypt);
+    let reply = push(&gateway, &query, &body).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let ours = CallbackSecrets {
+        appid: APPID.to_owned(),
+        tokens: vec![CallbackToken::new(CALLBACK_TOKEN)],
+        keys: vec![key],
+    };
+    let plain = hongyan_wechat::callback::open::open_reply(&ours, &reply.body).unwrap();
+    assert_eq!(plain, REPLY.as_bytes());
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_plain_reply_goes_back_as_it_is_and_none_is_success() {
+    let crm = Program::start().await;
+    let gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
+    let ask = async |nonce| {
+        let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+            <MsgType>text</MsgType><Content>hi</Content></xml>";
+        let query = plain_query(&seconds(0), nonce);
+        push(&gateway, &query, body).await
+    };
+    assert_eq!(ask("n1").await.text(), "success");
+    crm.answers(REPLY.to_owned());
+    assert_eq!(ask("n2").await.text(), REPLY);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_away_is_told_when_it_is_back() {
+    let crm = Program::start().await;
+    crm.refuses(2);
+    let mut gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
+    // It cannot reply, so WeChat is told nothing, and it is asked again.
+    text(&gateway);
+    crm.until(1).await;
+    // What waits outlives the gateway.
+    crm.refuses(1_000);
+    text(&gateway);
+    gateway
+        .until_sim("an answer", |sim| sim.receipts().answered == 2)
+        .await;
+    gateway.down().await;
+    crm.refuses(0);
+    gateway.up().await;
+    assert_eq!(crm.until(2).await, ["text", "text"]);
+    gateway.finish().await;
+}
