@@ -201,7 +201,8 @@ impl Lane {
         match ended.health {
             // On a closed lane nothing but probes go, which overtax nobody.
             Health::Busy if self.is_closed() => {}
-            Health::Paused(_) | Health::Busy => self.gate.pace.overtaxed(began, now),
+            Health::Busy => self.gate.pace.busy(began, now),
+            Health::Paused(_) => self.gate.pace.overtaxed(began, now),
             Health::Fine if ended.accepted => {
                 self.gate.pace.well(now);
                 if ended.of_the_quota {

@@ -17,6 +17,10 @@ pub struct PerSecond(pub f64);
 const LEAST: f64 = 1.0;
 /// What was lost by slowing down once comes back in this time.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// WeChat says "busy" now and then without being overtaxed: only so many of such answers in two seconds, and more than
+/// this share of all, slow an account down. Else one in twenty would bring it to a crawl.
+const BUSY_LEAST: u32 = 10;
+const BUSY_SHARE: f64 = 0.1;
 /// However long nothing was sent, at most so much of the recovery counts at once.
 const STEP_MAX: Duration = Duration::from_secs(2);
 /// WeChat counts in its own stretches of time, so that little of what it allows is left alone.
@@ -32,6 +36,8 @@ pub struct Pace {
     /// Calls of the second before, and of this one: what a rate without a ceiling is measured by.
     second: i64,
     counts: [u32; 2],
+    /// Those of them that WeChat was too busy for.
+    busy: [u32; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,11 +90,24 @@ impl Pace {
         let second = now.0.div_euclid(1_000);
         match second - self.second {
             0 => {}
-            1 => self.counts = [self.counts[1], 0],
-            _ => self.counts = [0, 0],
+            1 => {
+                self.counts = [self.counts[1], 0];
+                self.busy = [self.busy[1], 0];
+            }
+            _ => (self.counts, self.busy) = ([0, 0], [0, 0]),
         }
         self.second = second;
         self.counts[1] = self.counts[1].saturating_add(1);
+    }
+
+    /// WeChat was too busy for a call begun at `began`, which [`called`](Self::called) has counted.
+    pub fn busy(&mut self, began: UnixMs, now: UnixMs) {
+        self.busy[1] = self.busy[1].saturating_add(1);
+        let [busy, all] =
+            [self.busy, self.counts].map(|[before, this]| before.saturating_add(this));
+        if busy >= BUSY_LEAST && f64::from(busy) > BUSY_SHARE * f64::from(all) {
+            self.overtaxed(began, now);
+        }
     }
 
     /// WeChat was overtaxed by a call begun at `began`. Many such calls may have been under way: they count once.
@@ -197,6 +216,23 @@ mod tests {
             pace.well(at(second));
         }
         assert_eq!(pace.limit(), None);
+    }
+
+    #[test]
+    fn a_busy_answer_now_and_then_slows_nothing() {
+        let mut pace = Pace::default();
+        let mut answers = |second: u64, busy: usize| {
+            for n in 0..100 {
+                pace.called(at(second));
+                if n < busy {
+                    pace.busy(at(second - 1), at(second));
+                }
+            }
+            limit(&pace)
+        };
+        assert_eq!((1..3).map(|n| answers(n, 2)).next_back(), Some(None));
+        assert!((3..60).all(|second| answers(second, 5).is_none()));
+        assert_eq!(answers(60, 40), Some(50.0));
     }
 
     #[test]
