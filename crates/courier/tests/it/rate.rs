@@ -44,7 +44,7 @@ async fn a_busy_wechat_is_spared_and_the_rate_comes_back() {
         wechat.on_send(move |_: &Sent| {
             let mut asked = asked.lock().unwrap();
             *asked += 1;
-            if (150..190).contains(&*asked) && asked.is_multiple_of(2) {
+            if (150..172).contains(&*asked) && asked.is_multiple_of(2) {
                 Err(refused(-1))
             } else {
                 Ok(None)
