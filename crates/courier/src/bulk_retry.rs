@@ -18,6 +18,8 @@ use crate::time::{Clock, UnixMs};
 const STEP: usize = 200;
 /// After so long a call answers with what it did, and a cursor.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A caller brings the time back that a cursor holds; one beyond this would put messages off for good.
+const AHEAD_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// Where messages are sent again by the thousand.
 pub struct BulkRetry {
@@ -68,7 +70,8 @@ impl BulkRetry {
             self.ledger.spend(nonce, now).await?;
         }
         let mut done = Retried::default();
-        let mut due = wish.first_due.unwrap_or(now).max(now);
+        let first_due = wish.first_due.unwrap_or(now);
+        let mut due = first_due.clamp(now, now.plus(AHEAD_MAX));
         let (mut filter, mut left) = (wish.filter, wish.limit);
         loop {
             let page = self.ledger.page(filter.clone(), left.min(STEP)).await?;

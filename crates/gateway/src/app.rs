@@ -72,7 +72,7 @@ pub struct App {
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
     pub confirmations: Option<Confirmations>,
-    pub expander: Option<Expander>,
+    pub expander: Option<Arc<Expander>>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     /// What comes in from WeChat, and who else is told of it.
     pub callbacks: Arc<Callbacks>,

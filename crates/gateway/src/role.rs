@@ -151,8 +151,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(async move { confirmations.run(confirm_stop).await });
     }
     if let Some(expander) = expander {
-        let expand_stop = stop.clone();
-        tasks.spawn(async move { expander.run(expand_stop).await });
+        tasks.spawn(expander.run());
     }
     let (last_moment, sending) = (LAST_MOMENT.min(shutdown_timeout / 4), TaskTracker::new());
     if let Some(dispatch) = dispatch {

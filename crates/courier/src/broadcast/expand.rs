@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::port::{Broadcasts, DUE_COUNTED_MAX, Expansion, Follow};
 use super::recipe::Press;
@@ -86,6 +87,9 @@ pub struct Parts {
 pub struct Expander {
     parts: Parts,
     paces: Mutex<HashMap<BroadcastId, Pace>>,
+    /// Calls that list followers: a slow one holds up no other broadcast.
+    asking: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// What is remembered of a broadcast between two looks; all of it may be forgotten.
@@ -96,21 +100,25 @@ struct Pace {
     at: UnixMs,
     /// The state that its messages were brought to.
     enforced: Option<State>,
+    /// A page of followers is being asked for.
+    asking: bool,
     followers_at: UnixMs,
 }
 
 impl Expander {
-    /// An expander that remembers nothing yet.
+    /// An expander that remembers nothing yet, and works until told to stop.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        Self {
+    pub fn new(parts: Parts, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
             parts,
             paces: Mutex::default(),
-        }
+            asking: TaskTracker::new(),
+            stop,
+        })
     }
 
     /// Expands until told to stop.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>) {
         loop {
             let runs = self.round().await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "cannot look after broadcasts");
@@ -118,15 +126,17 @@ impl Expander {
             });
             let pause = if runs { LOOK } else { IDLE };
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = self.stop.cancelled() => break,
                 () = self.parts.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
+        self.asking.close();
+        self.asking.wait().await;
     }
 
     /// Looks after every broadcast once. Answers whether one of them runs.
-    pub async fn round(&self) -> Result<bool, StoreError> {
+    pub async fn round(self: &Arc<Self>) -> Result<bool, StoreError> {
         let alive = self.parts.broadcasts.alive(self.now()).await?;
         self.forget_all_but(&alive);
         let mut runs = false;
@@ -146,10 +156,12 @@ impl Expander {
 
     /// Makes the messages that were stored before stand as the broadcast's state says.
     async fn enforce(&self, broadcast: &Broadcast) -> Result<(), StoreError> {
-        // While it is paused, messages come back from their calls to be held too.
-        let passed = |pace: &Pace| pace.enforced == Some(State::Running);
-        if broadcast.state == State::Running && self.with_pace(broadcast, |pace| passed(pace)) {
-            return Ok(());
+        let done = self.with_pace(broadcast, |pace| pace.enforced == Some(broadcast.state));
+        match broadcast.state {
+            State::Running if done => return Ok(()),
+            // Messages come back from their calls to be held too.
+            State::Paused if done && broadcast.due == 0 => return Ok(()),
+            _ => {}
         }
         loop {
             let (broadcasts, now) = (&self.parts.broadcasts, self.now());
@@ -175,7 +187,7 @@ impl Expander {
         Ok(())
     }
 
-    async fn advance(&self, broadcast: &Broadcast) -> Result<(), StoreError> {
+    async fn advance(self: &Arc<Self>, broadcast: &Broadcast) -> Result<(), StoreError> {
         let now = self.now();
         if broadcast.order.send_at.is_some_and(|at| now < at) {
             return Ok(());
@@ -188,7 +200,7 @@ impl Expander {
             return Ok(());
         }
         if broadcast.order.source == Source::Followers && !broadcast.upload.complete {
-            self.follow(broadcast).await?;
+            self.ask_for_followers(broadcast);
         }
         self.expand(broadcast).await
     }
@@ -203,12 +215,33 @@ impl Expander {
         }
     }
 
+    /// Has the next page of followers asked for, unless that is under way.
+    fn ask_for_followers(self: &Arc<Self>, broadcast: &Broadcast) {
+        let now = self.now();
+        let begins = self.with_pace(broadcast, |pace| {
+            let begins = !pace.asking && now >= pace.followers_at;
+            pace.asking |= begins;
+            begins
+        });
+        if !begins {
+            return;
+        }
+        let (this, broadcast) = (Arc::clone(self), broadcast.clone());
+        self.asking.spawn(async move {
+            let asked = tokio::select! {
+                () = this.stop.cancelled() => Ok(()),
+                asked = this.follow(&broadcast) => asked,
+            };
+            if let Err(error) = asked {
+                tracing::warn!(%error, broadcast = %broadcast.id, "cannot keep followers");
+            }
+            this.with_pace(&broadcast, |pace| pace.asking = false);
+            this.parts.wake.notify_one();
+        });
+    }
+
     /// Asks for the next page of followers and keeps it.
     async fn follow(&self, broadcast: &Broadcast) -> Result<(), StoreError> {
-        let now = self.now();
-        if self.with_pace(broadcast, |pace| now < pace.followers_at) {
-            return Ok(());
-        }
         let after = broadcast.upload.next_openid.clone();
         let account = &broadcast.order.account;
         let page = match self.parts.followers.page(account, after.as_deref()).await {
@@ -405,6 +438,7 @@ impl Expander {
             allowed: 1.0,
             at: self.now(),
             enforced: None,
+            asking: false,
             followers_at: UnixMs(0),
         };
         look(paces.entry(broadcast.id).or_insert_with(begun))

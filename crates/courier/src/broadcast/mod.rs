@@ -313,7 +313,8 @@ pub struct Broadcast {
     pub settled_before: u64,
     /// When it was done or cancelled.
     pub ended_at: Option<UnixMs>,
-    /// So many of its messages are queued and due within a moment; counted up to a bound, and only for whoever expands it.
+    /// So many of its messages are queued and due within a moment, or of one that is paused not held; counted up to a bound,
+    /// and only for whoever expands it.
     pub due: u64,
 }
 
@@ -423,6 +424,15 @@ impl Broadcast {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds = left as f64 / self.pace(now)?;
         Some(now.plus(Duration::try_from_secs_f64(seconds).ok()?))
+    }
+
+    /// Until when what is due of it is counted, in Unix milliseconds; of one that is paused, until all that is not held.
+    #[must_use]
+    pub fn due_until(&self, now: UnixMs) -> i64 {
+        match self.state {
+            State::Paused => port::HELD_MS - 1,
+            _ => now.0.saturating_add(port::DUE_WITHIN_MS),
+        }
     }
 
     fn is_empty(&self) -> bool {

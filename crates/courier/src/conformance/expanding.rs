@@ -114,6 +114,13 @@ pub async fn what_becomes_of_messages_is_counted<A: Adapter>() {
         ..Progress::default()
     };
     assert_eq!(stores.progress(id).await, counted);
+    let failed = Filter {
+        broadcast: Some(id),
+        status: Some(Status::Failed),
+        ..Filter::default()
+    };
+    let listed = stores.ledger.page(failed, 10).await.unwrap();
+    assert_eq!(listed.len(), 3);
     drop(stores);
     let stores = adapter.reopened().await.stores();
     assert_eq!(stores.progress(id).await, counted);
@@ -162,6 +169,8 @@ pub async fn a_pause_holds_what_is_queued<A: Adapter>() {
     let rest = stores.enforced(id, 3, at(1)).await;
     assert_eq!((rest.changed, rest.more), (2, false));
     assert_eq!(stores.enforced(id, 3, at(1)).await, Enforced::default());
+    let alive = stores.broadcasts.alive(at(1)).await.unwrap();
+    assert_eq!(alive[0].due, 0, "nothing is left to be held");
     drop(stores);
     let stores = adapter.reopened().await.stores();
     let claimed = stores.claimed(10, at(2)).await;

@@ -9,8 +9,8 @@ use super::MemoryStore;
 use super::keys::OtherBody;
 use super::state::State;
 use crate::broadcast::port::{
-    Append, AppendRefused, BAD_ROWS_KEPT, BroadcastFilter, Broadcasts, DUE_COUNTED_MAX,
-    DUE_WITHIN_MS, Enforced, Expansion, Follow,
+    Append, AppendRefused, BAD_ROWS_KEPT, BroadcastFilter, Broadcasts, DUE_COUNTED_MAX, Enforced,
+    Expansion, Follow,
 };
 use crate::broadcast::rows::{BadRow, OPENID, write_row};
 use crate::broadcast::{
@@ -68,9 +68,10 @@ impl State {
     fn shown(&self, kept: &Kept, now: Option<UnixMs>) -> Broadcast {
         let mut broadcast = kept.broadcast.clone();
         if let Some(now) = now {
+            let until = broadcast.due_until(now);
             let due = |id: &&MessageId| {
                 let at = self.rows[*id].message.delivery.due_at;
-                at.0 <= now.0 + DUE_WITHIN_MS
+                at.0 <= until
             };
             let waiting = self.waiting_of(broadcast.id);
             let due = waiting.iter().filter(due).count() as u64;

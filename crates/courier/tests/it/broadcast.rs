@@ -19,6 +19,7 @@ use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Filter, Ledger};
 use hongyan_courier::{Clock, UnixMs};
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
 use crate::rig::clock::PausedClock;
 use crate::rig::content;
@@ -72,7 +73,7 @@ struct Stage {
     store: Arc<MemoryStore>,
     pages: Arc<Pages>,
     drafts: Arc<Plain>,
-    expander: Expander,
+    expander: Arc<Expander>,
 }
 
 impl Stage {
@@ -162,8 +163,8 @@ fn expander(
     store: &Arc<MemoryStore>,
     pages: &Arc<Pages>,
     drafts: &Arc<Plain>,
-) -> Expander {
-    Expander::new(Parts {
+) -> Arc<Expander> {
+    let parts = Parts {
         broadcasts: store.clone(),
         acceptor: Acceptor {
             queue: store.clone(),
@@ -177,7 +178,8 @@ fn expander(
         clock: clock.clone(),
         observer: Arc::new(Nobody),
         wake: Arc::default(),
-    })
+    };
+    Expander::new(parts, CancellationToken::new())
 }
 
 fn file(rows: usize) -> String {

@@ -149,10 +149,8 @@ impl Attention {
         let of_templates = flags
             .filter(|flag| flag.subject == FlagSubject::Template && flag.at >= since)
             .map(|flag| AttentionItem {
-                command: Some(format!(
-                    "hongyan templates show {} --account {name}",
-                    flag.key
-                )),
+                command: is_plain(&flag.key)
+                    .then(|| format!("hongyan templates show {} --account {name}", flag.key)),
                 key: Some(flag.key),
                 reason: Some(flag.reason.as_str()),
                 at: Some(Moment(flag.at)),
@@ -161,6 +159,12 @@ impl Attention {
             });
         Ok(of_templates.collect())
     }
+}
+
+/// Whether a shell takes a word as it stands. A template's id is what some caller wrote, and a command is there to be pasted.
+fn is_plain(word: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !word.starts_with('-') && word.bytes().all(plain)
 }
 
 fn of_messages(heap: DeadLetters) -> AttentionItem {
@@ -197,6 +201,21 @@ impl AttentionItem {
             action: advice.english,
             action_zh: advice.chinese,
             command: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_holds_nothing_that_a_shell_would_run() {
+        assert!(is_plain("ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27iz-_tY"));
+        for word in [
+            "$(id)", "`id`", "a;id", "a|id", "a b", "a\nid", "--url", "模板",
+        ] {
+            assert!(!is_plain(word), "{word}");
         }
     }
 }

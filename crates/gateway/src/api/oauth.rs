@@ -18,6 +18,7 @@ use hongyan_wechat::error::CallError;
 use hongyan_wechat::oauth::{Authorised, authorise_url};
 use http::header::{CACHE_CONTROL, COOKIE, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
@@ -134,6 +135,9 @@ impl Oauth {
             .filter(|way| way.account.as_str() == account);
         let rules = of_account.flat_map(|way| way.redirects.iter().map(move |rule| (rule, way)));
         let way = allowed(rules, &redirect).ok_or(Refusal::Redirect)?;
+        if names_token(&redirect) {
+            return Err(Refusal::Redirect);
+        }
         let secret = self.secrets(&way.client).first().ok_or(Refusal::Unknown)?;
         let pending = Pending {
             client: way.client.clone(),
@@ -177,6 +181,8 @@ impl Oauth {
             .filter(|way| way.account.as_str() == account && way.client == pending.client)
             .flat_map(|way| way.redirects.iter().map(move |rule| (rule, way)));
         let way = allowed(rules, &pending.redirect).ok_or(Refusal::Redirect)?;
+        // Before the state is spent: a user who is turned away for now may try again, and a crowd does not fill the store.
+        let _turn = self.asked.try_acquire().map_err(|_| Refusal::Away)?;
         self.spend(way, &state, pending.until).await?;
         let user = self.user(way, code).await?;
         let secret = self.secrets(&way.client).first().ok_or(Refusal::Unknown)?;
@@ -214,7 +220,6 @@ impl Oauth {
     }
 
     async fn user(&self, way: &Way, code: String) -> Result<Authorised, Refusal> {
-        let _turn = self.asked.try_acquire().map_err(|_| Refusal::Away)?;
         let error = match (self.ask)(way.account.clone(), code).await {
             Ok(user) => return Ok(user),
             Err(error) => error,
@@ -238,6 +243,13 @@ impl Oauth {
     fn secrets(&self, client: &str) -> &[SecretString] {
         self.secrets.get(client).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Whether an address brings a token of its own: a program that reads the first of two would take somebody else's.
+fn names_token(redirect: &str) -> bool {
+    let query = redirect.split_once('?').map_or("", |(_, query)| query);
+    let read = percent_decode_str(query).decode_utf8_lossy();
+    read.contains(TOKEN_PARAMETER)
 }
 
 /// What a browser keeps for the way back, or forgets after it.
@@ -281,3 +293,6 @@ fn sent(to: &str, cookie: &str) -> Result<Response, Refusal> {
     ];
     Ok((StatusCode::FOUND, headers).into_response())
 }
+
+#[cfg(test)]
+mod tests;

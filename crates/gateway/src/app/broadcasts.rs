@@ -16,8 +16,8 @@ pub(super) fn expander(
     core: &Core,
     dispatch: Option<Arc<Dispatch>>,
     counting: Counting,
-) -> Expander {
-    Expander::new(expand::Parts {
+) -> Arc<Expander> {
+    let parts = expand::Parts {
         broadcasts: core.store.clone(),
         acceptor: core.acceptor(dispatch),
         drafts: drafts(core, counting),
@@ -28,7 +28,8 @@ pub(super) fn expander(
         clock: core.clock.clone(),
         observer: core.observer.clone(),
         wake: core.broadcast_changed.clone(),
-    })
+    };
+    Expander::new(parts, core.stopping.clone())
 }
 
 /// The calls.

@@ -173,6 +173,12 @@ pub fn may_pass(error: &anyhow::Error) -> bool {
         || refused.is_some_and(|refused| busy.contains(&refused.status))
 }
 
+/// Whether the gateway takes less at a time.
+pub fn too_large(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_some_and(|refused| refused.status == StatusCode::PAYLOAD_TOO_LARGE)
+}
+
 /// Connection and answer live in this one future, so that nothing is left behind when it is dropped.
 async fn exchange(uri: Uri, request: Request<Full<Bytes>>) -> anyhow::Result<(StatusCode, Bytes)> {
     let connector = HttpsConnectorBuilder::new()

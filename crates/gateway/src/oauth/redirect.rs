@@ -87,7 +87,10 @@ impl Address {
         };
         let path = uri.path();
         let plain = path.to_ascii_lowercase().replace("%2e", ".");
-        let folded = plain.split('/').any(|part| part == "." || part == "..");
+        // Some servers drop what follows a semicolon, and fold the dots then.
+        let plain = plain.replace("%3b", ";");
+        let mut parts = plain.split('/').filter_map(|part| part.split(';').next());
+        let folded = parts.any(|part| part == "." || part == "..");
         let hidden = plain.contains("%2f") || plain.contains("%5c") || plain.contains("//");
         if folded || hidden {
             return None;
@@ -167,6 +170,8 @@ mod tests {
             "https://a.example/wechat/%2e%2E/admin",
             "https://a.example/wechat/.%2e/admin",
             "https://a.example/wechat/x%2f..%2fadmin",
+            "https://a.example/wechat/..;/admin",
+            "https://a.example/wechat/%2e.%3Bx=1/admin",
             "https://a.example/wechat//b.example",
             "https://a.example/wechat/in#fragment",
             "https://a.example/wechat/ in",

@@ -212,6 +212,8 @@ async fn nobody_is_sent_where_no_rule_leads() {
         "https://orders.example.com@evil.example/wechat/",
         "http://orders.example.com/wechat/",
         "//orders.example.com/wechat/",
+        "https://orders.example.com/wechat/?hongyan_token=x.y.z",
+        "https://orders.example.com/wechat/?a=1&hongyan%5Ftoken=x.y.z",
     ] {
         let reply = gateway
             .call(start(&format!("redirect={}", encoded(redirect))))

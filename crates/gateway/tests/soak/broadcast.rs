@@ -150,7 +150,7 @@ async fn until_done(caller: &mut Caller, path: &str, at_most: Duration) -> Value
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_survives_kill_minus_nine() {
     survive(Form {
-        rows: 50_000,
+        rows: 10_000,
         kills: 2,
         reminders: 20,
         patience: Duration::from_secs(120),

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_recipients.sql"),
     include_str!("migrations/0007_dead_letters.sql"),
     include_str!("migrations/0008_quotas.sql"),
+    include_str!("migrations/0009_broadcast_failures.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -54,6 +55,7 @@ mod tests {
         0xa974_b4a3_7b5d_1caf,
         0x3316_df69_bbed_03ab,
         0x5cb8_d4fb_d5ed_f56b,
+        0x9f72_7b94_9dc4_d882,
     ];
 
     fn hash(text: &str) -> u64 {

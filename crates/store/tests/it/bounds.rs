@@ -131,6 +131,55 @@ async fn orphans_are_found_by_age_and_by_msgid() {
 }
 
 #[tokio::test]
+async fn a_broadcast_of_millions_is_looked_into_by_its_indexes() {
+    let place = Place::new();
+    drop(place.open_now());
+    let newest = "ORDER BY broadcast_row DESC LIMIT 51";
+    for (what, conditions, index) in [
+        (
+            "SELECT id",
+            format!("broadcast = 5 {newest}"),
+            "messages_broadcast (broadcast=?)",
+        ),
+        (
+            "SELECT id",
+            format!("status >= 4 AND status = 4 AND broadcast = 5 {newest}"),
+            "messages_broadcast_ended (broadcast=? AND status=?)",
+        ),
+        (
+            "SELECT 1",
+            "broadcast = 5 AND status = 0 AND due_at <= 9 LIMIT 9".to_owned(),
+            "messages_broadcast_queued (broadcast=? AND due_at<?)",
+        ),
+    ] {
+        let plan = plan(&place, &format!("{what} FROM messages WHERE {conditions}"));
+        assert!(plan.contains(index) && !plan.contains("TEMP"), "{plan}");
+    }
+}
+
+/// A message of no broadcast is in no index of broadcasts, however it moves.
+#[tokio::test]
+async fn messages_of_their_own_pay_nothing_for_broadcasts() {
+    let place = Place::new();
+    let store = place.open_now();
+    let faces = faces(&store);
+    let failed = faces.leased(content("o1"), NOW).await.1;
+    faces.settle(&failed, answered(40_003), NOW).await;
+    faces.store(content("o2"), NOW).await;
+    let conn = Connection::open(place.path()).unwrap();
+    let sql = "SELECT count(*) FROM messages INDEXED BY";
+    for (index, within) in [
+        ("messages_broadcast", ""),
+        ("messages_broadcast_queued", "AND status = 0"),
+        ("messages_broadcast_ended", "AND status >= 4"),
+    ] {
+        let sql = format!("{sql} {index} WHERE broadcast IS NOT NULL {within}");
+        let count: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 0, "{index}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_line_of_one_recipient_is_not_written_anew_with_every_claim() {
     let place = Place::new();
     let store = place.open_now();

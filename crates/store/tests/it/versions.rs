@@ -23,6 +23,7 @@ const DUMPS: [&str; SCHEMA_VERSION] = [
     include_str!("versions/v6.sql"),
     include_str!("versions/v7.sql"),
     include_str!("versions/v8.sql"),
+    include_str!("versions/v9.sql"),
 ];
 
 fn left_by(version: usize) -> Place {

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::recipients::Recipients;
+use super::sample::too_rich;
 use super::show::{BroadcastView, ProblemRow};
 use super::{Broadcasting, refused};
 use crate::api::door::Signed;
@@ -160,6 +161,9 @@ impl Broadcasting {
             }
         }
         body.retain(|_, value| !value.is_null());
+        if let Some(problem) = too_rich(&body) {
+            return Err(Problem::invalid_message(vec![problem]));
+        }
         body.entry("priority").or_insert_with(|| "bulk".into());
         let sample = self.sample(&body, None, &signed.caller.client, now).await;
         for of in ["send_at", "expires_at"] {

@@ -14,6 +14,26 @@ use crate::api::messages::draft::Draft;
 /// What stands for a column's text.
 const TEXT: &str = "1";
 const LINK: &str = "https://example.com/";
+/// An order is kept whole, and made into a message for each row.
+const RECIPE_BYTES_MAX: usize = 256 * 1024;
+/// Each place where a column is named may become a value of some kilobytes.
+const NAMED_MAX: usize = 256;
+
+/// Why an order would make too much of its rows, if it would.
+pub(super) fn too_rich(recipe: &Map<String, Value>) -> Option<FieldProblem> {
+    let strings = || recipe.iter().map(|(name, value)| (name, value.to_string()));
+    if strings().map(|(_, text)| text.len()).sum::<usize>() > RECIPE_BYTES_MAX {
+        let text = format!("the message is longer than {RECIPE_BYTES_MAX} bytes");
+        return Some(FieldProblem::new("data", text));
+    }
+    let mut named = 0;
+    let (name, _) = strings().find(|(_, text)| {
+        named += text.matches("{{").count();
+        named > NAMED_MAX
+    })?;
+    let text = format!("columns are named more than {NAMED_MAX} times");
+    Some(FieldProblem::new(name.as_str(), text))
+}
 
 impl Broadcasting {
     /// Judges an order whose rows have these columns after `openid`; none while nobody knows them.

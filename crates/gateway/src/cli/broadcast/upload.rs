@@ -7,10 +7,12 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{Task, open, unreadable};
+use crate::cli::http::too_large;
 use crate::cli::table::encoded;
 
-/// Well within what a gateway takes at a time.
+/// Well within what a gateway takes at a time, unless its configuration says otherwise: then half of it, and so on.
 const PIECE_BYTES: usize = 512 << 10;
+const PIECE_BYTES_MIN: usize = 1 << 10;
 
 impl Task<'_> {
     /// Answers the broadcast with all of its rows.
@@ -24,13 +26,14 @@ impl Task<'_> {
             "{path} is shorter than what was handed over before: it is another file"
         );
         self.bar.set_length(size);
+        let mut piece_bytes = PIECE_BYTES;
         loop {
             self.bar.set_position(offset);
             file.seek(SeekFrom::Start(offset))
                 .with_context(|| unreadable(path))?;
-            let mut piece = Vec::with_capacity(PIECE_BYTES);
+            let mut piece = Vec::with_capacity(piece_bytes);
             (&mut file)
-                .take(PIECE_BYTES as u64)
+                .take(piece_bytes as u64)
                 .read_to_end(&mut piece)
                 .with_context(|| unreadable(path))?;
             let last = offset + piece.len() as u64 >= size;
@@ -41,7 +44,13 @@ impl Task<'_> {
             let piece = Bytes::from(piece);
             // What is stored already may come again.
             let post = async || self.client.post_csv(&target, piece.clone()).await;
-            let stands = self.again(post).await?;
+            let stands = match self.again(post).await {
+                Err(error) if too_large(&error) && piece_bytes > PIECE_BYTES_MIN => {
+                    piece_bytes /= 2;
+                    continue;
+                }
+                answer => answer?,
+            };
             if last {
                 return Ok(stands);
             }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{operating, run};
-use crate::harness::{CLIENT, TEMPLATE, TestGateway, openid};
+use crate::harness::{CLIENT, Settings, TEMPLATE, TestGateway, openid};
 
 /// A folder with a file of so many recipients, and whatever else is in it.
 fn folder(rows: usize, more: &str) -> TempDir {
@@ -183,5 +183,29 @@ async fn a_dry_run_tells_the_lines_of_the_file() {
         found,
         json!({"rows": 1, "bad_rows": 2, "problems": problems})
     );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_takes_less_at_a_time_gets_smaller_pieces() {
+    let settings = Settings {
+        server: "[limits]\nbody_bytes = 65536\n".to_owned(),
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
+    let folder = folder(5_000, "");
+    let words = ["--json", "--detach", "--send-at", "2100-01-01T00:00:00Z"];
+    assert!(
+        broadcast(&gateway, folder.path(), &words).await.is_err(),
+        "more than a year ahead"
+    );
+    let said = broadcast(&gateway, folder.path(), &["--json", "--detach"]).await;
+    let started: Value = serde_json::from_str(&said.unwrap()).unwrap();
+    assert_eq!(started["upload"]["rows"], 5_000);
+    let id = started["id"].as_str().unwrap();
+    let cancel = ["broadcasts", "cancel", id];
+    run(operating(&gateway, folder.path(), &cancel))
+        .await
+        .unwrap();
     gateway.finish().await;
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hongyan_courier::UnixMs;
-use hongyan_courier::broadcast::port::{BroadcastFilter, DUE_COUNTED_MAX, DUE_WITHIN_MS};
+use hongyan_courier::broadcast::port::{BroadcastFilter, DUE_COUNTED_MAX};
 use hongyan_courier::broadcast::rows::BadRow;
 use hongyan_courier::broadcast::{
     Broadcast, BroadcastId, Cursor, Order, Place, Progress, State, Upload,
@@ -92,17 +92,16 @@ pub(in crate::sqlite) fn alive(reader: &mut Reader, now: UnixMs) -> Result<Vec<B
         alive.push(of_row(row, |id| accounts.name(conn, id))?);
     }
     for one in &mut alive {
-        if one.state == State::Running {
-            one.due = due(conn, one.id, now)?;
+        if matches!(one.state, State::Running | State::Paused) {
+            one.due = due(conn, one.id, one.due_until(now))?;
         }
     }
     Ok(alive)
 }
 
-fn due(conn: &Connection, id: BroadcastId, now: UnixMs) -> Result<u64, Fault> {
+fn due(conn: &Connection, id: BroadcastId, until: i64) -> Result<u64, Fault> {
     let sql = "SELECT count(*) FROM (SELECT 1 FROM messages INDEXED BY messages_broadcast_queued \
         WHERE broadcast = ?1 AND status = 0 AND due_at <= ?2 LIMIT ?3)";
-    let until = now.0.saturating_add(DUE_WITHIN_MS);
     let most = i64::try_from(DUE_COUNTED_MAX).unwrap_or(i64::MAX);
     let mut count = conn.prepare_cached(sql)?;
     let due: i64 = count.query_row([id.number(), until, most], |row| row.get(0))?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hongyan_courier::UnixMs;
-use hongyan_courier::message::{Message, MessageId, Reason};
+use hongyan_courier::message::{Message, MessageId, Reason, Status};
 use hongyan_courier::port::Filter;
 use rusqlite::types::Value;
 
@@ -66,10 +66,13 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
     let text = |text: &Option<String>| text.clone().map(Value::from);
     let id = |id: MessageId| Value::from(id.as_bytes().to_vec());
     let first_at = |at: UnixMs| id(MessageId::first_at(at));
-    add(
-        "status = ?",
-        filter.status.map(codes::of_status).map(Value::from),
-    );
+    // What ended without a delivery has an index of its own in a broadcast, which is found by these very words.
+    let ended = |status: &Status| codes::of_status(*status) >= 4;
+    let status = match filter.broadcast.and(filter.status).filter(ended) {
+        Some(_) => "status >= 4 AND status = ?",
+        None => "status = ?",
+    };
+    add(status, filter.status.map(codes::of_status).map(Value::from));
     add(
         "reason = ?",
         filter

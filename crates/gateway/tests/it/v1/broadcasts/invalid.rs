@@ -49,6 +49,14 @@ async fn an_order_is_read_like_a_message() {
             "expires_at: has passed",
         ),
         (
+            with("data", json!({"thing1": {"value": "{{name}}".repeat(257)}})),
+            "data: columns are named more than 256 times",
+        ),
+        (
+            with("reference", json!("x".repeat(256 * 1024))),
+            "data: the message is longer than 262144 bytes",
+        ),
+        (
             with("recipients", json!("some")),
             "recipients: must be \"upload\", \"all\" or a list of recipients",
         ),

@@ -117,3 +117,22 @@ async fn the_same_order_again_is_the_same_broadcast() {
     assert_eq!(list["broadcasts"].as_array().unwrap().len(), 1);
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn a_suppressed_recipient_costs_the_broadcast_nothing() {
+    let gateway = TestGateway::start().await;
+    let path = format!("/v1/recipients/{}/suppress", openid(1));
+    let suppressed = gateway.post(&path, &json!({})).await;
+    assert_eq!(suppressed.status, 200, "{suppressed:?}");
+    let id = gateway.ordered(&order()).await;
+    gateway.call(piece(&id, 0, true, &file(3))).await;
+    gateway.wish(&id, "start").await;
+    let done = gateway.until_broadcast(&id, "done").await;
+    assert_eq!(done["progress"]["sent"], 2);
+    assert_eq!(done["progress"]["suppressed"], 1);
+    assert_eq!(gateway.sim.seen(&openid(1)).len(), 0);
+    let path = format!("/v1/messages?broadcast={id}&status=suppressed");
+    let listed = gateway.get(&path).await.json();
+    assert_eq!(listed["messages"][0]["touser"], openid(1));
+    gateway.finish().await;
+}

@@ -1,5 +1,7 @@
 //! `POST /v1/messages/retry`: many at once, by filter and at a rate.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::harness::{TestGateway, message, openid};
@@ -101,5 +103,25 @@ async fn a_wish_that_would_send_everything_or_nothing_is_refused() {
         let detail = refused.problem(400, "malformed");
         assert!(detail.contains(why), "{detail}");
     }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_cursor_cannot_put_messages_off_for_good() {
+    let gateway = TestGateway::start().await;
+    let ids = failed(&gateway, 1).await;
+    let mut forged = [0xff; 24];
+    forged[16..].copy_from_slice(&i64::MAX.to_be_bytes());
+    let wish = json!({"code": 47003, "cursor": URL_SAFE_NO_PAD.encode(forged)});
+    let done = gateway.post("/v1/messages/retry", &wish).await.json();
+    assert_eq!(done["retried"], 1, "{done}");
+    let reply = gateway.get(&format!("/v1/messages/{}", ids[0])).await;
+    let message = reply.json();
+    let at = |name: &str| -> jiff::Timestamp {
+        let text = message[name].as_str().expect("it has a time");
+        text.parse().unwrap()
+    };
+    let ahead = at("next_attempt_at").duration_since(at("created_at"));
+    assert!(ahead.as_hours() <= 365 * 24, "{message}");
     gateway.finish().await;
 }
