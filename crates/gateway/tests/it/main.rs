@@ -9,6 +9,7 @@ mod document;
 mod edges;
 mod fuzzed;
 mod harness;
+mod neighbours;
 mod oauth;
 mod ops;
 mod program;

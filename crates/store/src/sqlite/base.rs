@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accounts::Accounts;
 use super::board::Board;
+use super::depth::Depths;
 use super::fault::Fault;
 use super::held::Held;
 use super::hooks::Hooks;
@@ -42,6 +43,8 @@ pub(super) struct Base {
     pub(super) held: Arc<Held>,
     /// What became of messages of broadcasts, not yet written down.
     pub(super) tallies: Tallies,
+    /// How many messages wait.
+    pub(super) depths: Depths,
     /// Who is told of what moves.
     pub(super) hooks: Hooks,
     /// Templates of which nothing is leased, as they are stored.
@@ -72,6 +75,7 @@ impl Base {
             lines: Lines::default(),
             held: Arc::default(),
             tallies: Tallies::default(),
+            depths: Depths::default(),
             hooks: Hooks::default(),
             stops: Stops::new(),
             mark: UnixMs(0),
@@ -79,6 +83,7 @@ impl Base {
             touched: Vec::new(),
         };
         base.reload()?;
+        base.depths = Depths::load(&base.conn, &mut base.accounts)?;
         recipients::load_held(&base.conn, &base.held)?;
         Ok(base)
     }
@@ -130,8 +135,7 @@ impl Base {
     pub(super) fn insert(&mut self, message: Message) -> Result<(), Fault> {
         let account = self.accounts.id(&self.conn, &message.content.account)?;
         rows::insert(&self.conn, account, &message)?;
-        self.tallies
-            .moved(message.content.broadcast, None, message.delivery.status);
+        self.count(&message, None);
         self.hooks
             .leave(&self.conn, None, &message, message.created_at)?;
         self.keep(message);
@@ -168,9 +172,7 @@ impl Base {
         if was_leased {
             self.touched.push(id);
         }
-        let after = message.delivery.status;
-        self.tallies
-            .moved(message.content.broadcast, Some(before), after);
+        self.count(&message, Some(before));
         let changed = Changed {
             answer,
             account: message.content.account.clone(),
@@ -187,10 +189,20 @@ impl Base {
         mut message: Message,
         lease: Lease,
     ) -> Result<Message, Fault> {
+        let before = message.delivery.status;
         message.delivery.take_lease(lease);
         rows::lease(&self.conn, rowid, &message.delivery)?;
+        self.count(&message, Some(before));
         self.keep(message.clone());
         Ok(message)
+    }
+
+    /// Counts that a message came to where it stands.
+    fn count(&mut self, message: &Message, from: Option<Status>) {
+        let (content, to) = (&message.content, message.delivery.status);
+        self.tallies.moved(content.broadcast, from, to);
+        self.depths
+            .moved(&content.account, content.priority, from, to);
     }
 
     fn keep(&mut self, message: Message) {
@@ -249,11 +261,13 @@ impl Base {
         board.publish(touched.iter().map(|id| (*id, self.leases.get(id))));
         self.touched = touched;
         self.touched.clear();
+        self.depths.publish();
     }
 
     /// Forgets what a rolled back transaction touched.
     pub(super) fn forget_touched(&mut self) {
         self.tallies.forget();
+        self.depths.forget();
         self.touched.clear();
     }
 }

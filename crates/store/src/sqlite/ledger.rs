@@ -100,7 +100,8 @@ impl Ledger for SqliteStore {
     }
 
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {
-        self.read("depths", move |reader| find::depths(reader, now))
+        let counts = self.queued.counts();
+        self.read("depths", move |reader| find::depths(reader, &counts, now))
             .await
     }
 

@@ -10,6 +10,7 @@ mod checkpoint;
 mod codes;
 mod connect;
 mod dead_letters;
+mod depth;
 mod fault;
 mod held;
 mod hooks;
@@ -51,6 +52,7 @@ pub use watch::Watch;
 
 use board::Board;
 use checkpoint::Checkpoints;
+use depth::Queued;
 use fault::closed;
 use ops::{Asked, Op};
 use read::Readers;
@@ -69,6 +71,7 @@ pub struct SqliteStore {
     calls: Option<mpsc::Sender<Call>>,
     waiting: Arc<AtomicUsize>,
     board: Arc<Board>,
+    queued: Arc<Queued>,
     readers: Arc<Readers>,
     watch: Arc<dyn Watch>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -98,6 +101,7 @@ impl SqliteStore {
         let (calls, called) = mpsc::channel(CALLS_WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
         let board = Arc::new(Board::new(Arc::clone(&base.held)));
+        let queued = base.depths.queued();
         let (answers, telling) = answers::start(&Handle::current());
         let writer = Writer {
             base,
@@ -126,6 +130,7 @@ impl SqliteStore {
             calls: Some(calls),
             waiting,
             board,
+            queued,
             readers: Readers::new(file, READ_PATIENCE),
             watch,
             thread: Mutex::new(Some(thread)),

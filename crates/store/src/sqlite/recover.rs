@@ -39,6 +39,7 @@ pub(super) fn recover(conn: Connection, now: UnixMs) -> Result<Base, Fault> {
         base::set_meta(&base.conn, "clock_mark", now.0)?;
     }
     base.conn.execute_batch("COMMIT")?;
+    base.depths.publish();
     base.forget_touched();
     base.reload()?;
     if !leased.is_empty() {

@@ -180,12 +180,14 @@ fn run_plainly(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<StoreEr
 
 fn run_carefully(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<StoreError>, Fault> {
     base.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
+    let depths = base.depths.mark();
     let done = job.run(base);
     let refused = match done.and_then(|()| base.tallies.write(&base.conn)) {
         Ok(()) => None,
         Err(fault) if fault.is_personal() => {
             base.conn.prepare_cached("ROLLBACK TO one")?.execute([])?;
             base.tallies.forget();
+            base.depths.go_back(depths);
             base.reload()?;
             Some(StoreError::from(fault))
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hongyan_courier::conformance::fixture::{NOW, call, content, lease, new};
+use hongyan_courier::conformance::fixture::{NODE, NOW, call, content, lease, new};
 use hongyan_courier::delivery::Look;
 use hongyan_courier::port::{AcceptError, Ledger, Queue, StoreError};
 use hongyan_store::sqlite::SqliteStore;
@@ -139,4 +139,21 @@ async fn an_answer_nobody_waits_for_is_still_done() {
     running.shutdown().await;
     gate.hold(false);
     assert!(store.find(id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_anew_when_the_database_is_opened() {
+    let place = Place::new();
+    let store = place.open_now();
+    let faces = faces(&store);
+    let by = faces.join(NODE, NOW).await;
+    for openid in ["o1", "o2", "o3"] {
+        faces.store(content(openid), NOW).await;
+    }
+    faces.claim_one(&by, NOW).await;
+    let queued = async |store: &SqliteStore| store.depths(NOW).await.unwrap()[0].queued;
+    assert_eq!(queued(&store).await, 2);
+    drop((faces, store));
+    // What was leased is taken back, and waits again.
+    assert_eq!(queued(&place.open_now()).await, 3);
 }

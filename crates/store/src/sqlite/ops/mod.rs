@@ -14,6 +14,8 @@ pub(super) mod prune;
 pub(super) mod quota;
 pub(super) mod receipt;
 pub(super) mod recipient;
+#[cfg(test)]
+mod scheduled;
 pub(super) mod settle;
 pub(super) mod standing;
 pub(super) mod sweep;

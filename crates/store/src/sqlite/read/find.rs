@@ -2,13 +2,14 @@
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::account::{AccountFlag, Flag, FlagSubject, Standing};
-use hongyan_courier::message::{AccountName, Message, MessageId};
+use hongyan_courier::message::{AccountName, Message, MessageId, Priority};
 use hongyan_courier::port::Depth;
 use rusqlite::{OptionalExtension, params};
 
 use super::Reader;
 use crate::sqlite::base;
 use crate::sqlite::codes;
+use crate::sqlite::depth::Counts;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::rows;
 
@@ -19,23 +20,36 @@ pub(in crate::sqlite) fn message(
     base::find(&reader.conn, &mut reader.accounts, id)
 }
 
-/// How much waits. It walks the index of what is alive, not the table.
-pub(in crate::sqlite) fn depths(reader: &mut Reader, now: UnixMs) -> Result<Vec<Depth>, Fault> {
+/// How much waits, by what the writer counted. Of the rows only those that are due are walked.
+pub(in crate::sqlite) fn depths(
+    reader: &mut Reader,
+    counts: &Counts,
+    now: UnixMs,
+) -> Result<Vec<Depth>, Fault> {
     let Reader { conn, accounts } = reader;
-    let sql = "SELECT account, priority, count(*), min(due_at), sum(due_at <= ?1) FROM messages WHERE status = 0 \
-        GROUP BY account, priority";
-    let mut count = conn.prepare_cached(sql)?;
-    let mut found = count.query([now.0])?;
+    let sql = "SELECT min(due_at), count(*) FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2 AND due_at <= ?3";
+    let mut due = conn.prepare_cached(sql)?;
     let mut depths = Vec::new();
-    while let Some(row) = found.next()? {
-        let oldest = UnixMs(row.get(3)?);
-        depths.push(Depth {
-            account: accounts.name(conn, row.get(0)?)?,
-            priority: codes::priority(row.get(1)?)?,
-            queued: row.get::<_, i64>(2)?.unsigned_abs(),
-            oldest_due: (oldest <= now).then_some(oldest),
-            past_due: row.get::<_, i64>(4)?.unsigned_abs(),
-        });
+    for (account, queued) in counts {
+        let Some(number) = accounts.known(conn, account)? else {
+            continue;
+        };
+        for priority in Priority::ALL {
+            let queued = u64::try_from(queued[*priority as usize]).unwrap_or(0);
+            if queued == 0 {
+                continue;
+            }
+            let of = params![number, codes::of_priority(*priority), now.0];
+            let (oldest, past_due): (Option<i64>, i64) =
+                due.query_row(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            depths.push(Depth {
+                account: account.clone(),
+                priority: *priority,
+                queued,
+                oldest_due: oldest.map(UnixMs),
+                past_due: past_due.unsigned_abs(),
+            });
+        }
     }
     depths
         .sort_by(|one, other| (&one.account, one.priority).cmp(&(&other.account, other.priority)));

@@ -160,6 +160,8 @@ async fn rows_are_held_against_their_template() {
         content: "项目:{{thing1.DATA}}\n时间:{{time2.DATA}}".to_owned(),
         long_term: false,
     };
+    // Until the account has its token, nothing can be asked of WeChat.
+    gateway.until_listed().await;
     gateway.sim.world().add_template(APPID, &template);
     let synced = gateway.post("/v1/templates/sync", &json!({})).await;
     assert_eq!(synced.status, 200, "{synced:?}");
