@@ -2,11 +2,13 @@
 
 use super::Adapter;
 use super::broadcasting::cursor;
-use super::fixture::{NOW, accepted, answered, at, content, new};
+use super::fixture::{
+    NODE, NOW, accepted, answered, at, call, content, lease, new, subscription,
+};
 use crate::broadcast::port::{DUE_COUNTED_MAX, Enforced, Expansion};
 use crate::broadcast::rows::BadRow;
 use crate::broadcast::{BroadcastRow, Progress, Source, Wish};
-use crate::delivery::ReceiptWord;
+use crate::delivery::{Look, ReceiptWord};
 use crate::message::{Reason, Status};
 use crate::port::{Accept, AcceptError, Filter};
 use crate::time::UnixMs;
@@ -136,6 +138,35 @@ pub async fn what_becomes_of_messages_is_counted<A: Adapter>() {
     let far = UnixMs(NOW.0 + 90 * 86_400_000);
     stores.ledger.prune(far, 100, far).await.unwrap();
     assert_eq!(stores.progress(id).await.delivered, 1);
+}
+
+/// A call that a restart cuts off is counted as it ends, else its broadcast would never be done.
+pub async fn what_a_restart_ends_is_counted<A: Adapter>() {
+    let adapter = A::fresh().await;
+    let stores = adapter.stores();
+    let id = stores.running(1).await;
+    let mut once = subscription("o0");
+    once.broadcast = Some(BroadcastRow { id, row: 0 });
+    let expansion = Expansion {
+        id,
+        from: cursor(0),
+        to: cursor(1),
+        refused: Vec::new(),
+    };
+    let call = Accept {
+        broadcast: Some(expansion),
+        ..call(vec![new(once, NOW)])
+    };
+    stores.queue.accept(call, NOW).await.unwrap();
+    let message = stores.claimed(1, NOW).await.remove(0);
+    let look = stores.queue.look(lease(&message), NOW).await;
+    assert_eq!(look.unwrap(), Look::Go);
+    drop(stores);
+    let stores = adapter.reopened().await.stores();
+    stores.join(NODE, at(1)).await;
+    assert_eq!(stores.status(message.id).await, Status::Unconfirmed);
+    let progress = stores.progress(id).await;
+    assert_eq!((progress.unconfirmed, progress.waiting()), (1, 0));
 }
 
 /// An operation that the store refuses leaves the counts of its neighbours alone.

@@ -309,6 +309,7 @@ macro_rules! broadcasts_conformance {
                 only_what_runs_is_expanded
                 a_refused_row_is_told
                 what_becomes_of_messages_is_counted
+                what_a_restart_ends_is_counted
                 counts_survive_a_neighbour_that_is_refused
                 a_pause_holds_what_is_queued
                 a_pause_leaves_doubt_alone
