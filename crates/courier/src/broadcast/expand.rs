@@ -135,19 +135,27 @@ impl Expander {
         self.asking.wait().await;
     }
 
-    /// Looks after every broadcast once. Answers whether one of them runs.
+    /// Looks after every broadcast once. Answers whether one of them runs; the first error, where there are any.
     pub async fn round(self: &Arc<Self>) -> Result<bool, StoreError> {
         let alive = self.parts.broadcasts.alive(self.now()).await?;
         self.forget_all_but(&alive);
-        let mut runs = false;
+        let (mut runs, mut failed) = (false, None);
         for broadcast in &alive {
             runs |= broadcast.state == State::Running;
-            self.enforce(broadcast).await?;
-            if broadcast.state == State::Running {
-                self.advance(broadcast).await?;
+            // What is wrong with one is no reason to leave the others alone.
+            if let Err(error) = self.tend(broadcast).await {
+                failed.get_or_insert(error);
             }
         }
-        Ok(runs)
+        failed.map_or(Ok(runs), Err)
+    }
+
+    async fn tend(self: &Arc<Self>, broadcast: &Broadcast) -> Result<(), StoreError> {
+        self.enforce(broadcast).await?;
+        if broadcast.state == State::Running {
+            self.advance(broadcast).await?;
+        }
+        Ok(())
     }
 
     fn now(&self) -> UnixMs {
@@ -163,7 +171,7 @@ impl Expander {
             State::Paused if done && broadcast.due == 0 => return Ok(()),
             _ => {}
         }
-        loop {
+        let state = loop {
             let (broadcasts, now) = (&self.parts.broadcasts, self.now());
             let enforced = broadcasts.enforce(broadcast.id, ENFORCE_BATCH, now).await?;
             for one in enforced.ended {
@@ -175,15 +183,15 @@ impl Expander {
                     msgid: None,
                 });
             }
-            if enforced.changed > 0 && broadcast.state == State::Running {
+            if enforced.changed > 0 && enforced.state == Some(State::Running) {
                 let slots = &self.parts.acceptor.slots;
                 slots.waiting(&broadcast.order.account, now, now);
             }
             if !enforced.more {
-                break;
+                break enforced.state;
             }
-        }
-        self.with_pace(broadcast, |pace| pace.enforced = Some(broadcast.state));
+        };
+        self.with_pace(broadcast, |pace| pace.enforced = state);
         Ok(())
     }
 

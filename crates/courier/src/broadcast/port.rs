@@ -107,6 +107,8 @@ impl Follow {
 /// What was done so that a broadcast's messages stand as its state says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Enforced {
+    /// The state that it was done for, which somebody may have changed just before; none if it is gone.
+    pub state: Option<State>,
     /// Messages that ended by it.
     pub ended: Vec<Swept>,
     /// Messages that were held, or let go.

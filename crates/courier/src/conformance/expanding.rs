@@ -2,12 +2,10 @@
 
 use super::Adapter;
 use super::broadcasting::cursor;
-use super::fixture::{
-    NODE, NOW, accepted, answered, at, call, content, lease, new, subscription,
-};
+use super::fixture::{NODE, NOW, accepted, answered, at, call, content, lease, new, subscription};
 use crate::broadcast::port::{DUE_COUNTED_MAX, Enforced, Expansion};
 use crate::broadcast::rows::BadRow;
-use crate::broadcast::{BroadcastRow, Progress, Source, Wish};
+use crate::broadcast::{BroadcastRow, Progress, Source, State, Wish};
 use crate::delivery::{Look, ReceiptWord};
 use crate::message::{Reason, Status};
 use crate::port::{Accept, AcceptError, Filter};
@@ -199,7 +197,11 @@ pub async fn a_pause_holds_what_is_queued<A: Adapter>() {
     assert_eq!((some.changed, some.more), (3, true));
     let rest = stores.enforced(id, 3, at(1)).await;
     assert_eq!((rest.changed, rest.more), (2, false));
-    assert_eq!(stores.enforced(id, 3, at(1)).await, Enforced::default());
+    let nothing = Enforced {
+        state: Some(State::Paused),
+        ..Enforced::default()
+    };
+    assert_eq!(stores.enforced(id, 3, at(1)).await, nothing);
     let alive = stores.broadcasts.alive(at(1)).await.unwrap();
     assert_eq!(alive[0].due, 0, "nothing is left to be held");
     drop(stores);

@@ -99,7 +99,10 @@ impl State {
             Stands::Cancelled => |delivery| delivery.cancel().is_ok(),
             _ => |_| false,
         };
-        let mut enforced = Enforced::default();
+        let mut enforced = Enforced {
+            state: Some(state),
+            ..Enforced::default()
+        };
         let mut messages = self.waiting_of(id);
         if state == Stands::Cancelled {
             let sending = self.rows.values().filter(|row| {

@@ -1,10 +1,12 @@
 //! Rows become messages as far ahead as is needed and no further, at their rate, from wherever the last expander was.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::broadcast::expand::{Drafts, Expander, FollowerPage, Followers, Parts};
 use hongyan_courier::broadcast::port::{Append, Broadcasts, DUE_COUNTED_MAX};
@@ -158,8 +160,8 @@ impl Stage {
     }
 }
 
-fn expander(
-    clock: &Arc<PausedClock>,
+fn expander<C: Clock + 'static>(
+    clock: &Arc<C>,
     store: &Arc<MemoryStore>,
     pages: &Arc<Pages>,
     drafts: &Arc<Plain>,
@@ -327,4 +329,61 @@ async fn a_page_that_leads_to_itself_is_the_last() {
     stage.rounds(5).await;
     assert!(stage.one(id).await.upload.complete);
     assert_eq!(stage.recipients().await, ["o1"]);
+}
+
+/// A clock that has somebody act at certain looks at it.
+struct Meddling {
+    clock: Arc<PausedClock>,
+    store: Arc<MemoryStore>,
+    id: BroadcastId,
+    looks: AtomicUsize,
+    wishes: [(usize, Wish); 2],
+}
+
+impl Clock for Meddling {
+    fn now(&self) -> UnixMs {
+        let now = self.clock.now();
+        let look = self.looks.fetch_add(1, Ordering::Relaxed);
+        for (_, wish) in self.wishes.iter().filter(|(at, _)| *at == look) {
+            let wished = self.store.wish(self.id, *wish, None, now);
+            wished.now_or_never().unwrap().unwrap();
+        }
+        now
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whenever_it_is_paused_and_resumed_nothing_is_held_for_good() {
+    for (pause, resume) in (0..12).flat_map(|pause| (pause..12).map(move |at| (pause, at))) {
+        let mut stage = Stage::open(Plain::default());
+        let id = stage.running(&file(5), |_| {}).await;
+        stage.rounds(1).await;
+        let meddling = Arc::new(Meddling {
+            clock: stage.clock.clone(),
+            store: stage.store.clone(),
+            id,
+            looks: AtomicUsize::new(0),
+            wishes: [(pause, Wish::Pause), (resume, Wish::Resume)],
+        });
+        stage.expander = expander(&meddling, &stage.store, &stage.pages, &stage.drafts);
+        stage.rounds(20).await;
+        assert!(meddling.looks.load(Ordering::Relaxed) > 12);
+        assert_eq!(stage.one(id).await.state, State::Running);
+        let page = stage.store.page(Filter::default(), 9).await.unwrap();
+        let held = page.iter().filter(|one| one.delivery.is_held()).count();
+        assert_eq!((page.len(), held), (5, 0), "at looks {pause} and {resume}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_that_cannot_be_read_holds_up_no_other() {
+    let stage = Stage::open(Plain::default());
+    let unreadable = |order: &mut Order| {
+        order.recipe = Map::from_iter([("url".to_owned(), "{{nowhere}}".into())]);
+    };
+    stage.running(&file(5), unreadable).await;
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let id = stage.running(&file(5), |_| {}).await;
+    assert!(stage.expander.round().await.is_err());
+    assert_eq!(stage.one(id).await.progress.accepted, 5);
 }

@@ -51,6 +51,7 @@ impl Op for EnforceOp {
             messages.extend(self.being_sent(base));
         }
         let mut enforced = Enforced {
+            state: Some(one.state),
             more: messages.len() > self.limit,
             ..Enforced::default()
         };
