@@ -1,7 +1,7 @@
 //! Leases due messages of one account: each priority's share first, then whoever is next.
 //! Messages whose recipient has a call under way are put off for a moment instead.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::backlog::{self, LOOK_PAST};
@@ -39,6 +39,8 @@ struct Pick {
     chosen: Vec<Found>,
     put_off: Vec<(MessageId, String, Priority)>,
     held: Vec<(MessageId, Hold)>,
+    /// Whose limits hold back what, so that a recipient's line is not looked through for each of its messages.
+    limited: HashMap<(String, Priority), Hold>,
     /// Of stopped templates.
     aside: Vec<MessageId>,
 }
@@ -165,7 +167,9 @@ impl ClaimOp {
             let openid = message.content.touser.clone();
             if pick.busy.contains(&openid) {
                 pick.put_off.push((message.id, openid, priority));
-            } else if let Some(hold) = self.hold(conn, held, account, &message)? {
+            } else if let Some(hold) =
+                self.hold(conn, held, (account, &message), &mut pick.limited)?
+            {
                 pick.held.push((message.id, hold));
             } else {
                 pick.busy.insert(openid);
@@ -201,8 +205,8 @@ impl ClaimOp {
         &self,
         conn: &Connection,
         held: &Held,
-        account: i64,
-        message: &Message,
+        (account, message): (i64, &Message),
+        limited: &mut HashMap<(String, Priority), Hold>,
     ) -> Result<Option<Hold>, Fault> {
         if message.delivery.doubtful() {
             return Ok(None);
@@ -211,7 +215,15 @@ impl ClaimOp {
         if hold.is_some() || self.claim.limits.is_empty() {
             return Ok(hold);
         }
-        recipients::over_limit(conn, account, &self.claim.limits, message, self.now)
+        let line = (message.content.touser.clone(), message.content.priority);
+        if let Some(known) = limited.get(&line) {
+            return Ok(Some(*known));
+        }
+        let over = recipients::over_limit(conn, account, &self.claim.limits, message, self.now)?;
+        if let Some(over) = over {
+            limited.insert(line, over);
+        }
+        Ok(over)
     }
 
     /// Ends what is suppressed and puts off what waits. Answers what ended.

@@ -6,6 +6,8 @@ pub(super) mod beat;
 pub(super) mod broadcast;
 pub(super) mod change;
 pub(super) mod claim;
+#[cfg(test)]
+mod crowded;
 pub(super) mod enforce;
 pub(super) mod events;
 pub(super) mod keys;

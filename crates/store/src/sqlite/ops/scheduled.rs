@@ -68,7 +68,7 @@ fn among(waiting: usize) -> (TempDir, PathBuf, Base) {
 }
 
 /// Counts the steps that a connection takes from now on.
-fn counted(conn: &Connection) -> Arc<AtomicUsize> {
+pub(super) fn counted(conn: &Connection) -> Arc<AtomicUsize> {
     let steps = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&steps);
     let step = move || {
