@@ -244,7 +244,8 @@ pub trait Queue: Send + Sync {
     async fn settle(&self, settlement: Settlement, now: UnixMs) -> Result<Moved, StoreError>;
     /// Gives back leases whose calls were not made.
     async fn release(&self, leases: Vec<LeaseRef>, now: UnixMs) -> Result<(), StoreError>;
-    /// Says that a node lives; frees its leases older than [`LEASE_GRACE`] that are not in `in_flight`.
+    /// Says that a node lives; frees its leases older than [`LEASE_GRACE`] that are not in `in_flight`. A call that is
+    /// marked may be out: it is taken back instead.
     ///
     /// `known` is the epoch that this very process had from its last beat, none at its first. If that is not the epoch in
     /// force, what the node still holds was claimed by a former process of its name, or is gone anyway: it is taken back

@@ -121,6 +121,17 @@ pub async fn a_beat_frees_leases_that_its_node_does_not_know<A: Adapter>() {
     assert_eq!(look(&stores, lost, at(30)).await, Look::LeaseGone);
 }
 
+/// Only who knew of a lease can have marked its call, so that is not made again whatever became of its node's memory.
+pub async fn a_beat_does_not_free_a_call_that_is_marked<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let (by, message) = stores.leased(subscription("o1"), NOW).await;
+    assert_eq!(look(&stores, &message, NOW).await, Look::Go);
+    let later = NOW.plus(LEASE_GRACE * 2);
+    let beat = stores.queue.beat(NODE, Some(by.epoch), Vec::new(), later);
+    beat.await.unwrap();
+    assert_eq!(stores.status(message.id).await, Status::Unconfirmed);
+}
+
 pub async fn a_beat_keeps_its_epoch<A: Adapter>() {
     let stores = A::fresh().await.stores();
     let by = stores.join(NODE, NOW).await;

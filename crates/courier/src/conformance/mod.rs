@@ -154,6 +154,7 @@ macro_rules! queue_conformance {
                 a_look_ends_what_was_cancelled_expired_or_out_of_its_window
                 a_released_lease_leaves_no_doubt
                 a_beat_frees_leases_that_its_node_does_not_know
+                a_beat_does_not_free_a_call_that_is_marked
                 a_beat_keeps_its_epoch
                 a_restarted_node_finds_its_former_leases_in_doubt
                 a_lease_taken_back_after_the_window_ends_unconfirmed

@@ -58,6 +58,15 @@ impl Delivery {
         }
     }
 
+    /// Frees a lease that its node does not know of. A call that is marked may be out all the same.
+    pub fn let_lapse(&mut self, kind: Kind, lease_seq: u32, now: UnixMs) {
+        if self.holds(lease_seq) && self.call_started_at.is_some() {
+            self.take_back(kind, now);
+        } else {
+            self.release(lease_seq, now);
+        }
+    }
+
     /// Takes the lease of a dead node back. The call may be out: a claim is the mark of a repeatable kind,
     /// `call_started_at` that of the others.
     pub fn take_back(&mut self, kind: Kind, now: UnixMs) {

@@ -274,7 +274,9 @@ impl State {
             return epoch;
         }
         for lease in self.forgotten_leases(node, in_flight, now) {
-            self.release(lease, now);
+            self.change(lease.id, now, |content, delivery| {
+                delivery.let_lapse(content.kind, lease.lease_seq, now);
+            });
         }
         if let Some(node) = self.nodes.get_mut(node) {
             node.beat_at = now;

@@ -8,7 +8,7 @@ use hongyan_courier::message::MessageId;
 use hongyan_courier::port::LEASE_GRACE;
 use rusqlite::params;
 
-use super::{Op, settle};
+use super::Op;
 use crate::sqlite::base::{Base, Node, set_meta};
 use crate::sqlite::fault::Fault;
 
@@ -36,7 +36,9 @@ impl Op for BeatOp {
         self.store(base, epoch)?;
         if Some(epoch) == in_force {
             for lease in self.forgotten(base) {
-                settle::release(base, lease, self.now)?;
+                base.change(lease.id, self.now, |content, delivery| {
+                    delivery.let_lapse(content.kind, lease.lease_seq, self.now);
+                })?;
             }
         } else {
             set_meta(&base.conn, "last_epoch", epoch)?;

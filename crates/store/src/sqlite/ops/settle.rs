@@ -180,7 +180,7 @@ impl Op for ReleaseOp {
     }
 }
 
-pub(super) fn release(base: &mut Base, lease: LeaseRef, now: UnixMs) -> Result<(), Fault> {
+fn release(base: &mut Base, lease: LeaseRef, now: UnixMs) -> Result<(), Fault> {
     let id: MessageId = lease.id;
     // Only what is leased can be given back, and all of that is in memory.
     if base.leases.contains_key(&id) {
