@@ -41,8 +41,18 @@ const BURST: f64 = 0.1;
 
 /// Makes messages of what callers write.
 pub trait Drafts: Send + Sync {
-    /// The message of a row as a caller would have written it, or what is wrong with it in a line.
-    fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, String>;
+    /// The message of a row as a caller would have written it.
+    fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, Undrafted>;
+}
+
+/// No message can be made of a row. Both say in a line what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undrafted {
+    /// The row is to blame: it is passed over.
+    Refused(String),
+    /// What is wrong may pass, because its template is stopped or its account is not configured: the row waits, as a
+    /// message would.
+    NotNow(String),
 }
 
 /// A page of followers as WeChat lists them.
@@ -100,6 +110,8 @@ struct Pace {
     at: UnixMs,
     /// The state that its messages were brought to.
     enforced: Option<State>,
+    /// Its next row waits, and is not looked at before.
+    rows_at: UnixMs,
     /// A page of followers is being asked for.
     asking: bool,
     followers_at: UnixMs,
@@ -300,6 +312,10 @@ impl Expander {
         let waiting = WAITING_MAX.saturating_sub(broadcast.progress.waiting());
         let mut room = AHEAD.saturating_sub(broadcast.due).min(waiting);
         let mut cursor = broadcast.cursor;
+        let now = self.now();
+        if self.with_pace(broadcast, |pace| now < pace.rows_at) {
+            return Ok(());
+        }
         while room > 0 {
             let wanted = self.allowed(broadcast, room.min(BATCH));
             if wanted == 0 {
@@ -361,6 +377,7 @@ impl Expander {
         }
         let (mut to, mut messages, mut refused) = (from, Vec::new(), Vec::new());
         while to.row - from.row < wanted {
+            to.place = reader.place();
             match reader
                 .next(columns)
                 .map_err(|error| unreadable(error.to_string()))?
@@ -370,16 +387,22 @@ impl Expander {
                 Next::Row(row) => {
                     match self.message(broadcast, &press, &row, to.row) {
                         Ok(message) => messages.push(message),
-                        Err(problem) => refused.push(BadRow {
+                        Err(Undrafted::Refused(problem)) => refused.push(BadRow {
                             line: row.line,
                             problem,
                         }),
+                        Err(Undrafted::NotNow(problem)) => {
+                            tracing::debug!(broadcast = %broadcast.id, line = row.line, problem, "a row waits");
+                            let rows_at = self.now().plus(IDLE);
+                            self.with_pace(broadcast, |pace| pace.rows_at = rows_at);
+                            break;
+                        }
                     }
                     to.row += 1;
                 }
             }
+            to.place = reader.place();
         }
-        to.place = reader.place();
         let expansion = Expansion {
             id: broadcast.id,
             from,
@@ -395,7 +418,7 @@ impl Expander {
         press: &Press,
         row: &Row,
         nth: u64,
-    ) -> Result<NewMessage, String> {
+    ) -> Result<NewMessage, Undrafted> {
         let now = self.now();
         let order = &broadcast.order;
         let mut content = self.parts.drafts.draft(order, &press.body(row), now)?;
@@ -446,6 +469,7 @@ impl Expander {
             allowed: 1.0,
             at: self.now(),
             enforced: None,
+            rows_at: UnixMs(0),
             asking: false,
             followers_at: UnixMs(0),
         };

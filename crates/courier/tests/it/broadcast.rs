@@ -1,14 +1,16 @@
 //! Rows become messages as far ahead as is needed and no further, at their rate, from wherever the last expander was.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use hongyan_courier::accept::Acceptor;
-use hongyan_courier::broadcast::expand::{Drafts, Expander, FollowerPage, Followers, Parts};
+use hongyan_courier::broadcast::expand::{
+    Drafts, Expander, FollowerPage, Followers, Parts, Undrafted,
+};
 use hongyan_courier::broadcast::port::{Append, Broadcasts, DUE_COUNTED_MAX};
 use hongyan_courier::broadcast::rows::survey;
 use hongyan_courier::broadcast::{
@@ -26,18 +28,22 @@ use tokio_util::sync::CancellationToken;
 use crate::rig::clock::PausedClock;
 use crate::rig::content;
 
-/// Takes every row, but the one for `oBad`; due as the test says.
+/// Takes every row, but the one for `oBad`, and none for `oLater` while its template is stopped; due as the test says.
 #[derive(Default)]
 struct Plain {
     send_at: Option<UnixMs>,
+    stopped: AtomicBool,
 }
 
 impl Drafts for Plain {
-    fn draft(&self, _order: &Order, body: &str, _now: UnixMs) -> Result<Content, String> {
+    fn draft(&self, _order: &Order, body: &str, _now: UnixMs) -> Result<Content, Undrafted> {
         let body: Value = serde_json::from_str(body).unwrap();
         let touser = body["touser"].as_str().unwrap();
         if touser == "oBad" {
-            return Err("data.thing1: is empty".into());
+            return Err(Undrafted::Refused("data.thing1: is empty".into()));
+        }
+        if touser == "oLater" && self.stopped.load(Ordering::Relaxed) {
+            return Err(Undrafted::NotNow("data.time2: is missing".into()));
         }
         Ok(Content {
             touser: touser.into(),
@@ -207,6 +213,7 @@ async fn no_more_waits_than_the_senders_need() {
 async fn what_waits_for_the_morning_is_bounded_too() {
     let stage = Stage::open(Plain {
         send_at: Some(UnixMs(i64::MAX / 4)),
+        ..Plain::default()
     });
     let id = stage.running(&file(25_000), |_| {}).await;
     stage.rounds(12).await;
@@ -386,4 +393,28 @@ async fn a_broadcast_that_cannot_be_read_holds_up_no_other() {
     let id = stage.running(&file(5), |_| {}).await;
     assert!(stage.expander.round().await.is_err());
     assert_eq!(stage.one(id).await.progress.accepted, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_waits_while_its_template_is_stopped() {
+    let stage = Stage::open(Plain::default());
+    stage.drafts.stopped.store(true, Ordering::Relaxed);
+    for (text, before) in [("o1\noBad\n,x\noLater\no2\n", 1), ("oLater\no3\n", 0)] {
+        stage.drafts.stopped.store(true, Ordering::Relaxed);
+        let id = stage.running(&format!("openid\n{text}"), |_| {}).await;
+        stage.rounds(100).await;
+        let waits = stage.one(id).await;
+        assert_eq!((waits.progress.accepted, waits.rows_left()), (before, 2));
+        assert_eq!(waits.state, State::Running);
+        stage.drafts.stopped.store(false, Ordering::Relaxed);
+        stage.rounds(100).await;
+        let stands = stage.one(id).await;
+        assert_eq!(
+            (stands.progress.accepted, stands.rows_left()),
+            (before + 2, 0)
+        );
+        assert_eq!(stands.progress.refused, before, "nobody but oBad");
+    }
+    let all = ["o1", "o2", "o3", "oLater", "oLater"];
+    assert_eq!(stage.recipients().await, all);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hongyan_courier::broadcast::expand::Drafts;
+use hongyan_courier::broadcast::expand::{Drafts, Undrafted};
 use hongyan_courier::broadcast::port::{Append, AppendRefused};
 use hongyan_courier::broadcast::recipe::Press;
 use hongyan_courier::broadcast::rows::{BadRow, Next, Reader, survey};
@@ -258,7 +258,7 @@ impl Broadcasting {
                         check.rows += 1;
                         continue;
                     }
-                    Err(problem) => BadRow {
+                    Err(Undrafted::Refused(problem) | Undrafted::NotNow(problem)) => BadRow {
                         line: row.line,
                         problem,
                     },

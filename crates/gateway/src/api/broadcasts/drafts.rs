@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hongyan_courier::broadcast::Order;
-use hongyan_courier::broadcast::expand::Drafts;
+use hongyan_courier::broadcast::expand::{Drafts, Undrafted};
 use hongyan_courier::message::Content;
 use hongyan_courier::template::book::{Book, Lists};
 use hongyan_courier::template::measure::Counting;
@@ -45,6 +45,13 @@ impl RowDrafts {
         Draft::from_json(body, around)
     }
 
+    /// Whether a message like this would wait now, had it been taken before.
+    fn waits(&self, wanted: &Content) -> bool {
+        let stops = &self.lists.known(&wanted.account).stops;
+        stops.contains_key(&wanted.template_id)
+            || self.accounts.find(wanted.account.as_str()).is_none()
+    }
+
     /// Has a list fetched that may have the template.
     pub(super) async fn look_again(&self, book: &Book, unlisted: &Content) {
         let (account, template_id) = (&unlisted.account, &unlisted.template_id);
@@ -53,16 +60,23 @@ impl RowDrafts {
 }
 
 impl Drafts for RowDrafts {
-    fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, String> {
-        match self.read(body, &order.client, now, &*self.lists) {
-            Ok(draft) => Ok(draft.into_content()),
-            Err(refusal) => Err(match refusal.problem.errors.as_slice() {
-                [] => refusal.problem.detail,
-                errors => {
-                    let each = errors.iter().map(|e| format!("{}: {}", e.field, e.problem));
-                    each.collect::<Vec<_>>().join("; ")
-                }
-            }),
-        }
+    fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, Undrafted> {
+        let refusal = match self.read(body, &order.client, now, &*self.lists) {
+            Ok(draft) => return Ok(draft.into_content()),
+            Err(refusal) => refusal,
+        };
+        let may_pass = refusal.for_now().is_some_and(|wanted| self.waits(wanted));
+        let problem = match refusal.problem.errors.as_slice() {
+            [] => refusal.problem.detail,
+            errors => {
+                let each = errors.iter().map(|e| format!("{}: {}", e.field, e.problem));
+                each.collect::<Vec<_>>().join("; ")
+            }
+        };
+        Err(if may_pass {
+            Undrafted::NotNow(problem)
+        } else {
+            Undrafted::Refused(problem)
+        })
     }
 }

@@ -77,6 +77,12 @@ impl From<Problem> for Refusal {
 }
 
 impl Refusal {
+    /// What nothing but the moment or the configuration speaks against.
+    pub(in crate::api) fn for_now(&self) -> Option<&Content> {
+        let draft = self.draft.as_ref().filter(|_| self.passing)?;
+        Some(&draft.content)
+    }
+
     /// What a fresh list of templates may let through: whatever else is wrong with it, no list can mend.
     pub(in crate::api) fn unlisted(&self) -> Option<&Content> {
         let draft = self.draft.as_ref().filter(|_| self.unlisted)?;

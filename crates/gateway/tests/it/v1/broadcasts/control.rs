@@ -6,7 +6,7 @@ use hongyan_gateway::clock::SystemClock;
 use serde_json::json;
 
 use super::{file, order, piece};
-use crate::harness::{Settings, TestGateway, message, openid};
+use crate::harness::{Settings, TEMPLATE, TestGateway, message, openid};
 
 impl TestGateway {
     /// A broadcast of so many rows that runs, while WeChat takes its time.
@@ -165,5 +165,36 @@ async fn what_has_a_time_waits_for_it_and_ends_with_it() {
         (&waiting["status"], &waiting["progress"]["accepted"]),
         (&json!("running"), &json!(0))
     );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn rows_wait_while_their_template_is_stopped() {
+    const TEXT: &str = "商品：{{thing1.DATA}}";
+    const EDITED: &str = "商品：{{thing1.DATA}}\n时间：{{time2.DATA}}";
+    let gateway = TestGateway::with(Settings::listing(&[(TEMPLATE, TEXT)])).await;
+    gateway.until_listed().await;
+    let mut order = order();
+    order["rate"] = json!(100);
+    let id = gateway.ordered(&order).await;
+    gateway.call(piece(&id, 0, true, &file(60))).await;
+    gateway.wish(&id, "start").await;
+    gateway
+        .until_sim("some of them", |sim| sim.calls().accepted > 5)
+        .await;
+    // What is left of the rows does not fit the new text.
+    let synced = gateway.relist(TEMPLATE, EDITED).await;
+    assert_eq!(synced["stopped"][0]["cause"], "edited");
+    assert!(gateway.settled().await < 60);
+    let path = format!("/v1/broadcasts/{id}");
+    let waits = gateway.get(&path).await.json();
+    assert_eq!(
+        (&waits["status"], &waits["progress"]["refused"]),
+        (&json!("running"), &json!(0))
+    );
+    gateway.relist(TEMPLATE, TEXT).await;
+    let done = gateway.until_broadcast(&id, "done").await;
+    assert_eq!(done["progress"]["sent"], 60);
+    assert_eq!(gateway.sim.calls().accepted, 60);
     gateway.finish().await;
 }
