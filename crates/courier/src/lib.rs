@@ -22,6 +22,7 @@ pub mod port;
 pub mod quiet;
 pub mod quota;
 pub mod rate;
+pub mod reach;
 pub mod receipt;
 pub mod recipient;
 pub mod sweep;

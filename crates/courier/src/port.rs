@@ -14,6 +14,7 @@ use crate::broadcast::port::Expansion;
 use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
 use crate::dispatch::Permit;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason, Status};
+use crate::reach::Reach;
 use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
@@ -289,6 +290,8 @@ pub struct Filter {
     pub broadcast: Option<BroadcastId>,
     /// Older than this message.
     pub before: Option<MessageId>,
+    /// Not beyond this.
+    pub within: Reach,
 }
 
 /// What time does to messages that wait.

@@ -4,6 +4,7 @@
 mod accounts;
 mod broadcasts;
 mod callbacks;
+mod callers;
 mod oauth;
 mod operations;
 mod recipients;
@@ -41,16 +42,18 @@ use crate::api::messages::send::Intake;
 use crate::api::router::{Doors, UseCases, routers};
 use crate::api::templates::Templates;
 use crate::api::token::Tokens;
-use crate::auth::authenticator::Authenticator;
-use crate::auth::client::Clients;
+use crate::auth::bearer::keys::KeySet;
 use crate::clock::SystemClock;
 use crate::condition::{Conditions, Reports};
 use crate::config::Config;
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
+use crate::limits::Limits;
+use crate::listen::House;
 use crate::metrics::{Gauges, Meter, StoreMeter};
 use crate::role::Roles;
 use crate::telemetry::prometheus::Metrics;
+use crate::tls::Live;
 use crate::wait::Waiters;
 use crate::wechat_upstream::WechatUpstream;
 
@@ -63,6 +66,10 @@ const NODE: &str = "local";
 /// A gateway that is ready to run.
 pub struct App {
     pub main: Router,
+    /// How callers are let in there.
+    pub house: House,
+    /// What they are shown, if they are spoken to over TLS.
+    pub certificate: Option<Arc<Live>>,
     /// Health and metrics, where they have a listener of their own.
     pub ops: Option<Router>,
     pub dispatch: Option<Arc<Dispatch>>,
@@ -76,6 +83,8 @@ pub struct App {
     pub webhooks: Option<Arc<webhook::Sender>>,
     /// What comes in from WeChat, and who else is told of it.
     pub callbacks: Arc<Callbacks>,
+    /// What tokens are checked with, where it is published elsewhere.
+    pub key_sets: Vec<Arc<KeySet>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -96,6 +105,7 @@ struct Core {
     accounts: Arc<Accounts>,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
+    limits: Arc<Limits>,
     broadcast_changed: Arc<Notify>,
     bell: Arc<Bell>,
     stopping: CancellationToken,
@@ -120,6 +130,7 @@ impl App {
             .works()
             .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
         let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
+        let certificate = secrets.tls.clone().map(Live::new);
         let cases = core.use_cases(
             config,
             secrets,
@@ -131,15 +142,16 @@ impl App {
             callers: roles.serves(),
             ops_elsewhere: config.server.ops_listen.is_some(),
         };
-        let (main, ops) = routers(&cases, doors);
+        let (main, ops) = routers(&cases, doors)?;
         let accounts: Vec<AccountName> = core
             .accounts
-            .0
-            .iter()
+            .every()
             .map(|known| known.name.clone())
             .collect();
         Ok(Self {
             main,
+            house: callers::house(config, certificate.as_ref())?,
+            certificate,
             ops,
             dispatch,
             sweeper,
@@ -162,6 +174,7 @@ impl App {
             },
             webhooks: sender,
             callbacks: cases.callbacks.clone(),
+            key_sets: cases.door.authenticator.key_sets(),
             keeper: core.keeper,
             quotas: core.quotas,
             book: core.book,
@@ -242,9 +255,10 @@ impl Core {
             quotas,
             book,
             upstream,
-            accounts: Arc::new(Accounts(config.accounts.iter().map(known).collect())),
+            accounts: Arc::new(Accounts::new(config.accounts.iter().map(known).collect())),
             conditions,
             waiters,
+            limits: Arc::new(callers::limits(config)),
             broadcast_changed: Arc::default(),
             bell,
             stopping: CancellationToken::new(),
@@ -306,7 +320,7 @@ impl Core {
     fn use_cases(
         &self,
         config: &Config,
-        secrets: Secrets,
+        mut secrets: Secrets,
         dispatch: Option<Arc<Dispatch>>,
         metrics: Metrics,
         sender: Option<Arc<webhook::Sender>>,
@@ -315,8 +329,9 @@ impl Core {
         let clock: Arc<dyn Clock> = self.clock.clone();
         Ok(UseCases {
             door: Arc::new(Door {
-                authenticator: Authenticator::new(Clients::new(&secrets.clients)),
+                authenticator: callers::authenticator(&config.jwt, &mut secrets)?,
                 clock: self.clock.clone(),
+                limits: self.limits.clone(),
                 body_bytes_max: usize::try_from(config.limits.body_bytes)?,
             }),
             intake: Arc::new(self.intake(config, dispatch)?),
@@ -374,6 +389,7 @@ impl Core {
             templates: self.book.clone(),
             counting: config.templates.counting,
             waiters: self.waiters.clone(),
+            limits: self.limits.clone(),
             wait_max: config.limits.wait,
             batch_max: usize::try_from(config.limits.batch_messages)?,
             stop: self.stopping.clone(),

@@ -1,7 +1,8 @@
-//! A listener's life: takes connections in, serves HTTP/1 on each, and lets go of callers who keep it waiting.
-//! It must not know any route, nor decide when to stop.
+//! A listener's life: takes connections in, up to a bound, serves HTTP/1 on each, over TLS where it has a certificate, and
+//! lets go of callers who keep it waiting. It must not know any route, nor decide when to stop.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -16,10 +17,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
+
+use crate::limits::address::Peer;
 
 /// How long a caller may take. What the gateway does meanwhile has bounds of its own, and so has the arrival of a body.
 #[derive(Clone, Copy, Debug)]
@@ -41,23 +46,56 @@ impl Default for Patience {
     }
 }
 
+/// A request's head, with its address, is at most so long.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
+const HEADERS_MAX: usize = 100;
+
+/// What a listener takes in.
+#[derive(Clone)]
+pub struct House {
+    pub patience: Patience,
+    /// The most connections at a time.
+    pub connections: usize,
+    pub tls: Option<TlsAcceptor>,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self {
+            patience: Patience::default(),
+            connections: Semaphore::MAX_PERMITS,
+            tls: None,
+        }
+    }
+}
+
 /// How long to wait when no connection can be taken in, for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves until told to stop, and then until every request that was begun is answered.
-pub async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    patience: Patience,
-    stop: CancellationToken,
-) {
+pub async fn serve(listener: TcpListener, routes: Router, house: House, stop: CancellationToken) {
     // Finished here once, or it would be at each request.
     let routes = routes.with_state(());
     let connections = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(house.connections));
+    let mut told = false;
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             stream = next(&listener) => stream,
+        };
+        // At the bound a newcomer learns at once that there is no room, instead of waiting for somebody to leave.
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            metrics::counter!("hongyan_rate_limited_total", "limit" => "connections", "name" => "")
+                .increment(1);
+            if !told {
+                tracing::warn!(
+                    connections = house.connections,
+                    "too many connections: further ones are closed"
+                );
+                told = true;
+            }
+            continue;
         };
         // Small answers must not wait for the other side's acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
@@ -65,19 +103,45 @@ pub async fn serve(
         }
         // A token of its own: every look at a shared one would take the same lock.
         let stop = stop.child_token();
-        connections.spawn(converse(stream, routes.clone(), patience, stop));
+        let (routes, house) = (routes.clone(), house.clone());
+        connections.spawn(async move {
+            welcome(stream, Peer(peer), routes, house, stop).await;
+            drop(place);
+        });
     }
     drop(listener);
     connections.close();
     connections.wait().await;
 }
 
+/// Speaks TLS first, if that is spoken here.
+async fn welcome(
+    stream: TcpStream,
+    peer: Peer,
+    routes: Router,
+    house: House,
+    stop: CancellationToken,
+) {
+    let Some(tls) = house.tls else {
+        return converse(stream, peer, routes, house.patience, stop).await;
+    };
+    let greeting = tokio::select! {
+        () = stop.cancelled() => return,
+        greeting = tokio::time::timeout(house.patience.head, tls.accept(stream)) => greeting,
+    };
+    match greeting {
+        Ok(Ok(stream)) => converse(stream, peer, routes, house.patience, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection spoke no TLS"),
+        Err(_) => tracing::debug!("a connection took too long to begin TLS"),
+    }
+}
+
 /// The next connection, whatever becomes of others.
-async fn next(listener: &TcpListener) -> TcpStream {
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut told = false;
     loop {
         let error = match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => error,
         };
         if gave_up(&error) {
@@ -100,14 +164,21 @@ fn gave_up(error: &io::Error) -> bool {
     )
 }
 
-async fn converse(stream: TcpStream, routes: Router, patience: Patience, stop: CancellationToken) {
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: Peer,
+    routes: Router,
+    patience: Patience,
+    stop: CancellationToken,
+) {
     let pace = Arc::new(Pace::start());
     let io = TokioIo::new(Paced {
         stream,
         pace: Arc::clone(&pace),
     });
-    let answer = |request: Request<Incoming>| {
+    let answer = |mut request: Request<Incoming>| {
         pace.asked();
+        request.extensions_mut().insert(peer);
         let (answer, pace) = (routes.clone().call(request), Arc::clone(&pace));
         async move {
             let answer = answer.await;
@@ -115,7 +186,11 @@ async fn converse(stream: TcpStream, routes: Router, patience: Patience, stop: C
             answer
         }
     };
-    let mut talk = pin!(http1::Builder::new().serve_connection(io, service_fn(answer)));
+    let mut speaker = http1::Builder::new();
+    speaker
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX);
+    let mut talk = pin!(speaker.serve_connection(io, service_fn(answer)));
     // A head may begin at any moment, so its time is looked at as often as it may run out.
     let often = patience.head.min(patience.idle);
     let mut look = pin!(tokio::time::sleep(often));
@@ -228,12 +303,12 @@ impl Pace {
 }
 
 /// A connection that notes when bytes pass.
-struct Paced {
-    stream: TcpStream,
+struct Paced<S> {
+    stream: S,
     pace: Arc<Pace>,
 }
 
-impl AsyncRead for Paced {
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -249,7 +324,7 @@ impl AsyncRead for Paced {
     }
 }
 
-impl AsyncWrite for Paced {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::callback::Callbacks;
 use crate::app::App;
 use crate::config::server::Server;
-use crate::listen::{Patience, serve};
+use crate::listen::{House, serve};
 use crate::metrics::Gauges;
 
 /// What one process does.
@@ -113,6 +113,8 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationToken) {
     let App {
         main: routes,
+        house,
+        certificate: _,
         ops: ops_routes,
         dispatch,
         keeper,
@@ -124,6 +126,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         expander,
         webhooks,
         callbacks,
+        key_sets,
         gauges,
         store,
         stopping,
@@ -132,9 +135,9 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     // Two steps: `stop` ends the taking, `last` ends what the draining still needs.
     let (tasks, servers) = (TaskTracker::new(), TaskTracker::new());
     let last = CancellationToken::new();
-    servers.spawn(serve(main, routes, Patience::default(), stop.clone()));
+    servers.spawn(serve(main, routes, house, stop.clone()));
     if let (Some(listener), Some(routes)) = (ops, ops_routes) {
-        tasks.spawn(serve(listener, routes, Patience::default(), last.clone()));
+        tasks.spawn(serve(listener, routes, House::default(), last.clone()));
     }
     for account in accounts {
         tasks.spawn(Arc::clone(&quotas).watch(account.clone(), stop.clone()));
@@ -142,6 +145,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     watch(gauges, callbacks, &tasks, &last);
+    for set in key_sets {
+        let set_stop = stop.clone();
+        tasks.spawn(async move { set.keep(set_stop).await });
+    }
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });

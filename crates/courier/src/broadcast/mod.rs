@@ -288,6 +288,14 @@ pub struct Order {
     pub expires_at: Option<UnixMs>,
 }
 
+impl Order {
+    /// The template as it is written, which may name columns.
+    pub fn template_id(&self) -> &str {
+        let id = self.recipe.get("template_id");
+        id.and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
 /// A broadcast as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broadcast {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::message::AccountName;
 use crate::port::{AcceptError, ChangeError, IdempotencyKey, Nonce, StoreError, Swept};
+use crate::reach::Reach;
 use crate::time::UnixMs;
 
 /// How many bad rows of a broadcast are kept to be shown; the rest are only counted.
@@ -41,6 +42,8 @@ pub struct BroadcastFilter {
     pub state: Option<State>,
     /// Older than this one.
     pub before: Option<BroadcastId>,
+    /// Not beyond this.
+    pub within: Reach,
 }
 
 /// Rows that were looked through and are to be kept.

@@ -18,6 +18,7 @@ use crate::broadcast::{
 };
 use crate::message::{Message, MessageId};
 use crate::port::{Accept, AcceptError, ChangeError, StoreError};
+use crate::reach::Reach;
 use crate::time::UnixMs;
 
 pub(super) fn order(source: Source) -> Order {
@@ -373,6 +374,19 @@ pub async fn broadcasts_are_listed_newest_first<A: Adapter>() {
     );
     let state = Some(State::Cancelled);
     assert_eq!(list(BroadcastFilter { state, ..any() }, 9).await, [ids[0]]);
+    let within = |accounts: &[&str], template: &str| BroadcastFilter {
+        within: Reach::within(
+            accounts.iter().map(|name| (*name).into()).collect(),
+            vec![template.to_owned()],
+        ),
+        ..any()
+    };
+    assert_eq!(list(within(&["other"], "appointment"), 9).await, [ids[1]]);
+    assert_eq!(
+        list(within(&["other", ACCOUNT], "appointment"), 9).await,
+        [ids[2], ids[1], ids[0]]
+    );
+    assert_eq!(list(within(&[], "homework"), 9).await, []);
     let order: Arc<Order> = stores.one(ids[1]).await.order;
     assert_eq!(order.account.as_str(), "other");
 }

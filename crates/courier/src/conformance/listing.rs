@@ -4,6 +4,7 @@ use super::Adapter;
 use super::fixture::{NODE, NOW, answered, at, claim, content};
 use crate::message::{Content, MessageId, Priority, Reason, Status};
 use crate::port::{Depth, Filter};
+use crate::reach::Reach;
 
 pub async fn a_page_is_newest_first_and_goes_on_at_its_cursor<A: Adapter>() {
     let stores = A::fresh().await.stores();
@@ -74,6 +75,37 @@ pub async fn every_filter_narrows<A: Adapter>() {
         ..Filter::default()
     };
     assert_eq!(listed(of_neither).await, []);
+}
+
+pub async fn what_is_out_of_reach_is_not_listed<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let here = stores.store(content("o1"), NOW).await;
+    let other = Content {
+        account: "school".into(),
+        template_id: "homework".into(),
+        ..content("o2")
+    };
+    let there = stores.store(other, at(1)).await;
+    let listed = async |accounts: &[&str], templates: &[&str]| -> Vec<MessageId> {
+        let filter = Filter {
+            within: Reach::within(
+                accounts.iter().map(|name| (*name).into()).collect(),
+                templates.iter().map(|id| (*id).to_owned()).collect(),
+            ),
+            ..Filter::default()
+        };
+        let page = stores.ledger.page(filter, 10).await.unwrap();
+        page.iter().map(|message| message.id).collect()
+    };
+    assert_eq!(listed(&[], &[]).await, [there, here]);
+    assert_eq!(listed(&["clinic"], &[]).await, [here]);
+    assert_eq!(listed(&["clinic", "school"], &[]).await, [there, here]);
+    assert_eq!(listed(&["nowhere", "school"], &[]).await, [there]);
+    assert_eq!(listed(&["nowhere"], &[]).await, []);
+    assert_eq!(listed(&[], &["appointment"]).await, [here]);
+    assert_eq!(listed(&["school"], &["appointment"]).await, []);
+    let both = listed(&["school", "clinic"], &["appointment", "homework"]);
+    assert_eq!(both.await, [there, here]);
 }
 
 pub async fn depths_count_what_waits<A: Adapter>() {

@@ -219,6 +219,7 @@ macro_rules! ledger_conformance {
             listing {
                 a_page_is_newest_first_and_goes_on_at_its_cursor
                 every_filter_narrows
+                what_is_out_of_reach_is_not_listed
                 depths_count_what_waits
                 what_is_not_there_is_not_found
             }

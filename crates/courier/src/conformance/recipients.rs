@@ -9,6 +9,7 @@ use super::{Adapter, Stores};
 use crate::delivery::{LeaseRef, Look, Outcome, ReceiptWord};
 use crate::message::{AccountName, Content, MessageId, Reason, Status};
 use crate::port::AcceptError;
+use crate::reach::Reach;
 use crate::recipient::{Following, Heard, News, Recipient, Source, SuppressionFilter, What};
 use crate::time::UnixMs;
 
@@ -73,6 +74,7 @@ fn all() -> SuppressionFilter {
         account: clinic(),
         reason: None,
         before: None,
+        within: Reach::default(),
     }
 }
 
@@ -385,6 +387,17 @@ pub async fn suppressions_are_listed_newest_first<A: Adapter>() {
         ..all()
     };
     assert_eq!(stores.listed(of_reason, 10, at(9)).await, ["o9"]);
+    // What is about all templates concerns whoever reaches one.
+    let news = by_operator(no_more(Some("homework")), at(9));
+    stores.hear("o8", news, at(9)).await;
+    for (template, count) in [("homework", 7), ("appointment", 6)] {
+        let within = SuppressionFilter {
+            within: Reach::within(Vec::new(), vec![template.into()]),
+            ..all()
+        };
+        let listed = stores.listed(within, 10, at(9)).await;
+        assert_eq!(listed.len(), count, "{template}: {listed:?}");
+    }
     let of_other = SuppressionFilter {
         account: "school".into(),
         ..all()

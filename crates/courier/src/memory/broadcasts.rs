@@ -211,6 +211,9 @@ impl Broadcasts for MemoryStore {
                 .is_none_or(|account| one.order.account == *account)
                 && filter.state.is_none_or(|state| one.state == state)
                 && filter.before.is_none_or(|before| one.id < before)
+                && filter
+                    .within
+                    .has(&one.order.account, one.order.template_id())
         });
         let page = wanted.take(limit).map(|kept| state.shown(kept, None));
         Ok(page.collect())

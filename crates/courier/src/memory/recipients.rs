@@ -96,6 +96,11 @@ impl State {
                     .reason
                     .is_none_or(|reason| one.suppression.reason == reason)
                 && filter.before.as_ref().is_none_or(|end| one.place() < *end)
+                && one
+                    .suppression
+                    .template_id
+                    .as_ref()
+                    .is_none_or(|id| filter.within.has_template(id))
         };
         let mut wanted: Vec<Listed> = all.filter(wanted).collect();
         wanted.sort_by_key(|one| std::cmp::Reverse(one.place()));

@@ -244,4 +244,5 @@ fn fits(filter: &Filter, message: &Message) -> bool {
         && filter.since.is_none_or(|since| message.created_at >= since)
         && filter.until.is_none_or(|until| message.created_at < until)
         && filter.before.is_none_or(|before| message.id < before)
+        && filter.within.has(&content.account, &content.template_id)
 }

@@ -8,6 +8,7 @@ use hongyan_wechat::error::CallError;
 use super::{News, Recipient, Suppression};
 use crate::message::{AccountName, Reason};
 use crate::port::{AcceptError, Nonce, StoreError};
+use crate::reach::Reach;
 use crate::time::UnixMs;
 
 /// What became of news.
@@ -28,6 +29,8 @@ pub struct SuppressionFilter {
     pub reason: Option<Reason>,
     /// Beyond this one.
     pub before: Option<Place>,
+    /// About templates that this reaches, or about all.
+    pub within: Reach,
 }
 
 /// Where a suppression stands in the list.

@@ -12,6 +12,7 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::port::quota::QuotaBook;
 use hongyan_courier::port::{Ledger, Standings};
 use hongyan_courier::quota::Quotas;
+use hongyan_courier::reach::Reach;
 use hongyan_courier::template::check::OnViolation;
 use hongyan_courier::time::Clock;
 use http::Uri;
@@ -23,6 +24,8 @@ use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::query::Query;
 use crate::api::quota::{QuotaView, SendingView};
+use crate::auth::client::Identity;
+use crate::auth::error::AuthError;
 use crate::condition::Conditions;
 use crate::config::accounts::{CallbackMode, Receipts};
 
@@ -40,48 +43,104 @@ pub struct Known {
     pub on_violation: OnViolation,
 }
 
-/// The configured accounts, in the order of the configuration.
+/// The configured accounts, in the order of the configuration. Whoever looks one up says for whom.
 #[derive(Clone, Debug)]
-pub struct Accounts(pub Vec<Known>);
+pub struct Accounts(Vec<Known>);
 
 impl Accounts {
-    pub fn find(&self, name: &str) -> Option<&AccountName> {
-        self.known(name).map(|known| &known.name)
+    pub fn new(accounts: Vec<Known>) -> Self {
+        Self(accounts)
     }
 
-    pub fn known(&self, name: &str) -> Option<&Known> {
-        self.0.iter().find(|known| known.name.as_str() == name)
+    /// All of them, for the gateway itself.
+    pub fn every(&self) -> impl Iterator<Item = &Known> {
+        self.0.iter()
     }
 
-    /// The account that a query or a body names, or the only one.
-    pub fn named(&self, name: Option<&str>) -> Result<&AccountName, Problem> {
-        let unknown = || Problem::not_found(format!("there is no such account; known: {self}"));
-        match name {
-            Some(name) => self.find(name).ok_or_else(unknown),
-            None => self
-                .sole()
-                .ok_or_else(|| Problem::malformed(format!("which account? known: {self}"))),
+    /// As a caller knows them.
+    pub fn seen_by<'a>(&'a self, caller: &'a Identity) -> Seen<'a> {
+        Seen {
+            accounts: self,
+            reach: Some(&caller.reach),
         }
     }
 
+    /// As the gateway knows them, for what no caller asks for.
+    pub fn seen_by_all(&self) -> Seen<'_> {
+        Seen {
+            accounts: self,
+            reach: None,
+        }
+    }
+}
+
+/// The accounts as one caller knows them: those beyond its reach are not there.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    accounts: &'a Accounts,
+    reach: Option<&'a Reach>,
+}
+
+impl<'a> Seen<'a> {
+    pub fn iter(self) -> impl Iterator<Item = &'a Known> {
+        self.accounts
+            .every()
+            .filter(move |known| self.reaches(known.name.as_str()))
+    }
+
+    /// Whether an account of this name would be there for the caller.
+    pub fn reaches(self, name: &str) -> bool {
+        self.reach.is_none_or(|reach| reach.has_account(name))
+    }
+
+    /// Whether a template would be there for the caller.
+    pub fn reaches_template(self, id: &str) -> bool {
+        self.reach.is_none_or(|reach| reach.has_template(id))
+    }
+
+    pub fn find(self, name: &str) -> Option<&'a AccountName> {
+        self.known(name).map(|known| &known.name)
+    }
+
+    pub fn known(self, name: &str) -> Option<&'a Known> {
+        self.iter().find(|known| known.name.as_str() == name)
+    }
+
+    /// The account that a path, a query or a body names, or the only one.
+    pub fn named(self, name: Option<&str>) -> Result<&'a AccountName, Problem> {
+        let Some(name) = name else {
+            return self
+                .sole()
+                .ok_or_else(|| Problem::malformed(format!("which account? known: {self}")));
+        };
+        // Before it is looked for, so that nobody learns which accounts there are.
+        if !self.reaches(name) {
+            return Err(AuthError::OtherAccounts.into());
+        }
+        self.find(name)
+            .ok_or_else(|| Problem::not_found(format!("there is no such account; known: {self}")))
+    }
+
     /// The account that need not be named.
-    pub fn sole(&self) -> Option<&AccountName> {
-        match self.0.as_slice() {
-            [only] => Some(&only.name),
+    pub fn sole(self) -> Option<&'a AccountName> {
+        let mut all = self.iter();
+        match (all.next(), all.next()) {
+            (Some(only), None) => Some(&only.name),
             _ => None,
         }
     }
 }
 
 /// The names, for an error's text.
-impl fmt::Display for Accounts {
+impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
+        let mut between = "";
+        for known in self.iter() {
+            write!(f, "{between}{}", known.name)?;
+            between = ", ";
         }
-        for (place, known) in self.0.iter().enumerate() {
-            let comma = if place == 0 { "" } else { ", " };
-            write!(f, "{comma}{}", known.name)?;
+        if between.is_empty() {
+            return f.write_str("none");
         }
         Ok(())
     }
@@ -160,16 +219,6 @@ impl From<Flag> for FlagView {
 }
 
 impl AccountBook {
-    pub(super) fn account(&self, name: &str) -> Result<&AccountName, Problem> {
-        let unknown = || {
-            Problem::not_found(format!(
-                "there is no such account; known: {}",
-                self.accounts
-            ))
-        };
-        self.accounts.find(name).ok_or_else(unknown)
-    }
-
     async fn quota(&self, account: &AccountName) -> Result<Option<QuotaView>, Problem> {
         let Some(quota) = self.quotas.view(account) else {
             return Ok(None);
@@ -210,11 +259,11 @@ impl AccountBook {
 pub async fn list(
     State(book): State<Arc<AccountBook>>,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<AccountList>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
-    let mut accounts = Vec::with_capacity(book.accounts.0.len());
-    for known in &book.accounts.0 {
+    let mut accounts = Vec::new();
+    for known in book.accounts.seen_by(&signed.caller).iter() {
         accounts.push(book.view(known).await?);
     }
     Ok(Json(AccountList { accounts }))

@@ -19,6 +19,7 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
 use crate::condition::{Conditions, State as Standing};
 
 mod advice;
@@ -84,7 +85,7 @@ pub struct AttentionItem {
 pub async fn list(
     State(attention): State<Arc<Attention>>,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<AttentionList>, Problem> {
     let mut query = Query::read(&uri)?;
     let (account, since) = (query.text("account")?, query.moment("since")?);
@@ -94,34 +95,46 @@ pub async fn list(
         Some(name) => Some(
             attention
                 .accounts
-                .find(&name)
-                .cloned()
-                .ok_or_else(|| Problem::not_found("there is no such account"))?,
+                .seen_by(&signed.caller)
+                .named(Some(&name))?,
         ),
     };
     let since = since.unwrap_or_else(|| attention.clock.now().minus(LOOK_BACK));
-    let items = attention.items(account.as_ref(), since).await?;
+    let items = attention.items(&signed.caller, account, since).await?;
     Ok(Json(AttentionList { items }))
 }
 
 impl Attention {
     async fn items(
         &self,
+        caller: &Identity,
         account: Option<&AccountName>,
         since: UnixMs,
     ) -> Result<Vec<AttentionItem>, Problem> {
         let wanted = |name: &AccountName| account.is_none_or(|account| account == name);
-        let accounts = self.accounts.0.iter().map(|known| &known.name);
+        let accounts = self
+            .accounts
+            .seen_by(caller)
+            .iter()
+            .map(|known| &known.name);
         let accounts: Vec<&AccountName> = accounts.filter(|name| wanted(name)).collect();
         let mut items: Vec<AttentionItem> = Vec::new();
         for name in &accounts {
             items.extend(self.of_account(name));
         }
         for name in &accounts {
-            items.extend(self.of_templates(name, since).await?);
+            let of_templates = self.of_templates(name, since).await?.into_iter();
+            let reached = |key: &String| caller.reach.has_template(key);
+            items.extend(of_templates.filter(|item| item.key.as_ref().is_none_or(reached)));
+        }
+        // They are counted by account and reason, whatever their templates.
+        if caller.require_every_template().is_err() {
+            return Ok(items);
         }
         let heaps = self.dead_letters.dead_letters(since).await?;
-        let heaps = heaps.into_iter().filter(|heap| wanted(&heap.account));
+        let heaps = heaps
+            .into_iter()
+            .filter(|heap| accounts.contains(&&heap.account));
         items.extend(heaps.map(of_messages));
         Ok(items)
     }

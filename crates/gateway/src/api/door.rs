@@ -1,4 +1,5 @@
-//! The door of every route that needs a caller: reads the body once, checks the signature over it and the scope.
+//! The door of every route that needs a caller: turns away whoever comes too often, reads the body once, checks the
+//! signature over it, or the token, and the scope.
 //! It must not know what a route does; it hands on who is calling, and for a change the nonce to be spent with it.
 
 use std::sync::Arc;
@@ -13,12 +14,15 @@ use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use crate::api::access::Need;
 use crate::api::error::Problem;
 use crate::auth::authenticator::Authenticator;
+use crate::auth::bearer;
 use crate::auth::client::Identity;
 use crate::auth::error::AuthError;
-use crate::auth::scope::Scope;
 use crate::clock::SystemClock;
+use crate::limits::standing::Standing;
+use crate::limits::{Entry, Limits};
 
 /// A body that takes longer than this to arrive is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,31 +30,15 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Door {
     pub authenticator: Authenticator,
     pub clock: Arc<SystemClock>,
+    pub limits: Arc<Limits>,
     pub body_bytes_max: usize,
-}
-
-/// What a route asks of its caller: any one of the scopes.
-#[derive(Clone, Copy, Debug)]
-pub enum Need {
-    /// The route changes nothing.
-    Read(&'static [Scope]),
-    /// The route changes something: its nonce is stored with the change.
-    Write(&'static [Scope]),
-}
-
-impl Need {
-    pub fn scopes(self) -> &'static [Scope] {
-        match self {
-            Self::Read(scopes) | Self::Write(scopes) => scopes,
-        }
-    }
 }
 
 /// A request whose caller is known and may do this.
 #[derive(Clone, Debug)]
 pub struct Signed {
     pub caller: Identity,
-    /// To be spent in the transaction that makes the change; none for a read.
+    /// To be spent in the transaction that makes the change; none for a read, nor for a caller with a token.
     pub nonce: Option<Nonce>,
     /// Moved here, so that no route copies them.
     pub headers: HeaderMap,
@@ -65,24 +53,32 @@ pub struct Guard {
 
 /// Middleware of a single route.
 pub async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.door.admit(request, guard.need).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let (request, standing) = match guard.door.admit(request, guard.need).await {
+        Ok(admitted) => admitted,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = next.run(request).await;
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
     }
+    response
 }
 
 impl Door {
-    async fn admit(&self, request: Request, need: Need) -> Result<Request, Problem> {
+    async fn admit(
+        &self,
+        request: Request,
+        need: Need,
+    ) -> Result<(Request, Option<Standing>), Problem> {
         let (mut parts, body) = request.into_parts();
-        let body = read_body(body, self.body_bytes_max).await?;
-        let wall = self.clock.wall();
-        let (caller, nonce) = match need {
-            Need::Read(_) => (self.authenticator.read(&parts, &body, wall)?, None),
-            Need::Write(_) => {
-                let (caller, nonce) = self.authenticator.write(&parts, &body, wall)?;
-                (caller, Some(nonce))
-            }
-        };
+        let from = self.limits.address(&parts);
+        self.limits.knock(Entry::Api, from).await?;
+        let known = self.recognise(&parts, body, need).await;
+        if let Err(Unknown::Caller(_)) = known {
+            self.limits.failed(Entry::Api, from).await;
+        }
+        let (caller, nonce, body) = known?;
+        let standing = self.limits.client(&caller.client).await?;
         let mut missing = None;
         for scope in need.scopes() {
             match caller.require(*scope) {
@@ -103,7 +99,64 @@ impl Door {
             body,
         };
         parts.extensions.insert(signed);
-        Ok(Request::from_parts(parts, axum::body::Body::empty()))
+        let request = Request::from_parts(parts, axum::body::Body::empty());
+        Ok((request, standing))
+    }
+
+    /// Who is calling. What can be told from the head alone is told before the body is read.
+    async fn recognise(
+        &self,
+        parts: &Parts,
+        body: axum::body::Body,
+        need: Need,
+    ) -> Result<(Identity, Option<Nonce>, Bytes), Unknown> {
+        if let Some(token) = bearer::token(parts)? {
+            let caller = self.authenticator.bearer(token, self.clock.wall()).await?;
+            let body = read_body(body, self.body_bytes_max).await?;
+            return Ok((caller, None, body));
+        }
+        self.authenticator.look(parts, self.clock.wall())?;
+        let body = read_body(body, self.body_bytes_max).await?;
+        let wall = self.clock.wall();
+        match need {
+            Need::Read(_) => {
+                let caller = self.authenticator.read(parts, &body, wall)?;
+                Ok((caller, None, body))
+            }
+            Need::Write(_) => {
+                let (caller, nonce) = self.authenticator.write(parts, &body, wall)?;
+                Ok((caller, Some(nonce), body))
+            }
+        }
+    }
+}
+
+/// Why it is not known who is calling.
+enum Unknown {
+    /// The caller did not prove it.
+    Caller(AuthError),
+    /// The request could not be read.
+    Request(Problem),
+}
+
+impl From<AuthError> for Unknown {
+    fn from(error: AuthError) -> Self {
+        Self::Caller(error)
+    }
+}
+
+impl From<Problem> for Unknown {
+    fn from(problem: Problem) -> Self {
+        Self::Request(problem)
+    }
+}
+
+impl From<Unknown> for Problem {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Caller(error) => error.into(),
+            Unknown::Request(problem) => problem,
+        }
     }
 }
 

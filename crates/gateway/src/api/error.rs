@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::auth::canonical::VERSION;
 use crate::auth::error::AuthError;
+use crate::limits::standing::Standing;
 use crate::telemetry::trace::TraceId;
 
 /// An error, as RFC 9457 describes it.
@@ -42,6 +43,10 @@ pub struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     pub retry_after: Option<Duration>,
+    /// The limit that was hit.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub limit: Option<Box<Standing>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -212,6 +217,15 @@ impl Problem {
         )
     }
 
+    /// Says in the headers how the caller stands with the limit that was hit.
+    #[must_use]
+    pub fn standing(self, standing: Standing) -> Self {
+        Self {
+            limit: Some(Box::new(standing)),
+            ..self
+        }
+    }
+
     /// For a problem that is part of a larger reply, such as one message of a batch.
     #[must_use]
     pub fn with_trace_id(self, trace_id: TraceId) -> Self {
@@ -242,6 +256,7 @@ impl Problem {
             trace_id: None,
             errors: Vec::new(),
             retry_after: None,
+            limit: None,
         }
     }
 
@@ -262,11 +277,15 @@ impl IntoResponse for Problem {
         );
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(VERSION));
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = self.retry_after {
             // Whole seconds, rounded up: to come back a moment early would be refused again.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Some(standing) = &self.limit {
+            standing.write(headers);
         }
         response.extensions_mut().insert(self);
         response
@@ -277,7 +296,10 @@ impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
         match error {
-            AuthError::ScopeMissing(_) => Self::forbidden(detail),
+            AuthError::ScopeMissing(_)
+            | AuthError::OtherAccounts
+            | AuthError::OtherTemplates
+            | AuthError::EveryTemplate => Self::forbidden(detail),
             AuthError::QueryNotUtf8 => Self::malformed(detail),
             _ => Self::unauthenticated(detail),
         }

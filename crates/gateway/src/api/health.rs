@@ -83,7 +83,7 @@ pub async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Json<Ready
             ));
         }
     }
-    let unwell = readiness.accounts.0.iter().filter_map(|known| {
+    let unwell = readiness.accounts.every().filter_map(|known| {
         let (condition, _) = readiness.conditions.of(&known.name);
         (condition.state != AccountState::Ok).then(|| DegradedPart {
             part: format!("account:{}", known.name),

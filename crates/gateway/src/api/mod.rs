@@ -1,6 +1,7 @@
 //! The HTTP face of the gateway.
 //! It must not know stores or WeChat calls: it turns requests into calls of the domain and results into replies.
 
+pub mod access;
 pub mod accounts;
 pub mod attention;
 pub mod body;
@@ -21,6 +22,7 @@ pub mod quota;
 pub mod receipts;
 pub mod recipients;
 pub mod router;
+pub mod routes;
 pub mod templates;
 pub mod token;
 pub mod webhooks;

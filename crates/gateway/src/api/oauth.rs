@@ -1,6 +1,7 @@
 //! `GET /wechat/oauth/{account}/start` and `…/callback`: a user's browser goes to WeChat and back, and a program learns the
 //! openid. It must not believe anything that a browser brings but what this gateway sealed and WeChat confirmed.
 
+pub mod crowd;
 mod page;
 
 use std::collections::HashMap;

@@ -9,7 +9,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::api::door::Need;
+use crate::api::access::Need;
 use crate::api::error::{FieldProblem, Problem};
 use crate::auth::credentials;
 
@@ -76,8 +76,15 @@ pub fn guarded(paths: &mut Paths, need: Need) {
         for (status, description) in [
             ("400", "`malformed`"),
             ("401", "`unauthenticated`"),
-            ("403", "`forbidden`: the client lacks the scope"),
+            (
+                "403",
+                "`forbidden`: the client lacks the scope, or is confined to other accounts or templates",
+            ),
             ("413", "`too_large`"),
+            (
+                "429",
+                "`rate_limited`; Retry-After says when to come back, RateLimit-* how the limit stands",
+            ),
             ("503", "`unavailable`; Retry-After says when to come back"),
         ] {
             add(operation, status, description);
@@ -111,12 +118,39 @@ fn problem(description: &str) -> Response {
         .build()
 }
 
+/// The method and path of each operation.
+pub fn methods(paths: &Paths) -> Vec<(&'static str, &str)> {
+    let of_item = |(path, item)| named(item).map(move |(method, _)| (method, path));
+    let items = paths.paths.iter().map(|(path, item)| (path.as_str(), item));
+    items.flat_map(of_item).collect()
+}
+
+fn named(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    let all = [
+        ("GET", &item.get),
+        ("POST", &item.post),
+        ("DELETE", &item.delete),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("HEAD", &item.head),
+        ("OPTIONS", &item.options),
+        ("TRACE", &item.trace),
+    ];
+    all.into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
 fn operations(paths: &mut Paths) -> impl Iterator<Item = &mut Operation> {
     paths.paths.values_mut().flat_map(each)
 }
 
 fn each(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.delete]
-        .into_iter()
-        .flatten()
+    let all = [
+        &mut item.get,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.put,
+        &mut item.patch,
+    ];
+    all.into_iter().flatten()
 }

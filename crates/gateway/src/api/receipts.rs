@@ -76,6 +76,7 @@ pub async fn take(
     signed: Signed,
 ) -> Result<Json<EventTaken>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
+    signed.caller.require_account(&name)?;
     if !callbacks.known.contains(&name) {
         return Err(Problem::not_found("there is no such account"));
     }

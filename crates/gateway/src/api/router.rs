@@ -1,20 +1,21 @@
-//! Every route in one list, with the scope it asks for. The OpenAPI document is made of this list, so it cannot drift.
+//! Every handler at its route; `access` says who may call it. The OpenAPI document is made of both, so it cannot drift.
 //! It must not do a route's work.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use hongyan_courier::bulk_retry::BulkRetry;
 use hongyan_courier::change::Changes;
 use hongyan_courier::port::Ledger;
 use http::{Method, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::api::access;
 use crate::api::accounts::{self, AccountBook};
 use crate::api::attention::{self, Attention};
 use crate::api::broadcasts::{
@@ -23,7 +24,7 @@ use crate::api::broadcasts::{
 };
 use crate::api::callback::{self, Callbacks, Entrance};
 use crate::api::docs;
-use crate::api::door::{Door, Guard, Need, admit};
+use crate::api::door::Door;
 use crate::api::error::Problem;
 use crate::api::health::{self, Readiness};
 use crate::api::messages::{batch, change, list, retry_all, send, show};
@@ -32,10 +33,10 @@ use crate::api::openapi;
 use crate::api::quota;
 use crate::api::receipts;
 use crate::api::recipients::{self, Contacts};
+use crate::api::routes::{Misfit, Routes};
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
 use crate::api::webhooks::{self, Webhooks};
-use crate::auth::scope::Scope;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::request::request_context;
 
@@ -60,212 +61,87 @@ pub struct UseCases {
     pub metrics: Metrics,
 }
 
-const SEND: Need = Need::Write(&[Scope::MessagesSend]);
-const OPERATE: Need = Need::Write(&[Scope::Templates]);
-const LOOK: Need = Need::Read(&[Scope::MessagesRead]);
-
 /// The routes for callers and for WeChat.
-fn service(parts: &UseCases) -> OpenApiRouter {
-    let entrance = Entrance::new(parts.callbacks.clone());
-    let behind = |routes, need| guarded(&parts.door, need, routes);
-    OpenApiRouter::with_openapi(openapi::base())
-        .merge(messages(parts))
-        .merge(templates(parts))
-        .merge(broadcasts(parts))
-        .routes(behind(
-            routes!(accounts::list).with_state(parts.accounts.clone()),
-            Need::Read(&[Scope::Accounts]),
-        ))
-        .routes(behind(
-            routes!(quota::clear).with_state(parts.accounts.clone()),
-            Need::Write(&[Scope::Quota]),
-        ))
-        .routes(behind(
-            routes!(token::show).with_state(parts.tokens.clone()),
-            Need::Read(&[Scope::Accounts, Scope::Token]),
-        ))
-        .routes(behind(
-            routes!(token::refresh).with_state(parts.tokens.clone()),
-            Need::Write(&[Scope::Token]),
-        ))
-        .routes(behind(
-            routes!(webhooks::list).with_state(parts.webhooks.clone()),
-            Need::Read(&[Scope::Webhooks]),
-        ))
-        .routes(behind(
-            routes!(webhooks::events).with_state(parts.webhooks.clone()),
-            Need::Read(&[Scope::Webhooks]),
-        ))
-        .routes(behind(
-            routes!(webhooks::redeliver).with_state(parts.webhooks.clone()),
-            Need::Write(&[Scope::Webhooks]),
-        ))
-        .routes(behind(
-            routes!(receipts::take).with_state(parts.callbacks.clone()),
-            Need::Write(&[Scope::Receipts]),
-        ))
-        .routes(open(
-            routes!(callback::check, callback::push).with_state(Arc::new(entrance)),
-            CALLBACK,
-        ))
-        .routes(open(
-            routes!(oauth::start).with_state(parts.oauth.clone()),
-            OAUTH,
-        ))
-        .routes(open(
-            routes!(oauth::callback).with_state(parts.oauth.clone()),
-            OAUTH,
-        ))
-        .merge(of_recipients(parts))
+fn service(parts: &UseCases) -> Result<OpenApiRouter, Misfit> {
+    let mut routes = Routes::new(parts.door.clone(), access::SERVICE);
+    routes = messages(routes, parts);
+    routes = templates(routes, &parts.templates);
+    routes = broadcasts(routes, &parts.broadcasts);
+    routes = recipients(routes, &parts.contacts);
+    routes = accounts(routes, parts);
+    let entrance = Arc::new(Entrance::new(parts.callbacks.clone()));
+    routes
+        .add(routes!(webhooks::list).with_state(parts.webhooks.clone()))
+        .add(routes!(webhooks::events).with_state(parts.webhooks.clone()))
+        .add(routes!(webhooks::redeliver).with_state(parts.webhooks.clone()))
+        .add(routes!(callback::check, callback::push).with_state(entrance))
+        .add(routes!(oauth::start).with_state(parts.oauth.clone()))
+        .add(routes!(oauth::callback).with_state(parts.oauth.clone()))
+        .finish()
 }
 
-/// The routes for messages.
-fn messages(parts: &UseCases) -> OpenApiRouter {
-    let behind = |routes, need| guarded(&parts.door, need, routes);
-    OpenApiRouter::with_openapi(openapi::base())
-        .routes(behind(
-            routes!(send::send).with_state(parts.intake.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(batch::send_batch).with_state(parts.intake.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(list::list).with_state(parts.ledger.clone()),
-            LOOK,
-        ))
-        .routes(behind(
-            routes!(show::show).with_state(parts.ledger.clone()),
-            LOOK,
-        ))
-        .routes(behind(
-            routes!(change::cancel).with_state(parts.changes.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(change::retry).with_state(parts.changes.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(retry_all::retry_all).with_state(parts.retries.clone()),
-            SEND,
-        ))
-        .routes(behind(
-            routes!(attention::list).with_state(parts.attention.clone()),
-            LOOK,
-        ))
+fn messages(routes: Routes, parts: &UseCases) -> Routes {
+    routes
+        .add(routes!(send::send).with_state(parts.intake.clone()))
+        .add(routes!(batch::send_batch).with_state(parts.intake.clone()))
+        .add(routes!(list::list).with_state(parts.ledger.clone()))
+        .add(routes!(show::show).with_state(parts.ledger.clone()))
+        .add(routes!(change::cancel).with_state(parts.changes.clone()))
+        .add(routes!(change::retry).with_state(parts.changes.clone()))
+        .add(routes!(retry_all::retry_all).with_state(parts.retries.clone()))
+        .add(routes!(attention::list).with_state(parts.attention.clone()))
 }
 
-const OAUTH: &[(&str, &str)] = &[
-    ("400", "`malformed`; a page for a browser"),
-    ("404", "`not_found`; a page for a browser"),
-    ("503", "`unavailable`; a page for a browser"),
-];
-
-/// The routes for the accounts' templates.
-fn templates(parts: &UseCases) -> OpenApiRouter {
-    let behind = |routes, need| guarded(&parts.door, need, routes);
-    OpenApiRouter::with_openapi(openapi::base())
-        .routes(behind(
-            routes!(templates::list::list).with_state(parts.templates.clone()),
-            Need::Read(&[Scope::Templates]),
-        ))
-        .routes(behind(
-            routes!(templates::library::add).with_state(parts.templates.clone()),
-            OPERATE,
-        ))
-        .routes(behind(
-            routes!(templates::show::show).with_state(parts.templates.clone()),
-            Need::Read(&[Scope::Templates]),
-        ))
-        .routes(behind(
-            routes!(templates::library::delete).with_state(parts.templates.clone()),
-            OPERATE,
-        ))
-        .routes(behind(
-            routes!(templates::sync::sync).with_state(parts.templates.clone()),
-            OPERATE,
-        ))
-        .routes(behind(
-            routes!(templates::sync::resume).with_state(parts.templates.clone()),
-            OPERATE,
-        ))
-        .routes(behind(
-            routes!(templates::industries::industries).with_state(parts.templates.clone()),
-            Need::Read(&[Scope::Templates]),
-        ))
-        .routes(behind(
-            routes!(templates::industries::set_industries).with_state(parts.templates.clone()),
-            OPERATE,
-        ))
+fn templates(routes: Routes, cases: &Arc<Templates>) -> Routes {
+    use templates::{industries, library, list, show, sync};
+    routes
+        .add(routes!(list::list).with_state(cases.clone()))
+        .add(routes!(library::add).with_state(cases.clone()))
+        .add(routes!(show::show).with_state(cases.clone()))
+        .add(routes!(library::delete).with_state(cases.clone()))
+        .add(routes!(sync::sync).with_state(cases.clone()))
+        .add(routes!(sync::resume).with_state(cases.clone()))
+        .add(routes!(industries::industries).with_state(cases.clone()))
+        .add(routes!(industries::set_industries).with_state(cases.clone()))
 }
 
-/// The routes for broadcasts.
-fn broadcasts(parts: &UseCases) -> OpenApiRouter {
-    const WRITE: Need = Need::Write(&[Scope::Broadcasts]);
-    const READ: Need = Need::Read(&[Scope::Broadcasts]);
-    let (cases, door) = (&parts.broadcasts, &parts.door);
-    let write = |routes: UtoipaMethodRouter<Arc<Broadcasting>>| {
-        guarded(door, WRITE, routes.with_state(cases.clone()))
-    };
-    let read = |routes: UtoipaMethodRouter<Arc<Broadcasting>>| {
-        guarded(door, READ, routes.with_state(cases.clone()))
-    };
-    OpenApiRouter::new()
-        .routes(write(routes!(broadcast_create::create)))
-        .routes(read(routes!(broadcast_list::list)))
-        .routes(read(routes!(broadcast_show::show)))
-        .routes(write(routes!(broadcast_rows::append)))
-        .routes(write(routes!(broadcast_change::start)))
-        .routes(write(routes!(broadcast_change::pause)))
-        .routes(write(routes!(broadcast_change::resume)))
-        .routes(write(routes!(broadcast_change::cancel)))
+fn broadcasts(routes: Routes, cases: &Arc<Broadcasting>) -> Routes {
+    routes
+        .add(routes!(broadcast_create::create).with_state(cases.clone()))
+        .add(routes!(broadcast_list::list).with_state(cases.clone()))
+        .add(routes!(broadcast_show::show).with_state(cases.clone()))
+        .add(routes!(broadcast_rows::append).with_state(cases.clone()))
+        .add(routes!(broadcast_change::start).with_state(cases.clone()))
+        .add(routes!(broadcast_change::pause).with_state(cases.clone()))
+        .add(routes!(broadcast_change::resume).with_state(cases.clone()))
+        .add(routes!(broadcast_change::cancel).with_state(cases.clone()))
 }
 
-/// The routes about recipients.
-fn of_recipients(parts: &UseCases) -> OpenApiRouter {
-    let behind = |routes, need| guarded(&parts.door, need, routes);
-    OpenApiRouter::new()
-        .routes(behind(
-            routes!(recipients::list::list).with_state(parts.contacts.clone()),
-            Need::Read(&[Scope::Recipients]),
-        ))
-        .routes(behind(
-            routes!(recipients::show).with_state(parts.contacts.clone()),
-            Need::Read(&[Scope::Recipients]),
-        ))
-        .routes(behind(
-            routes!(recipients::change::suppress).with_state(parts.contacts.clone()),
-            Need::Write(&[Scope::Recipients]),
-        ))
-        .routes(behind(
-            routes!(recipients::change::resume).with_state(parts.contacts.clone()),
-            Need::Write(&[Scope::Recipients]),
-        ))
+fn recipients(routes: Routes, cases: &Arc<Contacts>) -> Routes {
+    routes
+        .add(routes!(recipients::list::list).with_state(cases.clone()))
+        .add(routes!(recipients::show).with_state(cases.clone()))
+        .add(routes!(recipients::change::suppress).with_state(cases.clone()))
+        .add(routes!(recipients::change::resume).with_state(cases.clone()))
 }
 
-const CALLBACK: &[(&str, &str)] = &[
-    ("400", "`malformed`"),
-    ("403", "`forbidden`: not WeChat's"),
-    ("413", "`too_large`"),
-    ("503", "`unavailable`: WeChat asks again"),
-];
+fn accounts(routes: Routes, parts: &UseCases) -> Routes {
+    routes
+        .add(routes!(accounts::list).with_state(parts.accounts.clone()))
+        .add(routes!(quota::clear).with_state(parts.accounts.clone()))
+        .add(routes!(token::show).with_state(parts.tokens.clone()))
+        .add(routes!(token::refresh).with_state(parts.tokens.clone()))
+        .add(routes!(receipts::take).with_state(parts.callbacks.clone()))
+}
 
 /// The routes for supervisors and scrapers.
-fn ops(parts: &UseCases) -> OpenApiRouter {
-    let not_now: &[_] = &[("503", "`unavailable`")];
-    OpenApiRouter::with_openapi(openapi::base())
-        .routes(open(routes!(health::live), &[]))
-        .routes(open(routes!(health::alias), &[]))
-        .routes(open(
-            routes!(health::ready).with_state(parts.readiness.clone()),
-            not_now,
-        ))
-        .routes(open(
-            routes!(health::metrics).with_state(parts.metrics.clone()),
-            &[],
-        ))
+fn ops(parts: &UseCases) -> Result<OpenApiRouter, Misfit> {
+    Routes::new(parts.door.clone(), access::OPS)
+        .add(routes!(health::live))
+        .add(routes!(health::alias))
+        .add(routes!(health::ready).with_state(parts.readiness.clone()))
+        .add(routes!(health::metrics).with_state(parts.metrics.clone()))
+        .finish()
 }
 
 /// Who is let in at the main listener.
@@ -278,43 +154,20 @@ pub struct Doors {
 }
 
 /// Both listeners' routers: the main one, and the one for operations if that listens elsewhere.
-pub fn routers(parts: &UseCases, doors: Doors) -> (Router, Option<Router>) {
+pub fn routers(parts: &UseCases, doors: Doors) -> Result<(Router, Option<Router>), Misfit> {
     let mut main = OpenApiRouter::with_openapi(openapi::base());
     if doors.callers {
-        main = main.merge(service(parts));
+        main = main.merge(service(parts)?);
     }
-    if !doors.ops_elsewhere {
-        main = main.merge(ops(parts));
+    let mut elsewhere = None;
+    if doors.ops_elsewhere {
+        elsewhere = Some(finished(ops(parts)?.into()));
+    } else {
+        main = main.merge(ops(parts)?);
     }
     let (router, document) = main.split_for_parts();
     let page = SwaggerUi::new("/docs").url("/openapi.json", document);
-    let elsewhere = doors.ops_elsewhere.then(|| finished(ops(parts).into()));
-    (finished(router.merge(docs::router(page))), elsewhere)
-}
-
-fn guarded(
-    door: &Arc<Door>,
-    need: Need,
-    (schemas, mut paths, routes): UtoipaMethodRouter,
-) -> UtoipaMethodRouter {
-    openapi::guarded(&mut paths, need);
-    let guard = Guard {
-        door: Arc::clone(door),
-        need,
-    };
-    (
-        schemas,
-        paths,
-        routes.route_layer(from_fn_with_state(guard, admit)),
-    )
-}
-
-fn open(
-    (schemas, mut paths, routes): UtoipaMethodRouter,
-    refusals: &[(&str, &str)],
-) -> UtoipaMethodRouter {
-    openapi::open(&mut paths, refusals);
-    (schemas, paths, routes)
+    Ok((finished(router.merge(docs::router(page))), elsewhere))
 }
 
 fn finished(router: Router) -> Router {

@@ -28,6 +28,7 @@ use crate::api::accounts::Accounts;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
 use library::Library;
 
 const UPSTREAM_PAUSE: Duration = Duration::from_secs(5);
@@ -80,11 +81,11 @@ impl From<&Stop> for StopView {
 
 impl Templates {
     /// The account that the query names, and nothing else in it.
-    fn account(&self, uri: &Uri) -> Result<&AccountName, Problem> {
+    fn account<'a>(&'a self, uri: &Uri, caller: &'a Identity) -> Result<&'a AccountName, Problem> {
         let mut query = Query::read(uri)?;
         let name = query.text("account")?;
         query.nothing_else(&["account"])?;
-        self.accounts.named(name.as_deref())
+        self.accounts.seen_by(caller).named(name.as_deref())
     }
 
     async fn spend(&self, nonce: Option<Nonce>) -> Result<(), Problem> {

@@ -21,6 +21,7 @@ use crate::api::error::Problem;
 use crate::api::moments::{Moment, parse_moment};
 use crate::api::path::PathPart;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
@@ -147,9 +148,18 @@ impl Webhooks {
         }
     }
 
-    fn known(&self, name: &str) -> Result<(), Problem> {
-        let known = self.hooks.iter().any(|(hook, _)| hook.name == name);
-        known
+    /// Whether a caller is shown a webhook: one that is confined sees its own alone, since each tells of one client's messages.
+    fn shows(caller: &Identity, hook: &Subscription) -> bool {
+        caller.reach.is_everywhere() || *hook.client == *caller.client
+    }
+
+    fn known(&self, name: &str, caller: &Identity) -> Result<(), Problem> {
+        let mut shown = self
+            .hooks
+            .iter()
+            .filter(|(hook, _)| Self::shows(caller, hook));
+        shown
+            .any(|(hook, _)| hook.name == name)
             .then_some(())
             .ok_or_else(|| Problem::not_found("there is no such webhook"))
     }
@@ -160,7 +170,7 @@ impl Webhooks {
 pub async fn list(
     State(webhooks): State<Arc<Webhooks>>,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<WebhookList>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let backlogs = webhooks.outbox.backlogs().await?;
@@ -168,8 +178,10 @@ pub async fn list(
         let backlog = backlogs.iter().find(|of| of.webhook == hook.0.name);
         webhooks.view(hook, backlog)
     };
+    let hooks = webhooks.hooks.iter();
+    let shown = hooks.filter(|(hook, _)| Webhooks::shows(&signed.caller, hook));
     Ok(Json(WebhookList {
-        webhooks: webhooks.hooks.iter().map(view).collect(),
+        webhooks: shown.map(view).collect(),
     }))
 }
 
@@ -188,7 +200,7 @@ pub async fn events(
     State(webhooks): State<Arc<Webhooks>>,
     PathPart(name): PathPart,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<EventPage>, Problem> {
     let mut query = Query::read(&uri)?;
     let states: Vec<_> = EventState::ALL
@@ -205,7 +217,7 @@ pub async fn events(
             "limit must be 1 to {LIMIT_MAX}"
         )));
     }
-    webhooks.known(&name)?;
+    webhooks.known(&name, &signed.caller)?;
     // One more than shown tells whether there is a next page.
     let page = webhooks.outbox.events(&name, state, before, limit + 1);
     let mut found = page.await?;
@@ -262,7 +274,7 @@ pub async fn redeliver(
 ) -> Result<(StatusCode, Json<Redelivered>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let wish: Redelivery = body::optional(&signed.body)?;
-    webhooks.known(&name)?;
+    webhooks.known(&name, &signed.caller)?;
     let which = wish.read()?;
     let now = webhooks.clock.now();
     let again = webhooks

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use hongyan_courier::message::AccountName;
+use hongyan_courier::reach::Reach;
 use secrecy::SecretString;
 
 use crate::auth::error::AuthError;
@@ -16,13 +18,17 @@ pub struct ClientKeys {
     pub id: String,
     pub secrets: Vec<SecretString>,
     pub scopes: ScopeSet,
+    /// What it is confined to.
+    pub reach: Reach,
 }
 
-/// A caller whose signature was right.
+/// A caller who proved who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub client: Arc<str>,
     pub scopes: ScopeSet,
+    /// What it is confined to. What lies beyond is to it as if it were not there.
+    pub reach: Reach,
 }
 
 impl Identity {
@@ -32,6 +38,35 @@ impl Identity {
         } else {
             Err(AuthError::ScopeMissing(scope))
         }
+    }
+
+    /// For a call that names an account, whether there is one or not.
+    pub fn require_account(&self, name: &str) -> Result<(), AuthError> {
+        match self.reach.has_account(name) {
+            true => Ok(()),
+            false => Err(AuthError::OtherAccounts),
+        }
+    }
+
+    /// For a call that names a template, whether there is one or not.
+    pub fn require_template(&self, id: &str) -> Result<(), AuthError> {
+        match self.reach.has_template(id) {
+            true => Ok(()),
+            false => Err(AuthError::OtherTemplates),
+        }
+    }
+
+    /// For what concerns all templates of an account.
+    pub fn require_every_template(&self) -> Result<(), AuthError> {
+        match self.reach.templates() {
+            None => Ok(()),
+            Some(_) => Err(AuthError::EveryTemplate),
+        }
+    }
+
+    /// Whether what an account sends by a template is there for this caller.
+    pub fn reaches(&self, account: &AccountName, template_id: &str) -> bool {
+        self.reach.has(account, template_id)
     }
 }
 
@@ -57,6 +92,7 @@ impl Clients {
                 let identity = Identity {
                     client: id.clone(),
                     scopes: client.scopes,
+                    reach: client.reach.clone(),
                 };
                 (
                     id,
@@ -76,6 +112,10 @@ impl Clients {
     /// The client, if there is one, and the keys to check the signature with in either case.
     pub fn find(&self, id: &str) -> (Option<&Client>, &[SigningKey]) {
         let client = self.by_id.get(id);
-        (client, client.map_or(&self.nobody, |client| &client.keys))
+        // Nor does a client that signs nothing, and only brings tokens, answer faster.
+        let keys = client
+            .map(|client| &client.keys)
+            .filter(|keys| !keys.is_empty());
+        (client, keys.unwrap_or(&self.nobody))
     }
 }

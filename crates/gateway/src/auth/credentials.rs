@@ -21,6 +21,18 @@ static TIMESTAMP_NAME: HeaderName = HeaderName::from_static("x-timestamp");
 static NONCE_NAME: HeaderName = HeaderName::from_static("x-nonce");
 static SIGNATURE_NAME: HeaderName = HeaderName::from_static("x-signature");
 
+/// Whether a request has any of the headers of a signed one.
+pub fn are_there(headers: &HeaderMap) -> bool {
+    [
+        &CLIENT_ID_NAME,
+        &TIMESTAMP_NAME,
+        &NONCE_NAME,
+        &SIGNATURE_NAME,
+    ]
+    .into_iter()
+    .any(|name| headers.contains_key(name))
+}
+
 #[derive(Debug)]
 pub struct Credentials<'a> {
     pub client: &'a str,

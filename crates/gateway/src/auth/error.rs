@@ -19,10 +19,30 @@ pub enum AuthError {
     Stale { server_seconds: i64 },
     #[error("the client is unknown or the signature does not match the request")]
     Refused,
+    #[error("a request is signed or brings a token, not both")]
+    TwoWays,
+    #[error("the token is not one that this gateway believes")]
+    TokenRefused,
+    #[error("the token is from another issuer")]
+    TokenIssuer,
+    #[error("the token is for another audience")]
+    TokenAudience,
+    #[error("the token has expired; the server's time is {server_seconds}")]
+    TokenExpired { server_seconds: i64 },
+    #[error("the token is not valid yet; the server's time is {server_seconds}")]
+    TokenEarly { server_seconds: i64 },
+    #[error("the token's issuer does not sign for this client")]
+    TokenClient,
     #[error("this nonce was used before; sign again with a new one")]
     Replayed,
     #[error("the query is not UTF-8 once it is decoded")]
     QueryNotUtf8,
     #[error("the client lacks the scope {0}")]
     ScopeMissing(Scope),
+    #[error("the client is confined to other accounts")]
+    OtherAccounts,
+    #[error("the client is confined to other templates")]
+    OtherTemplates,
+    #[error("this concerns all templates of the account, and the client is confined to some")]
+    EveryTemplate,
 }

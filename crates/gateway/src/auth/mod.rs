@@ -2,6 +2,7 @@
 //! It must not know routes, stores or configuration files; it is handed keys, a request and the time.
 
 pub mod authenticator;
+pub mod bearer;
 pub mod canonical;
 pub mod client;
 pub mod credentials;

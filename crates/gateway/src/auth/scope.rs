@@ -85,6 +85,11 @@ impl ScopeSet {
         self.0 & (1 << scope as u8) != 0
     }
 
+    /// What is in both.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL
             .into_iter()

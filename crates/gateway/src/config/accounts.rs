@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::consumers::{self, Consumer, ConsumerFile};
 use crate::config::delivery::{CONCURRENCY_RANGE, Delivery, RECEIPT_TIMEOUT_RANGE};
 use crate::config::duration;
+use crate::config::limits::Allowance;
 use crate::config::list::OneOrMany;
 use crate::config::names;
 use crate::config::problem::Findings;
@@ -46,6 +47,8 @@ pub struct Account {
     /// How often one recipient may be written to.
     pub recipient_limits: Vec<RecipientLimitFile>,
     pub on_violation: OnViolation,
+    /// Messages handed over for it, instead of `limits.account`.
+    pub limit: Option<Allowance>,
     /// Who is told of what else comes in.
     pub consumers: Vec<Consumer>,
 }
@@ -89,6 +92,7 @@ pub struct AccountFile {
     quiet_hours: Vec<QuietHoursFile>,
     recipient_limits: Vec<RecipientLimitFile>,
     on_violation: Option<OnViolation>,
+    limit: Option<Allowance>,
     consumers: Vec<ConsumerFile>,
 }
 
@@ -166,6 +170,7 @@ impl AccountFile {
             quiet_hours: hours.map(Arc::new),
             recipient_limits: self.recipient_limits,
             on_violation: self.on_violation.unwrap_or(around.templates.on_violation),
+            limit: self.limit,
             consumers,
         };
         account.check(key, around.profile, findings);
@@ -210,6 +215,9 @@ impl Account {
         ] {
             let key = format!("{key}.{field}");
             findings.require_range(&key, percent, quota::PERCENT_RANGE, |p| p.to_string());
+        }
+        if let Some(limit) = self.limit {
+            limit.check(&format!("{key}.limit"), findings);
         }
         let limits_key = format!("{key}.recipient_limits");
         recipients::check(&limits_key, &self.recipient_limits, findings);

@@ -7,6 +7,7 @@ pub mod consumers;
 pub mod delivery;
 pub mod duration;
 pub mod environment;
+pub mod jwt;
 pub mod keys;
 pub mod layers;
 pub mod limits;
@@ -29,6 +30,7 @@ pub mod webhooks;
 use accounts::{Account, AccountFile, Surroundings};
 use clients::{Client, ClientFile};
 use delivery::Delivery;
+use jwt::{Jwt, JwtFile};
 use layers::Sources;
 use limits::{Limits, Retention};
 use oauth::{Oauth, OauthFile};
@@ -56,6 +58,7 @@ pub struct Config {
     pub limits: Limits,
     pub accounts: Vec<Account>,
     pub clients: Vec<Client>,
+    pub jwt: Vec<Jwt>,
     pub webhooks: Vec<Webhook>,
     pub oauth: Vec<Oauth>,
 }
@@ -119,6 +122,11 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
             tree::element::<ClientFile>(&key, element, findings).finish(&key, profile, findings)
         })
         .collect();
+    let jwt = elements(table, "jwt")
+        .filter_map(|(key, element)| {
+            tree::element::<JwtFile>(&key, element, findings).finish(&key, profile, findings)
+        })
+        .collect();
     let webhooks = elements(table, "webhooks")
         .filter_map(|(key, element)| {
             tree::element::<WebhookFile>(&key, element, findings).finish(&key, profile, findings)
@@ -142,6 +150,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         templates,
         accounts,
         clients,
+        jwt,
         webhooks,
         oauth,
     }
@@ -200,6 +209,14 @@ fn check(config: &Config, findings: &mut Findings) {
         |id| format!("there are two clients called {id}"),
         findings,
     );
+    names::refuse_twins(
+        config
+            .jwt
+            .iter()
+            .map(|one| (format!("jwt[{}].name", one.name), one.name.as_str())),
+        |name| format!("there are two issuers called {name}"),
+        findings,
+    );
     let webhooks = &config.webhooks;
     names::refuse_twins(
         webhooks
@@ -210,6 +227,12 @@ fn check(config: &Config, findings: &mut Findings) {
     );
     let clients: Vec<&str> = config.clients.iter().map(|one| one.id.as_str()).collect();
     let names: Vec<&str> = accounts.iter().map(|one| one.name.as_str()).collect();
+    for client in &config.clients {
+        client.check(&names, !config.jwt.is_empty(), findings);
+    }
+    for issuer in &config.jwt {
+        issuer.check(&clients, findings);
+    }
     for hook in webhooks {
         hook.check(&clients, &names, findings);
     }

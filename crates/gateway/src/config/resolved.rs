@@ -3,24 +3,33 @@
 
 use std::collections::BTreeMap;
 
+use jsonwebtoken::{Algorithm, DecodingKey};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::auth::bearer::written;
 use crate::auth::client::ClientKeys;
 use crate::config::Config;
 use crate::config::accounts::Account;
 use crate::config::environment::Environment;
+use crate::config::jwt::{Jwt, Keys};
 use crate::config::problem::{Findings, Problems};
 use crate::config::profile::Profile;
+use crate::config::server::Tls;
 use crate::config::webhooks::Webhook;
 use crate::secrets::reference::SecretRef;
 use crate::secrets::resolver::Resolver;
+use crate::tls::Identity;
 use crate::webhook::sign::WebhookKey;
 
-/// In the order of the configuration's accounts, clients and webhooks.
+/// In the order of the configuration's accounts, clients, issuers and webhooks.
 #[derive(Debug)]
 pub struct Secrets {
     pub accounts: Vec<AccountSecrets>,
     pub clients: Vec<ClientKeys>,
+    /// Of each issuer with keys in the configuration, newest first.
+    pub jwt: Vec<Vec<DecodingKey>>,
+    /// With what callers are shown that this is the gateway.
+    pub tls: Option<Identity>,
     /// Of each webhook, newest first.
     pub webhooks: Vec<Vec<WebhookKey>>,
 }
@@ -64,6 +73,7 @@ pub fn resolve(config: &Config, environment: &Environment) -> Result<Secrets, Pr
             id: client.id.clone(),
             secrets,
             scopes: client.scopes,
+            reach: client.reach(),
         });
     }
     refuse_shared_secrets(&clients, &mut findings);
@@ -72,10 +82,19 @@ pub fn resolve(config: &Config, environment: &Environment) -> Result<Secrets, Pr
         .iter()
         .map(|hook| webhook_keys(hook, resolver, &mut findings))
         .collect();
+    let jwt = config
+        .jwt
+        .iter()
+        .map(|issuer| issuer_keys(issuer, resolver, &mut findings))
+        .collect();
+    let tls = config.server.tls.as_ref();
+    let tls = tls.and_then(|tls| tls_identity(tls, resolver, &mut findings));
     if findings.problems.is_empty() {
         Ok(Secrets {
             accounts,
             clients,
+            jwt,
+            tls,
             webhooks,
         })
     } else {
@@ -167,6 +186,50 @@ fn webhook_keys(
         }
     }
     keys
+}
+
+fn tls_identity(tls: &Tls, resolver: Resolver<'_>, findings: &mut Findings) -> Option<Identity> {
+    let public = Resolver {
+        owner_only: false,
+        ..resolver
+    };
+    let one = |reference| std::slice::from_ref(reference);
+    let certificate = all(
+        one(&tls.certificate),
+        "server.tls.certificate",
+        public,
+        findings,
+    )
+    .pop();
+    let key = all(one(&tls.key), "server.tls.key", resolver, findings).pop();
+    match Identity::read(&certificate?, &key?) {
+        Ok(identity) => Some(identity),
+        Err(error) => {
+            findings.problem("server.tls", error.to_string());
+            None
+        }
+    }
+}
+
+fn issuer_keys(issuer: &Jwt, resolver: Resolver<'_>, findings: &mut Findings) -> Vec<DecodingKey> {
+    let Keys::Written { keys, .. } = &issuer.keys else {
+        return Vec::new();
+    };
+    // Everybody may read a public key.
+    let owner_only = resolver.owner_only && issuer.algorithm == Algorithm::HS256;
+    let resolver = Resolver {
+        owner_only,
+        ..resolver
+    };
+    let shown = format!("jwt[{}].keys", issuer.name);
+    let mut read = Vec::with_capacity(keys.len());
+    for value in all(keys, &shown, resolver, findings) {
+        match written::key(issuer.algorithm, &value) {
+            Ok(key) => read.push(key),
+            Err(text) => findings.problem(shown.clone(), text),
+        }
+    }
+    read
 }
 
 fn all(

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+use crate::config::accounts::refuse_literal;
 use crate::config::duration;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::network::Network;
+use crate::secrets::reference::SecretRef;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Server {
@@ -17,8 +20,24 @@ pub struct Server {
     /// Health and metrics; `None` means on `listen`.
     #[serde(default, deserialize_with = "optional_address")]
     pub ops_listen: Option<SocketAddr>,
+    /// The most connections at a time.
+    pub connections: usize,
+    /// Whose word on where a request comes from is believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<Network>,
+    /// With what `listen` speaks HTTPS; without, it speaks HTTP.
+    #[serde(default)]
+    pub tls: Option<Tls>,
     #[serde(deserialize_with = "duration::deserialize")]
     pub shutdown_timeout: Duration,
+}
+
+/// A certificate with those that vouch for it, and its key; both in PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: SecretRef,
+    pub key: SecretRef,
 }
 
 impl Server {
@@ -43,6 +62,15 @@ impl Server {
             let text = "is required in prod; give health and metrics an address of their own, such as 127.0.0.1:9090";
             findings.problem("server.ops_listen", text);
         }
+        findings.require_range(
+            "server.connections",
+            self.connections,
+            (1, 1_000_000),
+            |count| count.to_string(),
+        );
+        if self.tls.as_ref().is_some_and(|tls| tls.key.is_literal()) {
+            refuse_literal("server.tls.key", profile, findings);
+        }
         let range = (Duration::from_secs(1), Duration::from_secs(600));
         findings.require_range(
             "server.shutdown_timeout",
@@ -60,6 +88,12 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::
             "{text:?} is not an IP address with a port; write it as \"127.0.0.1:8080\""
         ))
     })
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let read = |text: String| text.parse().map_err(D::Error::custom);
+    texts.into_iter().map(read).collect()
 }
 
 fn optional_address<'de, D: Deserializer<'de>>(

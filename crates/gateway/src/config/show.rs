@@ -16,7 +16,10 @@ pub struct Row {
     pub layer: String,
 }
 
-const SECRET_KEYS: [&str; 5] = [
+const SECRET_KEYS: [&str; 8] = [
+    "keys",
+    "key",
+    "certificate",
     "secret",
     "secrets",
     "callback_token",
@@ -33,7 +36,8 @@ pub fn rows(table: &toml::Table, config: &Config, findings: &Findings) -> Vec<Ro
             .into_iter()
             .flatten()
         {
-            rows.push(row(format!("{section}.{key}"), value.clone(), findings));
+            let value = shown_value(key, value);
+            rows.push(row(format!("{section}.{key}"), value, findings));
         }
     }
     for (list, _) in keys::LISTS {

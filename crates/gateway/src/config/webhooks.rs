@@ -11,8 +11,9 @@ use crate::config::list::OneOrMany;
 use crate::config::names;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::network::Network;
 use crate::secrets::reference::SecretRef;
-use crate::webhook::guard::{Network, may_reach};
+use crate::webhook::guard::may_reach;
 use crate::webhook::post::literal;
 
 const CONCURRENCY_DEFAULT: u32 = 8;

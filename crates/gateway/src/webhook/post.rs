@@ -30,7 +30,8 @@ use tower::{Service, ServiceExt};
 use crate::api::messages::show::MessageView;
 use crate::api::moments::Moment;
 use crate::clock::SystemClock;
-use crate::webhook::guard::{Network, may_reach};
+use crate::network::Network;
+use crate::webhook::guard::may_reach;
 use crate::webhook::sign::{self, WebhookKey};
 
 /// How long a post may take in all.

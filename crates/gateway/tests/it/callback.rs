@@ -17,7 +17,7 @@ use crate::harness::{
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
-fn event(openid: &str, msgid: &str, status: &str) -> String {
+pub(crate) fn event(openid: &str, msgid: &str, status: &str) -> String {
     format!(
         "<xml><ToUserName><![CDATA[gh_7f083739789a]]></ToUserName><FromUserName><![CDATA[{openid}]]></FromUserName>\
          <CreateTime>1395658920</CreateTime><MsgType><![CDATA[event]]></MsgType>\
@@ -26,16 +26,16 @@ fn event(openid: &str, msgid: &str, status: &str) -> String {
     )
 }
 
-fn seconds(later: i64) -> String {
+pub(crate) fn seconds(later: i64) -> String {
     (SystemClock::new().wall().0 / 1000 + later).to_string()
 }
 
-fn plain_query(timestamp: &str, nonce: &str) -> String {
+pub(crate) fn plain_query(timestamp: &str, nonce: &str) -> String {
     let signed = signature::sign(&CallbackToken::new(CALLBACK_TOKEN), timestamp, nonce);
     format!("signature={signed}&timestamp={timestamp}&nonce={nonce}")
 }
 
-fn sealed(openid: &str, msgid: &str) -> (String, String) {
+pub(crate) fn sealed(openid: &str, msgid: &str) -> (String, String) {
     let key: EncodingAesKey = KEY.parse().unwrap();
     let receipt = event(openid, msgid, "success");
     signed_around(&envelope::encrypt(
@@ -60,7 +60,7 @@ fn signed_around(encrypt: &str) -> (String, String) {
     (query, body)
 }
 
-async fn push(gateway: &TestGateway, query: &str, body: &str) -> Reply {
+pub(crate) async fn push(gateway: &TestGateway, query: &str, body: &str) -> Reply {
     let path = format!("/wechat/callback/{ACCOUNT}?{query}");
     gateway
         .call(Call::new(Method::POST, &path, body.to_owned()).unsigned())

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story's own helpers may fail it")]
 
+mod attacks;
 mod callback;
 mod connection;
 mod document;
@@ -14,5 +15,6 @@ mod oauth;
 mod ops;
 mod program;
 mod receipts;
+mod signers;
 mod store;
 mod v1;

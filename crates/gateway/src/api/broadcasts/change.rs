@@ -101,6 +101,9 @@ impl Broadcasting {
     ) -> Result<Json<BroadcastView>, Problem> {
         Query::read(uri)?.nothing_else(&[])?;
         let (id, now) = (broadcast_id(id)?, self.clock.now());
+        if !signed.caller.reach.is_everywhere() {
+            self.reached(id, &signed.caller).await?;
+        }
         let wished = self.broadcasts.wish(id, wish, signed.nonce, now).await;
         let broadcast = wished.map_err(refused)?;
         self.wake.notify_one();

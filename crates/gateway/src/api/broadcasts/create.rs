@@ -165,7 +165,14 @@ impl Broadcasting {
             return Err(Problem::invalid_message(vec![problem]));
         }
         body.entry("priority").or_insert_with(|| "bulk".into());
-        let sample = self.sample(&body, None, &signed.caller.client, now).await;
+        let caller = &signed.caller;
+        // The rows might name it otherwise.
+        let named = body.get("template_id").and_then(Value::as_str);
+        if let Some(id) = named {
+            caller.require_template(id)?;
+        }
+        let of = (&*caller.client, Some(caller));
+        let sample = self.sample(&body, None, of, now).await;
         for of in ["send_at", "expires_at"] {
             body.remove(of);
         }
@@ -176,7 +183,7 @@ impl Broadcasting {
                 body.insert("account".to_owned(), content.account.as_str().into());
                 let order = Order {
                     account: content.account,
-                    client: signed.caller.client.to_string(),
+                    client: caller.client.to_string(),
                     source: recipients.source,
                     recipe: body,
                     rate,
@@ -200,7 +207,7 @@ impl Broadcasting {
             Problem::invalid_message(vec![FieldProblem::new("recipients", error.to_string())])
         })?;
         if let Some(columns) = &found.columns {
-            self.sample(&order.recipe, Some(columns), &order.client, now)
+            self.sample(&order.recipe, Some(columns), (&order.client, None), now)
                 .await?;
         }
         Ok(Append {

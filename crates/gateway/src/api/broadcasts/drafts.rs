@@ -11,8 +11,9 @@ use hongyan_courier::template::book::{Book, Lists};
 use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
 
-use crate::api::accounts::Accounts;
+use crate::api::accounts::{Accounts, Seen};
 use crate::api::messages::draft::{Draft, Refusal, Surroundings};
+use crate::auth::client::Identity;
 use crate::telemetry::trace::TraceId;
 
 /// How long a caller waits for a list that may have the template.
@@ -25,17 +26,33 @@ pub struct RowDrafts {
     pub counting: Counting,
 }
 
+/// Whose rows, and the accounts that they may be of.
+#[derive(Clone, Copy)]
+pub(super) struct Of<'a> {
+    client: &'a str,
+    accounts: Seen<'a>,
+}
+
 impl RowDrafts {
+    /// Whose rows, and the accounts that they may be of: a row of an order that was taken is of any.
+    pub(super) fn of<'a>(&'a self, client: &'a str, caller: Option<&'a Identity>) -> Of<'a> {
+        let accounts = match caller {
+            Some(caller) => self.accounts.seen_by(caller),
+            None => self.accounts.seen_by_all(),
+        };
+        Of { client, accounts }
+    }
+
     pub(super) fn read(
         &self,
         body: &str,
-        client: &str,
+        Of { client, accounts }: Of<'_>,
         now: UnixMs,
         lists: &dyn Lists,
     ) -> Result<Draft, Refusal> {
         let trace_id = TraceId::random().to_string();
         let around = Surroundings {
-            accounts: &self.accounts,
+            accounts,
             client,
             trace_id: &trace_id,
             now,
@@ -49,7 +66,11 @@ impl RowDrafts {
     fn waits(&self, wanted: &Content) -> bool {
         let stops = &self.lists.known(&wanted.account).stops;
         stops.contains_key(&wanted.template_id)
-            || self.accounts.find(wanted.account.as_str()).is_none()
+            || self
+                .accounts
+                .seen_by_all()
+                .find(wanted.account.as_str())
+                .is_none()
     }
 
     /// Has a list fetched that may have the template.
@@ -61,7 +82,7 @@ impl RowDrafts {
 
 impl Drafts for RowDrafts {
     fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, Undrafted> {
-        let refusal = match self.read(body, &order.client, now, &*self.lists) {
+        let refusal = match self.read(body, self.of(&order.client, None), now, &*self.lists) {
             Ok(draft) => return Ok(draft.into_content()),
             Err(refusal) => refusal,
         };

@@ -41,7 +41,7 @@ pub struct BroadcastPage {
 pub async fn list(
     State(broadcasting): State<Arc<Broadcasting>>,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<BroadcastPage>, Problem> {
     let mut query = Query::read(&uri)?;
     let states: Vec<_> = Stands::ALL.iter().map(|one| (one.as_str(), *one)).collect();
@@ -62,10 +62,14 @@ pub async fn list(
             "limit must be 1 to {LIMIT_MAX}"
         )));
     }
+    if let Some(name) = &account {
+        signed.caller.require_account(name)?;
+    }
     let filter = BroadcastFilter {
         account: account.map(|name| AccountName::from(name.as_str())),
         state,
         before,
+        within: signed.caller.reach.clone(),
     };
     // One more than shown tells whether there is a next page.
     let mut found = broadcasting

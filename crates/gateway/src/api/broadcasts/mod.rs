@@ -21,6 +21,7 @@ use hongyan_courier::time::Clock;
 use tokio::sync::Notify;
 
 use crate::api::error::Problem;
+use crate::auth::client::Identity;
 use drafts::RowDrafts;
 
 /// What the calls are made of.
@@ -38,6 +39,16 @@ impl Broadcasting {
     async fn find(&self, id: BroadcastId) -> Result<Broadcast, Problem> {
         let found = self.broadcasts.broadcast(id).await?;
         found.ok_or_else(not_found)
+    }
+
+    /// A broadcast. One that the caller does not reach is not there.
+    async fn reached(&self, id: BroadcastId, caller: &Identity) -> Result<Broadcast, Problem> {
+        let found = self.find(id).await?;
+        let order = &found.order;
+        if !caller.reaches(&order.account, order.template_id()) {
+            return Err(not_found());
+        }
+        Ok(found)
     }
 }
 

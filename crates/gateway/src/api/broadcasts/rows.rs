@@ -58,7 +58,7 @@ pub async fn append(
     let mut nonce = signed.nonce.take();
     for _ in 0..TRIES {
         let now = broadcasting.clock.now();
-        let broadcast = broadcasting.find(id).await?;
+        let broadcast = broadcasting.reached(id, &signed.caller).await?;
         let fresh = broadcasting
             .fresh_part(&broadcast, offset, &signed.body)
             .await?;
@@ -154,7 +154,7 @@ impl Broadcasting {
             && let Some(columns) = &found.columns
         {
             let (order, now) = (&broadcast.order, self.clock.now());
-            self.sample(&order.recipe, Some(columns), &order.client, now)
+            self.sample(&order.recipe, Some(columns), (&order.client, None), now)
                 .await?;
         }
         let upload = Upload {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::Broadcasting;
 use crate::api::error::{FieldProblem, Problem};
 use crate::api::messages::draft::Draft;
+use crate::auth::client::Identity;
 
 /// What stands for a column's text.
 const TEXT: &str = "1";
@@ -36,22 +37,24 @@ pub(super) fn too_rich(recipe: &Map<String, Value>) -> Option<FieldProblem> {
 }
 
 impl Broadcasting {
-    /// Judges an order whose rows have these columns after `openid`; none while nobody knows them.
+    /// Judges an order whose rows have these columns after `openid`; none while nobody knows them. An order that was taken
+    /// is judged for its client's name alone.
     pub(super) async fn sample(
         &self,
         recipe: &Map<String, Value>,
         columns: Option<&[String]>,
-        client: &str,
+        (client, caller): (&str, Option<&Identity>),
         now: UnixMs,
     ) -> Result<Draft, Problem> {
         let body = body(recipe, columns)?;
-        let shape = self.drafts.read(&body, client, now, &());
+        let of = self.drafts.of(client, caller);
+        let shape = self.drafts.read(&body, of, now, &());
         let draft = shape.map_err(|refusal| refusal.problem)?;
         let lists = &*self.book as &dyn Lists;
-        let mut judged = self.drafts.read(&body, client, now, lists);
+        let mut judged = self.drafts.read(&body, of, now, lists);
         if let Some(unlisted) = judged.as_ref().err().and_then(|refusal| refusal.unlisted()) {
             self.drafts.look_again(&self.book, unlisted).await;
-            judged = self.drafts.read(&body, client, now, lists);
+            judged = self.drafts.read(&body, of, now, lists);
         }
         let Err(refusal) = judged else {
             return Ok(draft);

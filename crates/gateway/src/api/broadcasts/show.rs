@@ -164,11 +164,11 @@ pub async fn show(
     State(broadcasting): State<Arc<Broadcasting>>,
     PathPart(id): PathPart,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<BroadcastView>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let id = broadcast_id(&id)?;
-    let broadcast = broadcasting.find(id).await?;
+    let broadcast = broadcasting.reached(id, &signed.caller).await?;
     let bad = broadcasting.broadcasts.bad_rows(id, PROBLEMS_SHOWN).await?;
     let now = broadcasting.clock.now();
     Ok(Json(BroadcastView::new(&broadcast, &bad, now)))

@@ -1,13 +1,14 @@
 //! `POST /v1/messages/batch`: up to a thousand messages in one call, one result each in the order given.
 //! It must not let one bad message hold up the others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
 use futures::future::join_all;
 use hongyan_courier::message::Content;
-use hongyan_courier::port::{Accept, DedupeMismatch, Stored};
+use hongyan_courier::port::{Accept, DedupeMismatch, NewMessage, Stored};
 use hongyan_courier::time::UnixMs;
 use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,7 @@ pub async fn send_batch(
     let now = intake.acceptor.clock.now();
     let idempotency = idempotency("/v1/messages/batch", &signed, now)?;
     let trace = trace_id.to_string();
-    let around = intake.around(&signed.caller.client, &trace, now);
+    let around = intake.around(&signed.caller, &trace, now);
     let items = read(&signed.body, intake.batch_max)?;
     let mut messages = Vec::with_capacity(items.len());
     // What each is: its warnings, or why it is not taken.
@@ -87,6 +88,7 @@ pub async fn send_batch(
             Ok(warnings)
         })
         .collect();
+    intake.count(&messages).await?;
     let keyed = idempotency.is_some();
     // A key that would stand for nothing is asked about and not kept.
     let asks = messages.is_empty();
@@ -164,6 +166,21 @@ impl Intake {
             }
         }
         drafts
+    }
+
+    /// Counts messages against the limits of their accounts, as a whole.
+    async fn count(&self, messages: &[NewMessage]) -> Result<(), Problem> {
+        if !self.limits.knows_accounts() {
+            return Ok(());
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for message in messages {
+            *counts.entry(message.content.account.as_str()).or_default() += 1;
+        }
+        for (account, count) in counts {
+            self.limits.account(account, count).await?;
+        }
+        Ok(())
     }
 
     /// One result for each draft, from what the store answered for it, if it was asked.

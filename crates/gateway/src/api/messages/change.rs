@@ -7,16 +7,18 @@ use axum::Json;
 use axum::extract::State;
 use hongyan_courier::change::Changes;
 use hongyan_courier::delivery::Cancelled;
+use hongyan_courier::message::MessageId;
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::show::{MessageView, message_id};
+use super::show::{MessageView, message_id, reached};
 use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::path::PathPart;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
 
 /// Cancels a message that has not been sent.
 #[utoipa::path(
@@ -36,7 +38,8 @@ pub async fn cancel(
     signed: Signed,
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
-    let (cancelled, message) = changes.cancel(message_id(&id)?, signed.nonce).await?;
+    let id = of_caller(&changes, &id, &signed.caller).await?;
+    let (cancelled, message) = changes.cancel(id, signed.nonce).await?;
     let status = match cancelled {
         Cancelled::Ended => StatusCode::OK,
         Cancelled::Asked => StatusCode::ACCEPTED,
@@ -72,8 +75,16 @@ pub async fn retry(
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let wish: Retry = body::optional(&signed.body)?;
-    let message = changes
-        .retry(message_id(&id)?, wish.force, signed.nonce)
-        .await?;
+    let id = of_caller(&changes, &id, &signed.caller).await?;
+    let message = changes.retry(id, wish.force, signed.nonce).await?;
     Ok((StatusCode::ACCEPTED, Json(MessageView::from(&message))))
+}
+
+/// The id of a message that the caller reaches. What a message is of never changes, so it may be looked at beforehand.
+async fn of_caller(changes: &Changes, id: &str, caller: &Identity) -> Result<MessageId, Problem> {
+    let id = message_id(id)?;
+    if !caller.reach.is_everywhere() {
+        reached(&*changes.ledger, id, caller).await?;
+    }
+    Ok(id)
 }

@@ -13,8 +13,9 @@ use hongyan_courier::time::UnixMs;
 use super::data;
 use super::faults::Faults;
 use super::fields::{Field, link, miniprogram, moment, text};
-use crate::api::accounts::Accounts;
+use crate::api::accounts::Seen;
 use crate::api::error::Problem;
+use crate::auth::error::AuthError;
 
 use fit::Fit;
 use written::Written;
@@ -34,7 +35,8 @@ const SEND_AHEAD_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What the caller, the moment and the configuration add to a message.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
-    pub accounts: &'a Accounts,
+    /// As the caller knows them.
+    pub accounts: Seen<'a>,
     pub client: &'a str,
     pub trace_id: &'a str,
     pub now: UnixMs,
@@ -111,6 +113,9 @@ impl Draft {
         })?;
         let mut faults = Faults::default();
         let draft = written.read(around, &mut faults);
+        if let Some(error) = faults.forbidden {
+            return Err(Problem::from(error).into());
+        }
         match draft {
             Some(draft) if faults.list.is_empty() => Ok(draft),
             draft => Err(Refusal {
@@ -153,6 +158,12 @@ impl Written<'_> {
             TEMPLATE_ID_CHARS_MAX,
             faults,
         );
+        if template_id
+            .as_ref()
+            .is_some_and(|id| !around.accounts.reaches_template(id))
+        {
+            faults.forbidden = Some(AuthError::OtherTemplates);
+        }
         let kind = self.kind(faults);
         let (mut data, data_is_sound) = self.data(kind, faults);
         let optional = |value, name, chars_max, faults: &mut Faults| {
@@ -247,13 +258,16 @@ impl Written<'_> {
         }
     }
 
-    fn account(&self, accounts: &Accounts, faults: &mut Faults) -> Option<AccountName> {
+    fn account(&self, accounts: Seen<'_>, faults: &mut Faults) -> Option<AccountName> {
         let field = Field {
             name: "account",
             chars_max: 64,
         };
         match (text(self.account, field, faults), self.account) {
             (Some(name), _) => {
+                if !accounts.reaches(&name) {
+                    faults.forbidden = Some(AuthError::OtherAccounts);
+                }
                 let found = accounts.find(&name).cloned();
                 if found.is_none() {
                     faults.add_passing("account", format!("unknown account; known: {accounts}"));

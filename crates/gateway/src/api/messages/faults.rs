@@ -7,6 +7,7 @@ use hongyan_courier::template::parse::KEYS_MAX;
 use hongyan_courier::template::violation::Violation;
 
 use crate::api::error::FieldProblem;
+use crate::auth::error::AuthError;
 
 /// A message full of faults need not have them all listed; but of what is wrong with each of its values, and of what its
 /// template asks for besides, nothing is left out.
@@ -19,6 +20,8 @@ pub(super) struct Faults {
     pub(super) passing: usize,
     /// One of them is that its template is in no list; a fresh one may have it.
     pub(super) unlisted: bool,
+    /// It names what its caller is not to have to do with. Nothing else is said of it then.
+    pub(super) forbidden: Option<AuthError>,
 }
 
 impl Faults {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hongyan_courier::broadcast::BroadcastId;
 use hongyan_courier::message::{AccountName, MessageId, Reason, Status};
 use hongyan_courier::port::{Filter, Ledger};
+use hongyan_courier::reach::Reach;
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ use super::show::MessageView;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
@@ -65,9 +67,10 @@ pub struct MessagePage {
 pub async fn list(
     State(ledger): State<Arc<dyn Ledger>>,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<MessagePage>, Problem> {
-    let (filter, limit) = read(&uri)?;
+    let (mut filter, limit) = read(&uri)?;
+    confine(&mut filter, &signed.caller)?;
     // One more than shown tells whether there is a next page.
     let mut found = ledger.page(filter, limit + 1).await?;
     let more = found.len() > limit;
@@ -104,6 +107,7 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
             .text("cursor")?
             .map(|cursor| opened(&cursor))
             .transpose()?,
+        within: Reach::default(),
     };
     let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT);
     query.nothing_else(&NAMES)?;
@@ -113,6 +117,18 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         )));
     }
     Ok((filter, limit))
+}
+
+/// Lets a filter find only what the caller reaches; one that names something else is refused.
+pub(super) fn confine(filter: &mut Filter, caller: &Identity) -> Result<(), Problem> {
+    if let Some(account) = &filter.account {
+        caller.require_account(account.as_str())?;
+    }
+    if let Some(id) = &filter.template_id {
+        caller.require_template(id)?;
+    }
+    filter.within = caller.reach.clone();
+    Ok(())
 }
 
 fn opened(cursor: &str) -> Result<MessageId, Problem> {

@@ -18,6 +18,7 @@ use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::list::confine;
 use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
@@ -84,7 +85,9 @@ pub async fn retry_all(
 ) -> Result<(StatusCode, Json<RetryAllDone>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let asked: RetryAll = body::optional(&signed.body)?;
-    let done = retries.retry(wish(asked)?, signed.nonce).await?;
+    let mut wish = wish(asked)?;
+    confine(&mut wish.filter, &signed.caller)?;
+    let done = retries.retry(wish, signed.nonce).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(done))))
 }
 

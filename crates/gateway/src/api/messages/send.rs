@@ -26,6 +26,8 @@ use crate::api::accounts::Accounts;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
+use crate::limits::Limits;
 use crate::telemetry::trace::TraceId;
 use crate::wait::Waiters;
 
@@ -41,6 +43,7 @@ pub struct Intake {
     pub templates: Arc<Book>,
     pub counting: Counting,
     pub waiters: Arc<Waiters>,
+    pub limits: Arc<Limits>,
     pub wait_max: Duration,
     pub batch_max: usize,
     /// Nobody is kept waiting by a gateway that stops.
@@ -188,11 +191,15 @@ pub async fn send(
     let now = intake.acceptor.clock.now();
     let idempotency = idempotency("/v1/messages", &signed, now)?;
     let trace = trace_id.to_string();
-    let around = intake.around(&signed.caller.client, &trace, now);
+    let around = intake.around(&signed.caller, &trace, now);
     let read = intake.read(&signed.body, around).await;
     if dry_run {
         let rehearsed = intake.rehearse(read, idempotency, now).await?;
         return Ok(Json(Answered::DryRun(rehearsed)).into_response());
+    }
+    if let Ok(draft) = &read {
+        let account = draft.content.account.as_str();
+        intake.limits.account(account, 1).await?;
     }
     let (stored, warnings) = match read {
         Ok(draft) => intake.take(draft, idempotency, signed.nonce, now).await?,
@@ -237,13 +244,13 @@ pub struct WaitedFor {
 impl Intake {
     pub(super) fn around<'a>(
         &'a self,
-        client: &'a str,
+        caller: &'a Identity,
         trace_id: &'a str,
         now: UnixMs,
     ) -> Surroundings<'a> {
         Surroundings {
-            accounts: &self.accounts,
-            client,
+            accounts: self.accounts.seen_by(caller),
+            client: &caller.client,
             trace_id,
             now,
             lists: &*self.templates,

@@ -19,6 +19,7 @@ use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::path::PathPart;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
 
 /// A message: where it stands, and the calls made for it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -205,6 +206,19 @@ pub(super) fn message_id(text: &str) -> Result<MessageId, Problem> {
         .map_err(|_| Problem::not_found("there is no such message"))
 }
 
+/// A message. One that the caller does not reach is not there.
+pub(super) async fn reached(
+    ledger: &dyn Ledger,
+    id: MessageId,
+    caller: &Identity,
+) -> Result<Message, Problem> {
+    let found = ledger.find(id).await?.filter(|message| {
+        let content = &message.content;
+        caller.reaches(&content.account, &content.template_id)
+    });
+    found.ok_or_else(|| Problem::not_found("there is no such message"))
+}
+
 /// One message with its attempts.
 #[utoipa::path(
     get, path = "/v1/messages/{id}", tag = "messages",
@@ -215,10 +229,9 @@ pub async fn show(
     State(ledger): State<Arc<dyn Ledger>>,
     PathPart(id): PathPart,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<WholeMessage>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
-    let found = ledger.find(message_id(&id)?).await?;
-    let message = found.ok_or_else(|| Problem::not_found("there is no such message"))?;
+    let message = reached(&*ledger, message_id(&id)?, &signed.caller).await?;
     Ok(Json(WholeMessage::from(&message)))
 }

@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     Stale,
     /// WeChat or the store cannot be asked.
     Away,
+    /// This address comes, or fails, too often.
+    TooMany(Duration),
 }
 
 /// How long a person had better wait.
@@ -35,6 +37,7 @@ impl Refusal {
             Self::Redirect | Self::CallerState => "refused",
             Self::Stale => "stale",
             Self::Away => "unavailable",
+            Self::TooMany(_) => "rate_limited",
         }
     }
 
@@ -72,6 +75,9 @@ impl Refusal {
                 "this was begun in another browser, too long ago, or is over already; begin again",
             ),
             Self::Away => Problem::unavailable("WeChat cannot be asked at present", PAUSE),
+            Self::TooMany(wait) => {
+                Problem::rate_limited("this address comes, or fails, too often", wait)
+            }
         }
     }
 
@@ -96,6 +102,10 @@ impl Refusal {
             Self::Away => (
                 "暂时无法联系微信。请稍后重试。",
                 "WeChat cannot be reached at the moment. Please try again in a while.",
+            ),
+            Self::TooMany(_) => (
+                "操作过于频繁。请稍后重试。",
+                "That was too often. Please try again in a while.",
             ),
         };
         format!(

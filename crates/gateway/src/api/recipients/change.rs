@@ -19,6 +19,7 @@ use crate::api::error::Problem;
 use crate::api::moments::parse_moment;
 use crate::api::path::PathPart;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
 
 const NOTE_CHARS_MAX: usize = 256;
 
@@ -85,7 +86,7 @@ pub async fn suppress(
         )));
     }
     let what = What::Suppress {
-        template_id: template(wish.template_id)?,
+        template_id: template(wish.template_id, &signed.caller)?,
         expires_at: contacts.future("expires_at", wish.expires_at)?,
         note,
     };
@@ -115,8 +116,11 @@ pub async fn resume(
     let account = query.text("account")?;
     query.nothing_else(&["account"])?;
     let wish: Resume = body::optional(&signed.body)?;
+    if wish.override_until.is_some() {
+        signed.caller.require_every_template()?;
+    }
     let what = What::Resume {
-        template_id: template(wish.template_id)?,
+        template_id: template(wish.template_id, &signed.caller)?,
         override_until: contacts.future("override_until", wish.override_until)?,
     };
     contacts.told(account, openid, what, signed).await
@@ -131,7 +135,8 @@ impl Contacts {
         signed: Signed,
     ) -> Result<Json<RecipientView>, Problem> {
         check_id("openid", &openid)?;
-        let account = self.account(account.as_deref())?;
+        let seen = self.accounts.seen_by(&signed.caller);
+        let account = seen.named(account.as_deref())?;
         let now = self.clock.now();
         let news = News {
             what,
@@ -144,7 +149,8 @@ impl Contacts {
             .hear(account, &openid, vec![news], signed.nonce);
         let known = heard.await?.recipient;
         tracing::info!(%account, client = %signed.caller.client, "a recipient was suppressed or resumed");
-        Ok(Json(RecipientView::of(account, openid, known, now)))
+        let view = RecipientView::of(account, openid, known, now);
+        Ok(Json(view.for_caller(&signed.caller)))
     }
 
     fn future(&self, name: &str, text: Option<String>) -> Result<Option<UnixMs>, Problem> {
@@ -161,9 +167,13 @@ impl Contacts {
     }
 }
 
-fn template(id: Option<String>) -> Result<Option<String>, Problem> {
-    if let Some(id) = &id {
-        check_id("template_id", id)?;
+fn template(id: Option<String>, caller: &Identity) -> Result<Option<String>, Problem> {
+    match &id {
+        Some(id) => {
+            check_id("template_id", id)?;
+            caller.require_template(id)?;
+        }
+        None => caller.require_every_template()?,
     }
     Ok(id)
 }

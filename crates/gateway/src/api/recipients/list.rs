@@ -48,7 +48,7 @@ pub struct SuppressionPage {
 pub async fn list(
     State(contacts): State<Arc<Contacts>>,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<SuppressionPage>, Problem> {
     let mut query = Query::read(&uri)?;
     let reasons: Vec<_> = Reason::ALL.iter().map(|one| (one.as_str(), *one)).collect();
@@ -62,10 +62,12 @@ pub async fn list(
             "limit must be 1 to {LIMIT_MAX}"
         )));
     }
+    let seen = contacts.accounts.seen_by(&signed.caller);
     let filter = SuppressionFilter {
-        account: contacts.account(name.as_deref())?.clone(),
+        account: seen.named(name.as_deref())?.clone(),
         reason,
         before: cursor.map(|cursor| opened(&cursor)).transpose()?,
+        within: signed.caller.reach.clone(),
     };
     let now = contacts.clock.now();
     // One more than shown tells whether there is a next page.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::moments::Moment;
+use crate::auth::client::Identity;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Recipient)]
@@ -85,6 +86,15 @@ impl RecipientView {
                 .collect(),
             credits: credits.map(CreditView::from).collect(),
         }
+    }
+
+    /// Without what is about templates that the caller does not reach.
+    pub fn for_caller(mut self, caller: &Identity) -> Self {
+        let reached = |id: &str| caller.reach.has_template(id);
+        let about = |one: &SuppressionView| one.template_id.as_deref().is_none_or(reached);
+        self.suppressions.retain(about);
+        self.credits.retain(|credit| reached(&credit.template_id));
+        self
     }
 }
 

@@ -87,10 +87,13 @@ pub async fn industries(
     State(templates): State<Arc<Templates>>,
     PathPart(name): PathPart,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<IndustriesView>, Problem> {
     Templates::no_query(&uri)?;
-    let account = templates.accounts.named(Some(&name))?;
+    let account = templates
+        .accounts
+        .seen_by(&signed.caller)
+        .named(Some(&name))?;
     templates.industries(account).await
 }
 
@@ -114,7 +117,12 @@ pub async fn set_industries(
 ) -> Result<Json<IndustriesView>, Problem> {
     Templates::no_query(&uri)?;
     let NewIndustries { primary, secondary } = body::optional(&signed.body)?;
-    let account = templates.accounts.named(Some(&name))?;
+    let account = templates
+        .accounts
+        .seen_by(&signed.caller)
+        .named(Some(&name))?;
+    // WeChat deletes the templates of the industries that it had.
+    signed.caller.require_every_template()?;
     let codes = [("primary", primary), ("secondary", secondary)];
     let wrong = codes.iter().filter(|(_, code)| !CODES.contains(code));
     let wrong: Vec<_> = wrong

@@ -91,7 +91,9 @@ pub async fn add(
 ) -> Result<(StatusCode, Json<Place>), Problem> {
     Templates::no_query(&uri)?;
     let new: Addition = body::optional(&signed.body)?;
-    let account = templates.accounts.named(new.account.as_deref())?;
+    let seen = templates.accounts.seen_by(&signed.caller);
+    let account = seen.named(new.account.as_deref())?;
+    signed.caller.require_every_template()?;
     if new.template_id_short.trim().is_empty() {
         let missing = FieldProblem::new("template_id_short", "is missing");
         return Err(Problem::invalid_message(vec![missing]));
@@ -134,7 +136,8 @@ pub async fn delete(
     uri: Uri,
     signed: Signed,
 ) -> Result<Json<Place>, Problem> {
-    let account = templates.account(&uri)?;
+    let account = templates.account(&uri, &signed.caller)?;
+    signed.caller.require_template(&id)?;
     templates.spend(signed.nonce).await?;
     let library = &templates.library;
     let deleting = templates.ask(account, async |token| {

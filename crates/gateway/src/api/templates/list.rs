@@ -87,25 +87,36 @@ impl TemplateView {
 pub async fn list(
     State(templates): State<Arc<Templates>>,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<TemplateList>, Problem> {
     let mut query = Query::read(&uri)?;
     let name = query.text("account")?;
     let gone = query.flag("gone")?;
     query.nothing_else(&["account", "gone"])?;
-    let account = templates.accounts.named(name.as_deref())?;
+    let account = templates
+        .accounts
+        .seen_by(&signed.caller)
+        .named(name.as_deref())?;
     let catalogue = templates.templates.catalogue(account).await?;
     // By what messages are checked: it comes a moment after what is stored.
     let known = templates.book.known(account);
-    let kept = catalogue.templates.values();
-    let wanted = kept.filter(|kept| gone || kept.gone_at.is_none());
+    let reach = &signed.caller.reach;
+    let kept = catalogue
+        .templates
+        .iter()
+        .filter(|(id, _)| reach.has_template(id));
+    let wanted = kept.filter(|(_, kept)| gone || kept.gone_at.is_none());
+    let stopped = catalogue
+        .stops
+        .values()
+        .filter(|stop| reach.has_template(&stop.template_id));
     Ok(Json(TemplateList {
         account: account.to_string(),
         synced_at: known.synced_at.map(Moment),
         error: known.failure.clone(),
         templates: wanted
-            .map(|kept| TemplateView::of(kept, &catalogue))
+            .map(|(_, kept)| TemplateView::of(kept, &catalogue))
             .collect(),
-        stopped: catalogue.stops.values().map(StopView::from).collect(),
+        stopped: stopped.map(StopView::from).collect(),
     }))
 }

@@ -119,9 +119,10 @@ pub async fn show(
     State(templates): State<Arc<Templates>>,
     PathPart(id): PathPart,
     uri: Uri,
-    _signed: Signed,
+    signed: Signed,
 ) -> Result<Json<WholeTemplate>, Problem> {
-    let account = templates.account(&uri)?;
+    let account = templates.account(&uri, &signed.caller)?;
+    signed.caller.require_template(&id)?;
     let port = &templates.templates;
     let catalogue = port.catalogue(account).await?;
     let kept = catalogue

@@ -63,23 +63,33 @@ pub async fn sync(
     uri: Uri,
     signed: Signed,
 ) -> Result<Json<Synced>, Problem> {
-    let account = templates.account(&uri)?;
+    let account = templates.account(&uri, &signed.caller)?;
     templates.spend(signed.nonce).await?;
     let syncing = tokio::time::timeout(SYNC_PATIENCE, templates.book.sync(account)).await;
     let update = syncing
         .map_err(|_| Problem::unavailable("WeChat does not answer", UPSTREAM_PAUSE))?
         .map_err(|error| not_synced(&error))?;
-    let changes = update.drifts.iter().map(|drift| ChangeView {
+    let reach = &signed.caller.reach;
+    let drifts = update
+        .drifts
+        .iter()
+        .filter(|drift| reach.has_template(&drift.id));
+    let changes = drifts.map(|drift| ChangeView {
         template_id: drift.id.clone(),
         title: drift.title.clone(),
         change: Happened::from(&drift.change).as_str(),
     });
+    let stopped = update
+        .stopped
+        .iter()
+        .filter(|stop| reach.has_template(&stop.template_id));
+    let resumed = update.resumed.iter().filter(|id| reach.has_template(id));
     Ok(Json(Synced {
         account: account.to_string(),
         synced_at: templates.book.known(account).synced_at.map(Moment),
         changes: changes.collect(),
-        stopped: update.stopped.iter().map(StopView::from).collect(),
-        resumed: update.resumed.clone(),
+        stopped: stopped.map(StopView::from).collect(),
+        resumed: resumed.cloned().collect(),
     }))
 }
 
@@ -102,7 +112,8 @@ pub async fn resume(
     uri: Uri,
     signed: Signed,
 ) -> Result<Json<Resumed>, Problem> {
-    let account = templates.account(&uri)?;
+    let account = templates.account(&uri, &signed.caller)?;
+    signed.caller.require_template(&id)?;
     templates.spend(signed.nonce).await?;
     if !templates.book.resume(account, &id).await? {
         return Err(Problem::conflict("the template is not stopped"));

@@ -1,10 +1,12 @@
 //! A table of attacks on a signed request, and what is answered to each.
 
+use hongyan_courier::reach::Reach;
 use http::{HeaderValue, Request};
 use proptest::prelude::*;
 use secrecy::SecretString;
 
 use super::*;
+use crate::auth::bearer::Issuers;
 use crate::auth::client::ClientKeys;
 use crate::auth::scope::{Scope, ScopeSet};
 use crate::auth::signature::SigningKey;
@@ -20,11 +22,13 @@ fn authenticator() -> Authenticator {
             .map(|secret| SecretString::from(*secret))
             .collect(),
         scopes: ScopeSet::from_iter([Scope::MessagesRead]),
+        reach: Reach::default(),
     };
-    Authenticator::new(Clients::new(&[
+    let clients = Clients::new(&[
         client("orders", &[SECRET, "the secret before"]),
         client("other", &["another client's secret"]),
-    ]))
+    ]);
+    Authenticator::new(clients, Issuers::default())
 }
 
 /// What a caller puts together; each test changes one thing about it.

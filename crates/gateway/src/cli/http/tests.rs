@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::api::error::Problem;
 use crate::auth::authenticator::Authenticator;
+use crate::auth::bearer::Issuers;
 use crate::auth::client::{ClientKeys, Clients};
 use crate::auth::scope::ScopeSet;
 use crate::cli::gateway::CallerArgs;
@@ -47,8 +48,12 @@ async fn with_gateway<T>(calls: impl AsyncFnOnce(String) -> T) -> T {
         id: "ops".to_owned(),
         secrets: vec!["right".into()],
         scopes: ScopeSet::default(),
+        reach: Default::default(),
     };
-    let authenticator = Arc::new(Authenticator::new(Clients::new(&[keys])));
+    let authenticator = Arc::new(Authenticator::new(
+        Clients::new(&[keys]),
+        Issuers::default(),
+    ));
     let now = SystemClock::new().wall();
     let router = Router::new().fallback(move |request| handle(authenticator.clone(), now, request));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
-use hongyan_gateway::listen::{Patience, serve};
+use hongyan_gateway::listen::{House, Patience, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,11 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (stop, running) = (CancellationToken::new(), TaskTracker::new());
-        running.spawn(serve(listener, routes, patience, stop.clone()));
+        let house = House {
+            patience,
+            ..House::default()
+        };
+        running.spawn(serve(listener, routes, house, stop.clone()));
         running.close();
         Self {
             address,

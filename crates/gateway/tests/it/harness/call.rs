@@ -20,6 +20,7 @@ pub(crate) struct Call {
     headers: Vec<(String, String)>,
     /// None for a call that nobody signed.
     secret: Option<String>,
+    client: String,
     /// Signed as if it were so many milliseconds later.
     later_ms: i64,
 }
@@ -51,6 +52,7 @@ impl Call {
             body: body.into(),
             headers: Vec::new(),
             secret: Some(CLIENT_SECRET.to_owned()),
+            client: CLIENT.to_owned(),
             later_ms: 0,
         }
     }
@@ -70,6 +72,37 @@ impl Call {
         self
     }
 
+    /// Without a header, signed or not.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// To another address than was signed.
+    pub(crate) fn at(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// With another body than was signed.
+    pub(crate) fn body(mut self, body: &'static str) -> Self {
+        self.body = Bytes::from_static(body.as_bytes());
+        self
+    }
+
+    /// By another method than was signed.
+    pub(crate) fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Signed by another client.
+    pub(crate) fn by(mut self, client: &str, secret: &str) -> Self {
+        client.clone_into(&mut self.client);
+        self.secret(secret)
+    }
+
     pub(crate) fn later(mut self, seconds: i64) -> Self {
         self.later_ms = seconds * 1000;
         self
@@ -80,7 +113,7 @@ impl Call {
         let Some(secret) = self.secret.take() else {
             return self;
         };
-        let signer = Signer::new(CLIENT, &SecretString::from(secret));
+        let signer = Signer::new(self.client.clone(), &SecretString::from(secret));
         let uri: Uri = self.path.parse().unwrap();
         let mut now = SystemClock::new().wall();
         now.0 += self.later_ms;

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use call::{Call, Reply, get, post};
 pub(crate) use receiver::{Post, Receiver};
 pub(crate) use settings::{
-    ACCOUNT, APPID, CALLBACK_TOKEN, CLIENT, CLIENT_SECRET, Settings, template,
+    ACCOUNT, AES_KEY, APPID, CALLBACK_TOKEN, CLIENT, CLIENT_SECRET, SECRET, Settings, template,
 };
 
 /// How long anything in a story may take.

@@ -4,6 +4,7 @@ mod accounts;
 mod attention;
 mod auth;
 mod broadcasts;
+mod confined;
 mod messages;
 mod quota;
 mod receipts;

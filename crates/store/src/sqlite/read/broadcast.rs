@@ -12,7 +12,7 @@ use hongyan_courier::message::AccountName;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::Reader;
+use super::{Reader, page};
 use crate::sqlite::accounts::Accounts;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
@@ -51,9 +51,13 @@ pub(in crate::sqlite) fn page(
     filter: &BroadcastFilter,
     limit: usize,
 ) -> Result<Vec<Broadcast>, Fault> {
-    let Reader { conn, accounts } = reader;
     let mut sql = String::from(select!("JOIN broadcast_progress ON broadcast = id WHERE 1"));
     let mut values: Vec<Value> = Vec::new();
+    let template_id = "json_extract(recipe, '$.template_id')";
+    if !page::within(reader, &filter.within, template_id, &mut sql, &mut values)? {
+        return Ok(Vec::new());
+    }
+    let Reader { conn, accounts } = reader;
     if let Some(account) = &filter.account {
         let Some(number) = accounts.known(conn, account)? else {
             return Ok(Vec::new());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hongyan_courier::UnixMs;
 use hongyan_courier::message::{Message, MessageId, Reason, Status};
 use hongyan_courier::port::Filter;
+use hongyan_courier::reach::Reach;
 use rusqlite::types::Value;
 
 use super::Reader;
@@ -24,12 +25,16 @@ pub(in crate::sqlite) fn page(
     let Some((conditions, values)) = conditions(reader, filter)? else {
         return Ok(Vec::new());
     };
-    let Reader { conn, accounts } = reader;
     let mut sql = String::from(rows::select!("WHERE 1"));
     for condition in conditions {
         sql.push_str(" AND ");
         sql.push_str(condition);
     }
+    let mut values = values;
+    if !within(reader, &filter.within, "template_id", &mut sql, &mut values)? {
+        return Ok(Vec::new());
+    }
+    let Reader { conn, accounts } = reader;
     // Of a broadcast, a later row is a newer message.
     sql.push_str(match filter.broadcast {
         Some(_) => " ORDER BY broadcast_row DESC LIMIT ",
@@ -44,6 +49,46 @@ pub(in crate::sqlite) fn page(
         page.push(rows::read(row, |id| accounts.name(conn, id))?);
     }
     Ok(page)
+}
+
+/// Adds what a reach asks for. False, if none of its accounts ever had anything.
+pub(super) fn within(
+    reader: &mut Reader,
+    reach: &Reach,
+    template_id: &str,
+    sql: &mut String,
+    values: &mut Vec<Value>,
+) -> Result<bool, Fault> {
+    if let Some(names) = reach.accounts() {
+        let mut numbers = Vec::with_capacity(names.len());
+        for name in names {
+            numbers.extend(reader.accounts.known(&reader.conn, name)?);
+        }
+        if numbers.is_empty() {
+            return Ok(false);
+        }
+        one_of("account", numbers.into_iter().map(Value::from), sql, values);
+    }
+    if let Some(ids) = reach.templates() {
+        one_of(
+            template_id,
+            ids.iter().cloned().map(Value::from),
+            sql,
+            values,
+        );
+    }
+    Ok(true)
+}
+
+fn one_of(
+    column: &str,
+    these: impl ExactSizeIterator<Item = Value>,
+    sql: &mut String,
+    values: &mut Vec<Value>,
+) {
+    let marks = vec!["?"; these.len()].join(", ");
+    sql.push_str(&format!(" AND {column} IN ({marks})"));
+    values.extend(these);
 }
 
 type Conditions = (Vec<&'static str>, Vec<Value>);

@@ -35,6 +35,7 @@ pub(in crate::sqlite) fn suppressions(
         INDEXED BY suppressions_newest WHERE account = ?1 AND (expires_at IS NULL OR expires_at > ?2) \
         AND (?3 IS NULL OR reason = ?3) \
         AND (?4 IS NULL OR (at, openid, template_id, reason) < (?4, ?5, ?6, ?7)) \
+        AND (?9 IS NULL OR template_id = '' OR template_id IN (SELECT value FROM json_each(?9))) \
         ORDER BY at DESC, openid DESC, template_id DESC, reason DESC LIMIT ?8";
     let mut find = conn.prepare_cached(sql)?;
     let before = filter.before.as_ref();
@@ -47,6 +48,10 @@ pub(in crate::sqlite) fn suppressions(
         before.map(|place| &place.template_id),
         before.map(|place| &place.reason),
         i64::try_from(limit).unwrap_or(i64::MAX),
+        filter
+            .within
+            .templates()
+            .map(|ids| serde_json::Value::from(ids).to_string()),
     ])?;
     let mut listed = Vec::new();
     while let Some(row) = found.next()? {

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::written::KNOWN;
 use super::*;
-use crate::api::accounts::Known;
+use crate::api::accounts::{Accounts, Known};
 use crate::config::accounts::{CallbackMode, Receipts};
 
 const NOW: UnixMs = UnixMs(1_795_400_000_000);
 
 fn read(body: &[u8]) -> Result<Draft, Problem> {
-    let accounts = Accounts(vec![Known {
+    let accounts = Accounts::new(vec![Known {
         name: "clinic".into(),
         appid: "wx0000000000000001".to_owned(),
         receipts: Receipts::None,
@@ -20,7 +20,7 @@ fn read(body: &[u8]) -> Result<Draft, Problem> {
         on_violation: OnViolation::Reject,
     }]);
     let around = Surroundings {
-        accounts: &accounts,
+        accounts: accounts.seen_by_all(),
         client: "orders",
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: NOW,

@@ -1,0 +1,141 @@
+//! Who may call which route: one line a route. The routes' guards and the OpenAPI document are made of these lines, and a
+//! gateway does not start with a route that has no line, or a line that has no route. It must not know any handler.
+
+use crate::auth::scope::Scope;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A client that proves who it is.
+    Caller(Need),
+    /// Anybody: the route itself knows whom to believe. With what it may answer besides its own replies.
+    Open(&'static [(&'static str, &'static str)]),
+    /// A user's browser, on its way to WeChat and back. Likewise.
+    Browser(&'static [(&'static str, &'static str)]),
+}
+
+/// What a route asks of its caller: any one of the scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The route changes nothing.
+    Read(&'static [Scope]),
+    /// The route changes something: its nonce is stored with the change.
+    Write(&'static [Scope]),
+}
+
+impl Need {
+    pub fn scopes(self) -> &'static [Scope] {
+        match self {
+            Self::Read(scopes) | Self::Write(scopes) => scopes,
+        }
+    }
+}
+
+/// A route, and who may call it.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub access: Access,
+}
+
+const fn get(path: &'static str, scopes: &'static [Scope]) -> Line {
+    line("GET", path, Access::Caller(Need::Read(scopes)))
+}
+
+const fn post(path: &'static str, scopes: &'static [Scope]) -> Line {
+    line("POST", path, Access::Caller(Need::Write(scopes)))
+}
+
+const fn delete(path: &'static str, scopes: &'static [Scope]) -> Line {
+    line("DELETE", path, Access::Caller(Need::Write(scopes)))
+}
+
+const fn line(method: &'static str, path: &'static str, access: Access) -> Line {
+    Line {
+        method,
+        path,
+        access,
+    }
+}
+
+const SEND: &[Scope] = &[Scope::MessagesSend];
+const LOOK: &[Scope] = &[Scope::MessagesRead];
+const ACCOUNTS: &[Scope] = &[Scope::Accounts];
+const TOKEN: &[Scope] = &[Scope::Token];
+const TEMPLATES: &[Scope] = &[Scope::Templates];
+const BROADCASTS: &[Scope] = &[Scope::Broadcasts];
+const RECIPIENTS: &[Scope] = &[Scope::Recipients];
+const WEBHOOKS: &[Scope] = &[Scope::Webhooks];
+
+const CALLBACK: Access = Access::Open(&[
+    ("400", "`malformed`"),
+    ("403", "`forbidden`: not WeChat's"),
+    ("413", "`too_large`"),
+    ("503", "`unavailable`: WeChat asks again"),
+]);
+const OAUTH: Access = Access::Browser(&[
+    ("400", "`malformed`; a page for a browser"),
+    ("404", "`not_found`; a page for a browser"),
+    ("429", "`rate_limited`; a page for a browser"),
+    ("503", "`unavailable`; a page for a browser"),
+]);
+
+/// For callers and for WeChat.
+pub const SERVICE: &[Line] = &[
+    post("/v1/messages", SEND),
+    post("/v1/messages/batch", SEND),
+    get("/v1/messages", LOOK),
+    get("/v1/messages/{id}", LOOK),
+    post("/v1/messages/{id}/cancel", SEND),
+    post("/v1/messages/{id}/retry", SEND),
+    post("/v1/messages/retry", SEND),
+    get("/v1/attention", LOOK),
+    get("/v1/templates", TEMPLATES),
+    post("/v1/templates", TEMPLATES),
+    get("/v1/templates/{id}", TEMPLATES),
+    delete("/v1/templates/{id}", TEMPLATES),
+    post("/v1/templates/sync", TEMPLATES),
+    post("/v1/templates/{id}/resume", TEMPLATES),
+    get("/v1/accounts/{name}/industries", TEMPLATES),
+    post("/v1/accounts/{name}/industries", TEMPLATES),
+    get("/v1/broadcasts", BROADCASTS),
+    post("/v1/broadcasts", BROADCASTS),
+    get("/v1/broadcasts/{id}", BROADCASTS),
+    post("/v1/broadcasts/{id}/rows", BROADCASTS),
+    post("/v1/broadcasts/{id}/start", BROADCASTS),
+    post("/v1/broadcasts/{id}/pause", BROADCASTS),
+    post("/v1/broadcasts/{id}/resume", BROADCASTS),
+    post("/v1/broadcasts/{id}/cancel", BROADCASTS),
+    get("/v1/recipients", RECIPIENTS),
+    get("/v1/recipients/{openid}", RECIPIENTS),
+    post("/v1/recipients/{openid}/suppress", RECIPIENTS),
+    post("/v1/recipients/{openid}/resume", RECIPIENTS),
+    get("/v1/accounts", ACCOUNTS),
+    post("/v1/accounts/{name}/quota/clear", &[Scope::Quota]),
+    get(
+        "/v1/accounts/{name}/token",
+        &[Scope::Accounts, Scope::Token],
+    ),
+    post("/v1/accounts/{name}/token/refresh", TOKEN),
+    post("/v1/accounts/{name}/receipts", &[Scope::Receipts]),
+    get("/v1/webhooks", WEBHOOKS),
+    get("/v1/webhooks/{name}/events", WEBHOOKS),
+    post("/v1/webhooks/{name}/redeliver", WEBHOOKS),
+    line("GET", "/wechat/callback/{account}", CALLBACK),
+    line("POST", "/wechat/callback/{account}", CALLBACK),
+    line("GET", "/wechat/oauth/{account}/start", OAUTH),
+    line("GET", "/wechat/oauth/{account}/callback", OAUTH),
+];
+
+/// For supervisors and scrapers.
+pub const OPS: &[Line] = &[
+    line("GET", "/health/live", Access::Open(&[])),
+    line("GET", "/health", Access::Open(&[])),
+    line(
+        "GET",
+        "/health/ready",
+        Access::Open(&[("503", "`unavailable`")]),
+    ),
+    line("GET", "/metrics", Access::Open(&[])),
+];
