@@ -16,6 +16,8 @@ use crate::world::{Accepted, text_of};
 const DELIVERIES: u8 = 3;
 /// Between an unanswered delivery and the next.
 const RETRY_AFTER_MS: i64 = 1_000;
+/// A contradiction comes well after what it contradicts: which of two that come at once is the first is nobody's to say.
+const CONTRADICTION_MS: i64 = 1_000;
 
 /// The texts production uses, with their uneven blanks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +217,7 @@ impl Queue {
             planned.head_changed |= receipt(self, again_ms, status, None);
         }
         if status == Status::Success && self.happens(self.policy.contradicted) {
-            let later_ms = due_ms.max(now_ms) + self.delay_ms();
+            let later_ms = due_ms.max(now_ms) + CONTRADICTION_MS + self.delay_ms();
             planned.head_changed |= receipt(self, later_ms, Status::UserBlock, None);
         }
         planned
