@@ -8,7 +8,7 @@ use hongyan_gateway::api::messages::draft::{Draft, Surroundings};
 use hongyan_gateway::config::accounts::{CallbackMode, Receipts};
 
 pub(crate) fn run(body: &[u8]) {
-    let accounts = Accounts(vec![Known {
+    let accounts = Accounts::new(vec![Known {
         name: "clinic".into(),
         appid: "wx0000000000000001".into(),
         receipts: Receipts::None,
@@ -16,7 +16,7 @@ pub(crate) fn run(body: &[u8]) {
         on_violation: OnViolation::Reject,
     }]);
     let around = Surroundings {
-        accounts: &accounts,
+        accounts: accounts.seen_by_all(),
         client: "orders",
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: UnixMs(1_795_400_000_000),

@@ -3,8 +3,10 @@
 
 use std::sync::LazyLock;
 
+use hongyan_courier::reach::Reach;
 use hongyan_courier::time::UnixMs;
 use hongyan_gateway::auth::authenticator::Authenticator;
+use hongyan_gateway::auth::bearer::Issuers;
 use hongyan_gateway::auth::client::{ClientKeys, Clients};
 use hongyan_gateway::auth::error::AuthError;
 use hongyan_gateway::auth::scope::{Scope, ScopeSet};
@@ -18,11 +20,13 @@ const NOW: UnixMs = UnixMs(1_795_400_000_000);
 const SECRET: &str = "correct-horse-battery-staple";
 
 static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
-    Authenticator::new(Clients::new(&[ClientKeys {
+    let orders = ClientKeys {
         id: "orders".into(),
         secrets: vec![SecretString::from(SECRET)],
         scopes: ScopeSet::from_iter([Scope::MessagesSend]),
-    }]))
+        reach: Reach::default(),
+    };
+    Authenticator::new(Clients::new(&[orders]), Issuers::default())
 });
 
 pub(crate) fn run(bytes: &[u8]) {
