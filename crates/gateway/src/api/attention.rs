@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::account::FlagSubject;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::port::{DeadLetterOffice, DeadLetters, Standings};
+use hongyan_courier::port::{DeadLetterOffice, DeadLetters};
+use hongyan_courier::template::catalogue::Templates;
+use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
 use http::Uri;
 use serde::Serialize;
@@ -28,14 +29,12 @@ use advice::Advice;
 
 /// How far back it is looked, if the caller does not say.
 const LOOK_BACK: Duration = Duration::from_secs(7 * 86_400);
-/// The flags looked at of one account.
-const FLAGS_MAX: usize = 200;
 
 /// What the list is made of.
 pub struct Attention {
     pub accounts: Arc<Accounts>,
     pub conditions: Arc<Conditions>,
-    pub standings: Arc<dyn Standings>,
+    pub templates: Arc<dyn Templates>,
     pub dead_letters: Arc<dyn DeadLetterOffice>,
     pub clock: Arc<dyn Clock>,
 }
@@ -90,15 +89,8 @@ pub async fn list(
     let mut query = Query::read(&uri)?;
     let (account, since) = (query.text("account")?, query.moment("since")?);
     query.nothing_else(&["account", "since"])?;
-    let account = match account {
-        None => None,
-        Some(name) => Some(
-            attention
-                .accounts
-                .seen_by(&signed.caller)
-                .named(Some(&name))?,
-        ),
-    };
+    let seen = attention.accounts.seen_by(&signed.caller);
+    let account = account.map(|name| seen.named(Some(&name))).transpose()?;
     let since = since.unwrap_or_else(|| attention.clock.now().minus(LOOK_BACK));
     let items = attention.items(&signed.caller, account, since).await?;
     Ok(Json(AttentionList { items }))
@@ -123,9 +115,10 @@ impl Attention {
             items.extend(self.of_account(name));
         }
         for name in &accounts {
-            let of_templates = self.of_templates(name, since).await?.into_iter();
-            let reached = |key: &String| caller.reach.has_template(key);
-            items.extend(of_templates.filter(|item| item.key.as_ref().is_none_or(reached)));
+            let catalogue = self.templates.catalogue(name).await?;
+            let stops = catalogue.stops.values();
+            let stops = stops.filter(|stop| caller.reach.has_template(&stop.template_id));
+            items.extend(stops.map(|stop| of_template(name, stop)));
         }
         // They are counted by account and reason, whatever their templates.
         if caller.require_every_template().is_err() {
@@ -151,26 +144,18 @@ impl Attention {
             ..AttentionItem::new("account", name, advice)
         })
     }
+}
 
-    async fn of_templates(
-        &self,
-        name: &AccountName,
-        since: UnixMs,
-    ) -> Result<Vec<AttentionItem>, Problem> {
-        let flags = self.standings.flags(name, FLAGS_MAX).await?;
-        let flags = flags.into_iter().map(|flag| flag.flag);
-        let of_templates = flags
-            .filter(|flag| flag.subject == FlagSubject::Template && flag.at >= since)
-            .map(|flag| AttentionItem {
-                command: is_plain(&flag.key)
-                    .then(|| format!("hongyan templates show {} --account {name}", flag.key)),
-                key: Some(flag.key),
-                reason: Some(flag.reason.as_str()),
-                at: Some(Moment(flag.at)),
-                detail: flag.errcode.map(|code| format!("errcode {code}")),
-                ..AttentionItem::new("template", name, advice::TEMPLATE)
-            });
-        Ok(of_templates.collect())
+fn of_template(account: &AccountName, stop: &Stop) -> AttentionItem {
+    let id = &stop.template_id;
+    let flag = stop.flag();
+    AttentionItem {
+        command: is_plain(id).then(|| format!("hongyan templates show {id} --account {account}")),
+        key: Some(flag.key),
+        reason: Some(flag.reason.as_str()),
+        at: Some(Moment(flag.at)),
+        detail: flag.errcode.map(|code| format!("errcode {code}")),
+        ..AttentionItem::new("template", account, advice::of_template(stop.cause))
     }
 }
 
