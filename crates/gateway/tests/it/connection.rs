@@ -2,6 +2,7 @@
 
 mod patience;
 mod stop;
+mod tls;
 mod wire;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod attention;
 mod auth;
 mod broadcasts;
 mod confined;
+mod limits;
 mod messages;
 mod quota;
 mod receipts;
