@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod account;
+pub mod audit;
 pub mod backlog;
 pub mod broadcast;
 pub mod bulk_retry;

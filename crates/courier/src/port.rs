@@ -9,6 +9,7 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::error::CallError;
 
 use crate::account::{AccountFlag, Standing};
+use crate::audit::Act;
 use crate::broadcast::BroadcastId;
 use crate::broadcast::port::Expansion;
 use crate::delivery::{CancelRefused, Cancelled, LeaseRef, Look, RetryRefused, Settlement};
@@ -93,6 +94,8 @@ pub struct Nonce {
     pub expires_at: UnixMs,
     /// For a signature that does not bind the body: the body's hash, with which the nonce may come again.
     pub body: Option<[u8; 32]>,
+    /// What is written down once the change is made, in its transaction.
+    pub act: Option<Box<Act>>,
 }
 
 /// A caller's key, by which the same request is known again.

@@ -339,6 +339,7 @@ impl Core {
             changes: self.changes(),
             retries: self.bulk_retry(),
             attention: self.attention(),
+            audit: self.store.clone(),
             accounts: Arc::new(AccountBook {
                 accounts: self.accounts.clone(),
                 conditions: self.conditions.clone(),
@@ -354,6 +355,7 @@ impl Core {
                 keeper: self.keeper.clone(),
                 conditions: self.conditions.clone(),
                 ledger: ledger.clone(),
+                audit: self.store.clone(),
                 clock: clock.clone(),
             }),
             templates: Arc::new(Templates {

@@ -98,6 +98,7 @@ pub fn nonce(nonce: &str, now: UnixMs) -> Nonce {
         nonce: nonce.into(),
         expires_at: now.plus(Duration::from_secs(600)),
         body: None,
+        act: None,
     }
 }
 

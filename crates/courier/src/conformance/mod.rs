@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
 pub mod accepting;
+pub mod auditing;
 pub mod broadcasting;
 pub mod changing;
 pub mod claiming;
@@ -28,6 +29,7 @@ pub mod token_cache;
 
 use std::sync::Arc;
 
+use crate::audit::Audit;
 use crate::broadcast::port::Broadcasts;
 use crate::port::quota::QuotaBook;
 use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache};
@@ -56,6 +58,8 @@ pub struct Stores {
     pub outbox: Arc<dyn Outbox>,
     /// The accounts' templates.
     pub templates: Arc<dyn Templates>,
+    /// Who did what.
+    pub audit: Arc<dyn Audit>,
 }
 
 /// A store as the suites see it.
@@ -222,6 +226,20 @@ macro_rules! ledger_conformance {
                 what_is_out_of_reach_is_not_listed
                 depths_count_what_waits
                 what_is_not_there_is_not_found
+            }
+        }
+    };
+}
+
+/// One test for each promise of the list of who did what, for an [`Adapter`].
+#[macro_export]
+macro_rules! audit_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            auditing {
+                what_was_done_is_kept_whole_and_sealed
+                a_change_is_written_down_in_its_own_transaction
+                every_audit_filter_narrows
             }
         }
     };

@@ -174,6 +174,7 @@ impl Broadcasts for MemoryStore {
             return Ok((id, true));
         }
         let id = new.id;
+        state.note(nonce.as_ref());
         if let Some(key) = &key {
             state.keys.keep(key, vec![Ok(id.as_message_id())]);
         }
@@ -315,7 +316,9 @@ impl Broadcasts for MemoryStore {
         let kept = state.broadcasts.get_mut(&id).ok_or(ChangeError::NotFound)?;
         let changed = kept.broadcast.apply(wish, now);
         changed.map_err(ChangeError::Refused)?;
-        Ok(kept.broadcast.clone())
+        let broadcast = kept.broadcast.clone();
+        state.note(nonce.as_ref());
+        Ok(broadcast)
     }
 
     async fn enforce(

@@ -2,6 +2,7 @@
 //! It applies the pure steps of `delivery` and decides nothing itself. It is not durable.
 
 mod accept;
+mod audit;
 mod broadcasts;
 mod dead_letters;
 mod jobs;
@@ -109,7 +110,9 @@ impl Ledger for MemoryStore {
         if !state.spend(nonce.as_ref()) {
             return Err(ChangeError::NonceSeen);
         }
-        state.cancel(id, now)
+        let cancelled = state.cancel(id, now)?;
+        state.note(nonce.as_ref());
+        Ok(cancelled)
     }
 
     async fn retry(
@@ -123,7 +126,9 @@ impl Ledger for MemoryStore {
         if !state.spend(nonce.as_ref()) {
             return Err(ChangeError::NonceSeen);
         }
-        state.retry(id, force, now)
+        let moved = state.retry(id, force, now)?;
+        state.note(nonce.as_ref());
+        Ok(moved)
     }
 
     async fn receive(
@@ -140,8 +145,12 @@ impl Ledger for MemoryStore {
     }
 
     async fn spend(&self, nonce: Nonce, _now: UnixMs) -> Result<(), AcceptError> {
-        let fresh = self.state().spend(Some(&nonce));
-        fresh.then_some(()).ok_or(AcceptError::NonceSeen)
+        let mut state = self.state();
+        if !state.spend(Some(&nonce)) {
+            return Err(AcceptError::NonceSeen);
+        }
+        state.note(Some(&nonce));
+        Ok(())
     }
 
     async fn sweep(
@@ -266,7 +275,9 @@ impl Outbox for MemoryStore {
         if !state.spend(nonce.as_ref()) {
             return Err(AcceptError::NonceSeen);
         }
-        Ok(state.outbox.post_again(webhook, which, limit, now))
+        let again = state.outbox.post_again(webhook, which, limit, now);
+        state.note(nonce.as_ref());
+        Ok(again)
     }
 
     async fn prune_events(

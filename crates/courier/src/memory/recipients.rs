@@ -132,7 +132,9 @@ impl Recipients for MemoryStore {
         if !state.spend(nonce.as_ref()) {
             return Err(AcceptError::NonceSeen);
         }
-        Ok(state.hear(account, openid, &news, now))
+        let heard = state.hear(account, openid, &news, now);
+        state.note(nonce.as_ref());
+        Ok(heard)
     }
 
     async fn suppressions(

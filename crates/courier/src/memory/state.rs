@@ -9,6 +9,7 @@ use super::keys::{Keys, Nonces};
 use super::outbox::Outbox;
 use super::templates::Shelves;
 use crate::account::{AccountFlag, Flag, FlagSubject, Standing};
+use crate::audit::Entry;
 use crate::backlog::Lines;
 use crate::broadcast::BroadcastId;
 use crate::delivery::Delivery;
@@ -32,6 +33,7 @@ pub(super) struct State {
     /// Receipts whose msgid is not known yet, in the order they came.
     pub(super) orphans: Vec<(NewReceipt, UnixMs)>,
     pub(super) nonces: Nonces,
+    pub(super) audit: Vec<Entry>,
     pub(super) keys: Keys,
     pub(super) nodes: HashMap<String, Node>,
     pub(super) last_epoch: i64,

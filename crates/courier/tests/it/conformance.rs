@@ -26,6 +26,7 @@ impl Adapter for Memory {
             broadcasts: self.0.clone(),
             outbox: self.0.clone(),
             templates: self.0.clone(),
+            audit: self.0.clone(),
         }
     }
 
@@ -54,6 +55,7 @@ mod memory {
     hongyan_courier::templates_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
     hongyan_courier::outbox_conformance!(Memory);
+    hongyan_courier::audit_conformance!(Memory);
 }
 
 mod tokens {

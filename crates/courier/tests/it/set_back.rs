@@ -48,6 +48,7 @@ async fn a_nonce_is_remembered_until_the_wall_says_that_it_may_be_forgotten() {
             nonce: "n1".to_owned(),
             expires_at: NOW.plus(Duration::from_secs(601)),
             body: None,
+            act: None,
         };
         store.spend(nonce, clock.now()).await
     };

@@ -37,6 +37,26 @@ pub struct Line {
     pub method: &'static str,
     pub path: &'static str,
     pub access: Access,
+    /// By which word it is written down what a caller did.
+    pub noted: Option<&'static str>,
+    /// Whether the body is written down as well: where it is small, and holds no values of messages.
+    pub whole: bool,
+}
+
+impl Line {
+    const fn noted(self, what: &'static str) -> Self {
+        Self {
+            noted: Some(what),
+            ..self
+        }
+    }
+
+    const fn whole(self) -> Self {
+        Self {
+            whole: true,
+            ..self
+        }
+    }
 }
 
 const fn get(path: &'static str, scopes: &'static [Scope]) -> Line {
@@ -56,6 +76,8 @@ const fn line(method: &'static str, path: &'static str, access: Access) -> Line 
         method,
         path,
         access,
+        noted: None,
+        whole: false,
     }
 }
 
@@ -87,41 +109,58 @@ pub const SERVICE: &[Line] = &[
     post("/v1/messages/batch", SEND),
     get("/v1/messages", LOOK),
     get("/v1/messages/{id}", LOOK),
-    post("/v1/messages/{id}/cancel", SEND),
-    post("/v1/messages/{id}/retry", SEND),
-    post("/v1/messages/retry", SEND),
+    post("/v1/messages/{id}/cancel", SEND).noted("messages.cancel"),
+    post("/v1/messages/{id}/retry", SEND)
+        .noted("messages.retry")
+        .whole(),
+    post("/v1/messages/retry", SEND)
+        .noted("messages.retry_all")
+        .whole(),
     get("/v1/attention", LOOK),
+    get("/v1/audit", &[Scope::Audit]),
     get("/v1/templates", TEMPLATES),
-    post("/v1/templates", TEMPLATES),
+    post("/v1/templates", TEMPLATES)
+        .noted("templates.add")
+        .whole(),
     get("/v1/templates/{id}", TEMPLATES),
-    delete("/v1/templates/{id}", TEMPLATES),
-    post("/v1/templates/sync", TEMPLATES),
-    post("/v1/templates/{id}/resume", TEMPLATES),
+    delete("/v1/templates/{id}", TEMPLATES).noted("templates.delete"),
+    post("/v1/templates/sync", TEMPLATES).noted("templates.sync"),
+    post("/v1/templates/{id}/resume", TEMPLATES).noted("templates.resume"),
     get("/v1/accounts/{name}/industries", TEMPLATES),
-    post("/v1/accounts/{name}/industries", TEMPLATES),
+    post("/v1/accounts/{name}/industries", TEMPLATES)
+        .noted("templates.set_industries")
+        .whole(),
     get("/v1/broadcasts", BROADCASTS),
-    post("/v1/broadcasts", BROADCASTS),
+    post("/v1/broadcasts", BROADCASTS).noted("broadcasts.create"),
     get("/v1/broadcasts/{id}", BROADCASTS),
     post("/v1/broadcasts/{id}/rows", BROADCASTS),
-    post("/v1/broadcasts/{id}/start", BROADCASTS),
-    post("/v1/broadcasts/{id}/pause", BROADCASTS),
-    post("/v1/broadcasts/{id}/resume", BROADCASTS),
-    post("/v1/broadcasts/{id}/cancel", BROADCASTS),
+    post("/v1/broadcasts/{id}/start", BROADCASTS).noted("broadcasts.start"),
+    post("/v1/broadcasts/{id}/pause", BROADCASTS).noted("broadcasts.pause"),
+    post("/v1/broadcasts/{id}/resume", BROADCASTS).noted("broadcasts.resume"),
+    post("/v1/broadcasts/{id}/cancel", BROADCASTS).noted("broadcasts.cancel"),
     get("/v1/recipients", RECIPIENTS),
     get("/v1/recipients/{openid}", RECIPIENTS),
-    post("/v1/recipients/{openid}/suppress", RECIPIENTS),
-    post("/v1/recipients/{openid}/resume", RECIPIENTS),
+    post("/v1/recipients/{openid}/suppress", RECIPIENTS)
+        .noted("recipients.suppress")
+        .whole(),
+    post("/v1/recipients/{openid}/resume", RECIPIENTS)
+        .noted("recipients.resume")
+        .whole(),
     get("/v1/accounts", ACCOUNTS),
-    post("/v1/accounts/{name}/quota/clear", &[Scope::Quota]),
+    post("/v1/accounts/{name}/quota/clear", &[Scope::Quota]).noted("quota.clear"),
     get(
         "/v1/accounts/{name}/token",
         &[Scope::Accounts, Scope::Token],
     ),
-    post("/v1/accounts/{name}/token/refresh", TOKEN),
+    post("/v1/accounts/{name}/token/refresh", TOKEN)
+        .noted("token.refresh")
+        .whole(),
     post("/v1/accounts/{name}/receipts", &[Scope::Receipts]),
     get("/v1/webhooks", WEBHOOKS),
     get("/v1/webhooks/{name}/events", WEBHOOKS),
-    post("/v1/webhooks/{name}/redeliver", WEBHOOKS),
+    post("/v1/webhooks/{name}/redeliver", WEBHOOKS)
+        .noted("webhooks.redeliver")
+        .whole(),
     line("GET", "/wechat/callback/{account}", CALLBACK),
     line("POST", "/wechat/callback/{account}", CALLBACK),
     line("GET", "/wechat/oauth/{account}/start", OAUTH),

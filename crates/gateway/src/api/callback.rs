@@ -264,6 +264,7 @@ impl Callbacks {
             nonce: format!("{at}\n{nonce}\n{signature}"),
             expires_at: remember_until(pushed_at, WINDOW),
             body: Some(Sha256::digest(body).into()),
+            act: None,
         }
     }
 

@@ -9,12 +9,16 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use hongyan_courier::UnixMs;
+use hongyan_courier::audit::Act;
+use hongyan_courier::message::AccountName;
 use hongyan_courier::port::Nonce;
 use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::api::access::Need;
+use crate::api::access::{Line, Need};
+use crate::api::deed;
 use crate::api::error::Problem;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::bearer;
@@ -40,6 +44,8 @@ pub struct Signed {
     pub caller: Identity,
     /// To be spent in the transaction that makes the change; none for a read, nor for a caller with a token.
     pub nonce: Option<Nonce>,
+    /// What a read is written down as, where what it shows is secret. That of a change goes with its nonce.
+    pub act: Option<Box<Act>>,
     /// Moved here, so that no route copies them.
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -49,11 +55,12 @@ pub struct Signed {
 pub struct Guard {
     pub door: Arc<Door>,
     pub need: Need,
+    pub line: &'static Line,
 }
 
 /// Middleware of a single route.
 pub async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let (request, standing) = match guard.door.admit(request, guard.need).await {
+    let (request, standing) = match guard.door.admit(request, guard.need, guard.line).await {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
@@ -69,6 +76,7 @@ impl Door {
         &self,
         request: Request,
         need: Need,
+        line: &Line,
     ) -> Result<(Request, Option<Standing>), Problem> {
         let (mut parts, body) = request.into_parts();
         let from = self.limits.address(&parts);
@@ -77,7 +85,7 @@ impl Door {
         if let Err(Unknown::Caller(_)) = known {
             self.limits.failed(Entry::Api, from).await;
         }
-        let (caller, nonce, body) = known?;
+        let (caller, mut nonce, body) = known?;
         let standing = self.limits.client(&caller.client).await?;
         let mut missing = None;
         for scope in need.scopes() {
@@ -92,9 +100,19 @@ impl Door {
         if let Some(error) = missing {
             return Err(error.into());
         }
+        let now = self.clock.wall();
+        let act = deed::of(&mut parts, &body, (line, &caller, from), now).await;
+        let act = match need {
+            Need::Read(_) => act,
+            Need::Write(_) => {
+                put_down(&mut nonce, act, &caller, now);
+                None
+            }
+        };
         let signed = Signed {
             caller,
             nonce,
+            act,
             headers: std::mem::take(&mut parts.headers),
             body,
         };
@@ -127,6 +145,30 @@ impl Door {
                 let (caller, nonce) = self.authenticator.write(parts, &body, wall)?;
                 Ok((caller, Some(nonce), body))
             }
+        }
+    }
+}
+
+/// What is done is written down together with the nonce's being spent. A caller with a token has none: it gets one that
+/// nobody else ever has, and that is forgotten at once.
+fn put_down(nonce: &mut Option<Nonce>, act: Option<Box<Act>>, caller: &Identity, now: UnixMs) {
+    let Some(act) = act else { return };
+    let nonce = nonce.get_or_insert_with(|| Nonce {
+        owner: caller.client.to_string(),
+        nonce: format!("token {}", uuid::Uuid::now_v7()),
+        expires_at: now,
+        body: None,
+        act: None,
+    });
+    nonce.act = Some(act);
+}
+
+impl Signed {
+    /// Says in which account something is done, if the call did not.
+    pub fn about(&mut self, account: &AccountName) {
+        let of_change = self.nonce.as_mut().and_then(|nonce| nonce.act.as_mut());
+        if let Some(act) = of_change.or(self.act.as_mut()) {
+            act.account.get_or_insert_with(|| account.clone());
         }
     }
 }

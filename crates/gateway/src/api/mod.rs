@@ -4,9 +4,11 @@
 pub mod access;
 pub mod accounts;
 pub mod attention;
+pub mod audit;
 pub mod body;
 pub mod broadcasts;
 pub mod callback;
+mod deed;
 pub mod docs;
 pub mod door;
 pub mod error;

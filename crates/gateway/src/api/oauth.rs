@@ -209,6 +209,7 @@ impl Oauth {
             nonce: state.to_owned(),
             expires_at: remember_until(UnixMs(until.saturating_mul(1_000)), Duration::ZERO),
             body: None,
+            act: None,
         };
         match self.ledger.spend(nonce, self.clock.now()).await {
             Ok(()) => Ok(()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::response::Response;
+use hongyan_courier::audit::Audit;
 use hongyan_courier::bulk_retry::BulkRetry;
 use hongyan_courier::change::Changes;
 use hongyan_courier::port::Ledger;
@@ -18,6 +19,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::api::access;
 use crate::api::accounts::{self, AccountBook};
 use crate::api::attention::{self, Attention};
+use crate::api::audit;
 use crate::api::broadcasts::{
     Broadcasting, change as broadcast_change, create as broadcast_create, list as broadcast_list,
     rows as broadcast_rows, show as broadcast_show,
@@ -49,6 +51,7 @@ pub struct UseCases {
     pub changes: Arc<Changes>,
     pub retries: Arc<BulkRetry>,
     pub attention: Arc<Attention>,
+    pub audit: Arc<dyn Audit>,
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
     pub templates: Arc<Templates>,
@@ -90,6 +93,7 @@ fn messages(routes: Routes, parts: &UseCases) -> Routes {
         .add(routes!(change::retry).with_state(parts.changes.clone()))
         .add(routes!(retry_all::retry_all).with_state(parts.retries.clone()))
         .add(routes!(attention::list).with_state(parts.attention.clone()))
+        .add(routes!(audit::list).with_state(parts.audit.clone()))
 }
 
 fn templates(routes: Routes, cases: &Arc<Templates>) -> Routes {

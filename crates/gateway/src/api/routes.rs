@@ -44,32 +44,34 @@ impl Routes {
 
     /// Adds what `routes!` made. Methods in one call of it have one guard, so they must have the same access.
     pub fn add(mut self, (schemas, mut paths, routes): UtoipaMethodRouter) -> Self {
-        let mut access: Option<Access> = None;
+        let mut line_of: Option<&Line> = None;
         for (method, path) in openapi::methods(&paths) {
             let line = self
                 .table
                 .iter()
                 .position(|line| line.method == method && line.path == path)
-                .filter(|place| access.is_none_or(|access| access == self.table[*place].access));
+                .filter(|place| {
+                    line_of.is_none_or(|line| line.access == self.table[*place].access)
+                });
             match line {
                 Some(place) if !self.found[place] => {
                     self.found[place] = true;
-                    access = Some(self.table[place].access);
+                    line_of = Some(&self.table[place]);
                 }
                 _ => self.unlisted.push(format!("{method} {path}")),
             }
         }
-        let routes = match access {
-            Some(Access::Caller(need)) => {
+        let routes = match line_of.map(|line| (line, line.access)) {
+            Some((line, Access::Caller(need))) => {
                 openapi::guarded(&mut paths, need);
                 let door = Arc::clone(&self.door);
-                routes.route_layer(from_fn_with_state(Guard { door, need }, admit))
+                routes.route_layer(from_fn_with_state(Guard { door, need, line }, admit))
             }
-            Some(Access::Open(refusals)) => {
+            Some((_, Access::Open(refusals))) => {
                 openapi::open(&mut paths, refusals);
                 routes
             }
-            Some(Access::Browser(refusals)) => {
+            Some((_, Access::Browser(refusals))) => {
                 openapi::open(&mut paths, refusals);
                 let limits = Arc::clone(&self.door.limits);
                 routes.route_layer(from_fn_with_state(limits, watch))
@@ -122,6 +124,8 @@ mod tests {
         method: "GET",
         path: "/here",
         access: Access::Caller(Need::Read(&[Scope::Accounts])),
+        noted: None,
+        whole: false,
     };
     const POST_HERE: Line = Line {
         method: "POST",
@@ -172,6 +176,23 @@ mod tests {
         let routes = table(&[GET_HERE, POST_HERE]).add(routes!(look, change));
         let (unlisted, missing) = misfit(routes);
         assert_eq!((unlisted.len(), &unlisted), (1, &missing));
+    }
+
+    #[test]
+    fn what_changes_something_is_written_down() {
+        // Messages are records of their own, rows are a part of their broadcast, and receipts are WeChat's word.
+        let own = [
+            "/v1/messages",
+            "/v1/messages/batch",
+            "/v1/broadcasts/{id}/rows",
+            "/v1/accounts/{name}/receipts",
+        ];
+        for line in SERVICE {
+            let changes = matches!(line.access, Access::Caller(Need::Write(_)));
+            let expected = changes && !own.contains(&line.path);
+            let reveals = line.path == "/v1/accounts/{name}/token";
+            assert_eq!(line.noted.is_some(), expected || reveals, "{line:?}");
+        }
     }
 
     #[test]

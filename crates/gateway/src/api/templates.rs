@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hongyan_courier::message::AccountName;
-use hongyan_courier::port::{Ledger, Nonce, Token};
+use hongyan_courier::port::{Ledger, Token};
 use hongyan_courier::template::book::{Book, SyncError};
 use hongyan_courier::template::catalogue::Templates as Port;
 use hongyan_courier::template::measure::Counting;
@@ -25,6 +25,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::accounts::Accounts;
+use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::query::Query;
@@ -88,8 +89,10 @@ impl Templates {
         self.accounts.seen_by(caller).named(name.as_deref())
     }
 
-    async fn spend(&self, nonce: Option<Nonce>) -> Result<(), Problem> {
-        if let Some(nonce) = nonce {
+    /// Spends the nonce of a call that changes something with WeChat, and writes down that it was asked for.
+    async fn spend(&self, signed: &mut Signed, account: &AccountName) -> Result<(), Problem> {
+        signed.about(account);
+        if let Some(nonce) = signed.nonce.take() {
             self.ledger.spend(nonce, self.clock.now()).await?;
         }
         Ok(())

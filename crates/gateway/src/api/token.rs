@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use hongyan_courier::audit::Audit;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::Ledger;
 use hongyan_courier::time::Clock;
@@ -34,6 +35,7 @@ pub struct Tokens {
     pub keeper: Arc<Keeper>,
     pub conditions: Arc<Conditions>,
     pub ledger: Arc<dyn Ledger>,
+    pub audit: Arc<dyn Audit>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -140,7 +142,11 @@ pub async fn show(
         signed.caller.require(Scope::Token)?;
     }
     let account = tokens.accounts.seen_by(&signed.caller).named(Some(&name))?;
-    tokens.view(account, reveal).map(Json)
+    let view = tokens.view(account, reveal)?;
+    if let Some(act) = signed.act.filter(|_| reveal) {
+        tokens.audit.record(*act).await?;
+    }
+    Ok(Json(view))
 }
 
 /// Fetches the account's token anew. Not forced, and within 10 s of a fetch, it answers the token that this one brought.

@@ -62,6 +62,7 @@ impl Authenticator {
             nonce: credentials.nonce.to_owned(),
             expires_at: remember_until(signed_at, SKEW),
             body: None,
+            act: None,
         };
         Ok((identity, nonce))
     }

@@ -17,10 +17,11 @@ pub enum Scope {
     Receipts,
     Quota,
     Webhooks,
+    Audit,
 }
 
 impl Scope {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::MessagesSend,
         Self::MessagesRead,
         Self::Accounts,
@@ -31,6 +32,7 @@ impl Scope {
         Self::Receipts,
         Self::Quota,
         Self::Webhooks,
+        Self::Audit,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Scope {
             Self::Receipts => "receipts",
             Self::Quota => "quota",
             Self::Webhooks => "webhooks",
+            Self::Audit => "audit",
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::config::names;
 
 const EXAMPLE: &str = "\
 Example:
-  hongyan client new orders --scope messages:send --scope messages:read >> hongyan.toml";
+  hongyan client new orders --scope messages:send --scope messages:read >> hongyan.toml
+  hongyan client new clinic-desk --scope recipients --account clinic";
 
 /// Set up the programs that may call the gateway.
 #[derive(Debug, Args)]
@@ -44,6 +45,12 @@ pub struct NewArgs {
         value_delimiter = ','
     )]
     scopes: Vec<Scope>,
+    /// Confine it to this account; may be repeated
+    #[arg(long = "account", value_name = "NAME", value_delimiter = ',')]
+    accounts: Vec<String>,
+    /// Confine it to this template; may be repeated
+    #[arg(long = "template", value_name = "ID", value_delimiter = ',')]
+    templates: Vec<String>,
 }
 
 pub fn run(args: &ClientArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -55,8 +62,13 @@ pub fn run(args: &ClientArgs, context: &mut Context<'_>) -> anyhow::Result<ExitC
 fn new(args: &NewArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let scopes: Vec<&str> = args.scopes.iter().map(|scope| scope.as_str()).collect();
+    let confined = [("accounts", &args.accounts), ("templates", &args.templates)];
     if context.json {
-        context.value(&json!({"id": args.id, "secret": secret, "scopes": scopes}))?;
+        let mut shown = json!({"id": args.id, "secret": secret, "scopes": scopes});
+        for (key, list) in confined.into_iter().filter(|(_, list)| !list.is_empty()) {
+            shown[key] = json!(list);
+        }
+        context.value(&shown)?;
         return Ok(ExitCode::SUCCESS);
     }
     let variable = format!("{}_SECRET", args.id.to_ascii_uppercase().replace('-', "_"));
@@ -74,6 +86,10 @@ fn new(args: &NewArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     context.line(&advice)?;
     context.line(&format!("secrets = [\"{secret}\"]"))?;
     context.line(&format!("scopes = [{}]", quoted.join(", ")))?;
+    for (key, list) in confined.into_iter().filter(|(_, list)| !list.is_empty()) {
+        let list = toml::Value::from(list.clone());
+        context.line(&format!("{key} = {list}"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,7 +108,9 @@ mod tests {
     fn what_is_printed_is_a_client_that_the_configuration_takes() {
         let args = NewArgs {
             id: "order-desk".to_owned(),
-            scopes: vec![Scope::MessagesSend, Scope::Token],
+            scopes: vec![Scope::MessagesSend, Scope::Accounts],
+            accounts: Vec::new(),
+            templates: vec!["ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY".to_owned()],
         };
         for lang in [Lang::En, Lang::Zh] {
             let mut out = Vec::new();
@@ -112,6 +130,7 @@ mod tests {
             };
             let client = config::load(&sources).unwrap().config.clients.remove(0);
             assert_eq!(client.id, "order-desk");
+            assert_eq!(client.templates, args.templates);
             assert_eq!(client.scopes.iter().collect::<Vec<_>>(), args.scopes);
             assert!(
                 String::from_utf8(out)

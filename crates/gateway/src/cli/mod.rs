@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod attention;
+pub mod audit;
 pub mod broadcast;
 pub mod broadcasts;
 pub mod client;
@@ -61,6 +62,7 @@ pub enum Command {
     Messages(messages::MessagesArgs),
     Accounts(accounts::AccountsArgs),
     Attention(attention::AttentionArgs),
+    Audit(audit::AuditArgs),
     Token(token::TokenArgs),
     Templates(templates::TemplatesArgs),
     Recipients(recipients::RecipientsArgs),
@@ -112,6 +114,7 @@ fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         Command::Messages(args) => messages::run(&args, context),
         Command::Accounts(args) => accounts::run(&args, context),
         Command::Attention(args) => attention::run(&args, context),
+        Command::Audit(args) => audit::run(&args, context),
         Command::Token(args) => token::run(&args, context),
         Command::Templates(args) => templates::run(&args, context),
         Command::Recipients(args) => recipients::run(&args, context),

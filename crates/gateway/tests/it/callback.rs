@@ -61,10 +61,13 @@ fn signed_around(encrypt: &str) -> (String, String) {
 }
 
 pub(crate) async fn push(gateway: &TestGateway, query: &str, body: &str) -> Reply {
+    push_to(gateway.address(), query, body).await
+}
+
+pub(crate) async fn push_to(host: &str, query: &str, body: &str) -> Reply {
     let path = format!("/wechat/callback/{ACCOUNT}?{query}");
-    gateway
-        .call(Call::new(Method::POST, &path, body.to_owned()).unsigned())
-        .await
+    let call = Call::new(Method::POST, &path, body.to_owned());
+    call.unsigned().make(host).await
 }
 
 /// A message that WeChat took and says nothing more about; its id and msgid.

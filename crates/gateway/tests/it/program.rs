@@ -1,6 +1,8 @@
 //! The program itself: the newcomer's first minute, the operator's commands, and the errors that a human must understand.
 
+mod audit;
 mod broadcast;
+mod canary;
 mod crowd;
 mod demo;
 mod disk;

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod answers;
+mod audit;
 mod base;
 mod board;
 mod broadcasts;

@@ -56,3 +56,4 @@ hongyan_courier::broadcasts_conformance!(Sqlite);
 hongyan_courier::templates_conformance!(Sqlite);
 hongyan_courier::nodes_conformance!(Sqlite);
 hongyan_courier::outbox_conformance!(Sqlite);
+hongyan_courier::audit_conformance!(Sqlite);

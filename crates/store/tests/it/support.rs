@@ -55,6 +55,7 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         broadcasts: store.clone(),
         outbox: store.clone(),
         templates: store.clone(),
+        audit: store.clone(),
     }
 }
 

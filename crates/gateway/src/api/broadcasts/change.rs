@@ -96,14 +96,13 @@ impl Broadcasting {
         &self,
         id: &str,
         uri: &Uri,
-        signed: Signed,
+        mut signed: Signed,
         wish: Wish,
     ) -> Result<Json<BroadcastView>, Problem> {
         Query::read(uri)?.nothing_else(&[])?;
         let (id, now) = (broadcast_id(id)?, self.clock.now());
-        if !signed.caller.reach.is_everywhere() {
-            self.reached(id, &signed.caller).await?;
-        }
+        let found = self.reached(id, &signed.caller).await?;
+        signed.about(&found.order.account);
         let wished = self.broadcasts.wish(id, wish, signed.nonce, now).await;
         let broadcast = wished.map_err(refused)?;
         self.wake.notify_one();

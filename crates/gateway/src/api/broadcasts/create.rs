@@ -13,7 +13,7 @@ use hongyan_courier::broadcast::rows::{BadRow, Next, Reader, survey};
 use hongyan_courier::broadcast::{
     Broadcast, BroadcastId, NewBroadcast, Order, Place, State as Stands, Upload,
 };
-use hongyan_courier::port::ChangeError;
+use hongyan_courier::port::{ChangeError, Nonce};
 use hongyan_courier::time::UnixMs;
 use http::{StatusCode, Uri};
 use serde::Serialize;
@@ -97,7 +97,7 @@ pub struct BroadcastCheck {
 pub async fn create(
     State(broadcasting): State<Arc<Broadcasting>>,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<Response, Problem> {
     let mut query = Query::read(&uri)?;
     let dry_run = query.flag("dry_run")?;
@@ -105,12 +105,15 @@ pub async fn create(
     let now = broadcasting.clock.now();
     let key = idempotency("POST /v1/broadcasts", &signed, now)?;
     let (order, recipients) = broadcasting.read(&signed, now).await?;
+    signed.about(&order.account);
     let rows = match recipients.rows {
         Some(bytes) => Some(broadcasting.listed(&order, bytes, now).await?),
         None => None,
     };
     if dry_run {
+        // Nothing is done, so nothing is written down.
         if let Some(nonce) = signed.nonce {
+            let nonce = Nonce { act: None, ..nonce };
             broadcasting.ledger.spend(nonce, now).await?;
         }
         return Ok(Json(broadcasting.check(&order, rows.as_ref(), now)).into_response());

@@ -186,6 +186,7 @@ impl Callbacks {
             nonce: nonce.nonce,
             expires_at: UnixMs(nonce.expires_at),
             body: nonce.body,
+            act: None,
         });
         let keeping = self.keep_and_pass_on(account, (&event, body), nonce, true);
         match keeping.await {

@@ -18,7 +18,6 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::path::PathPart;
 use crate::api::query::Query;
-use crate::auth::client::Identity;
 
 /// Cancels a message that has not been sent.
 #[utoipa::path(
@@ -35,10 +34,10 @@ pub async fn cancel(
     State(changes): State<Arc<Changes>>,
     PathPart(id): PathPart,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
-    let id = of_caller(&changes, &id, &signed.caller).await?;
+    let id = of_caller(&changes, &id, &mut signed).await?;
     let (cancelled, message) = changes.cancel(id, signed.nonce).await?;
     let status = match cancelled {
         Cancelled::Ended => StatusCode::OK,
@@ -71,20 +70,19 @@ pub async fn retry(
     State(changes): State<Arc<Changes>>,
     PathPart(id): PathPart,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let wish: Retry = body::optional(&signed.body)?;
-    let id = of_caller(&changes, &id, &signed.caller).await?;
+    let id = of_caller(&changes, &id, &mut signed).await?;
     let message = changes.retry(id, wish.force, signed.nonce).await?;
     Ok((StatusCode::ACCEPTED, Json(MessageView::from(&message))))
 }
 
 /// The id of a message that the caller reaches. What a message is of never changes, so it may be looked at beforehand.
-async fn of_caller(changes: &Changes, id: &str, caller: &Identity) -> Result<MessageId, Problem> {
+async fn of_caller(changes: &Changes, id: &str, signed: &mut Signed) -> Result<MessageId, Problem> {
     let id = message_id(id)?;
-    if !caller.reach.is_everywhere() {
-        reached(&*changes.ledger, id, caller).await?;
-    }
+    let message = reached(&*changes.ledger, id, &signed.caller).await?;
+    signed.about(&message.content.account);
     Ok(id)
 }

@@ -132,11 +132,12 @@ impl Contacts {
         account: Option<String>,
         openid: String,
         what: What,
-        signed: Signed,
+        mut signed: Signed,
     ) -> Result<Json<RecipientView>, Problem> {
         check_id("openid", &openid)?;
         let seen = self.accounts.seen_by(&signed.caller);
-        let account = seen.named(account.as_deref())?;
+        let account = seen.named(account.as_deref())?.clone();
+        signed.about(&account);
         let now = self.clock.now();
         let news = News {
             what,
@@ -146,10 +147,10 @@ impl Contacts {
         };
         let heard = self
             .hearing
-            .hear(account, &openid, vec![news], signed.nonce);
+            .hear(&account, &openid, vec![news], signed.nonce);
         let known = heard.await?.recipient;
         tracing::info!(%account, client = %signed.caller.client, "a recipient was suppressed or resumed");
-        let view = RecipientView::of(account, openid, known, now);
+        let view = RecipientView::of(&account, openid, known, now);
         Ok(Json(view.for_caller(&signed.caller)))
     }
 

@@ -114,14 +114,15 @@ pub async fn set_industries(
     State(templates): State<Arc<Templates>>,
     PathPart(name): PathPart,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<Json<IndustriesView>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let NewIndustries { primary, secondary } = body::optional(&signed.body)?;
-    let account = templates
+    let account = &templates
         .accounts
         .seen_by(&signed.caller)
-        .named(Some(&name))?;
+        .named(Some(&name))?
+        .clone();
     // WeChat deletes the templates of the industries that it had.
     signed.caller.require_every_template()?;
     let codes = [("primary", primary), ("secondary", secondary)];
@@ -132,7 +133,7 @@ pub async fn set_industries(
     if !wrong.is_empty() {
         return Err(Problem::invalid_message(wrong));
     }
-    templates.spend(signed.nonce).await?;
+    templates.spend(&mut signed, account).await?;
     let codes = IndustryCodes { primary, secondary };
     let library = &templates.library;
     let setting = templates.ask(account, async |token| {

@@ -88,18 +88,18 @@ pub struct Place {
 pub async fn add(
     State(templates): State<Arc<Templates>>,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<(StatusCode, Json<Place>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let new: Addition = body::optional(&signed.body)?;
     let seen = templates.accounts.seen_by(&signed.caller);
-    let account = seen.named(new.account.as_deref())?;
+    let account = &seen.named(new.account.as_deref())?.clone();
     signed.caller.require_every_template()?;
     if new.template_id_short.trim().is_empty() {
         let missing = FieldProblem::new("template_id_short", "is missing");
         return Err(Problem::invalid_message(vec![missing]));
     }
-    templates.spend(signed.nonce).await?;
+    templates.spend(&mut signed, account).await?;
     let keywords: Vec<&str> = new.keyword_name_list.iter().map(String::as_str).collect();
     let wanted = NewTemplate {
         template_id_short: new.template_id_short.trim(),
@@ -135,11 +135,11 @@ pub async fn delete(
     State(templates): State<Arc<Templates>>,
     PathPart(id): PathPart,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<Json<Place>, Problem> {
-    let account = templates.account(&uri, &signed.caller)?;
+    let account = &templates.account(&uri, &signed.caller)?.clone();
     signed.caller.require_template(&id)?;
-    templates.spend(signed.nonce).await?;
+    templates.spend(&mut signed, account).await?;
     let library = &templates.library;
     let deleting = templates.ask(account, async |token| {
         library.delete(account, &token.secret, &id).await

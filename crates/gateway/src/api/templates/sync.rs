@@ -60,10 +60,10 @@ pub struct Resumed {
 pub async fn sync(
     State(templates): State<Arc<Templates>>,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<Json<Synced>, Problem> {
-    let account = templates.account(&uri, &signed.caller)?;
-    templates.spend(signed.nonce).await?;
+    let account = &templates.account(&uri, &signed.caller)?.clone();
+    templates.spend(&mut signed, account).await?;
     let syncing = tokio::time::timeout(SYNC_PATIENCE, templates.book.sync(account)).await;
     let update = syncing
         .map_err(|_| Problem::unavailable("WeChat does not answer", UPSTREAM_PAUSE))?
@@ -109,11 +109,11 @@ pub async fn resume(
     State(templates): State<Arc<Templates>>,
     PathPart(id): PathPart,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<Json<Resumed>, Problem> {
-    let account = templates.account(&uri, &signed.caller)?;
+    let account = &templates.account(&uri, &signed.caller)?.clone();
     signed.caller.require_template(&id)?;
-    templates.spend(signed.nonce).await?;
+    templates.spend(&mut signed, account).await?;
     if !templates.book.resume(account, &id).await? {
         return Err(Problem::conflict("the template is not stopped"));
     }

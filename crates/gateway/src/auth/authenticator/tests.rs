@@ -233,6 +233,7 @@ fn the_nonce_of_a_write_is_handed_on() {
         // 300 s for its age, and as much in case the wall is set back.
         expires_at: UnixMs(NOW.0 + 601_000),
         body: None,
+        act: None,
     };
     assert_eq!(nonce, expected);
     assert_eq!(identity.require(Scope::MessagesRead), Ok(()));

@@ -165,10 +165,12 @@ impl Call {
             }
         };
         tokio::pin!(answer);
-        tokio::select! {
+        let reply = tokio::select! {
             reply = &mut answer => reply,
             _ = connection => answer.await,
-        }
+        };
+        super::canary::check_answer(&reply);
+        reply
     }
 }
 

@@ -2,6 +2,7 @@
 //! A story ends with `finish`, which fails it if leased work is left behind.
 
 mod call;
+mod canary;
 mod receiver;
 mod settings;
 
@@ -52,6 +53,7 @@ impl TestGateway {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
+        canary::watch();
         let sim = Sim::start(SimConfig::new(settings.sim_accounts()))
             .await
             .unwrap();
@@ -225,8 +227,18 @@ impl TestGateway {
             let settled = tokio::time::timeout(PATIENCE, settling).await;
             assert!(settled.is_ok(), "leased work is left behind");
         }
+        let host = match self.running.as_ref().and_then(|life| life.ops.clone()) {
+            Some(ops) => ops,
+            None => self.listen.clone(),
+        };
+        if self.running.is_some() {
+            let metrics = get("/metrics").unsigned().make(&host).await;
+            let text = metrics.text();
+            assert!(!canary::gives_away(text), "a metric gives away: {text}");
+        }
         self.down().await;
         self.sim.stop().await;
+        canary::assert_nothing_was_told();
     }
 }
 

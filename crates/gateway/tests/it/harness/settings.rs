@@ -57,6 +57,7 @@ impl Default for Settings {
                 "recipients",
                 "broadcasts",
                 "webhooks",
+                "audit",
             ],
             others: Vec::new(),
             concurrency: 64,
@@ -91,7 +92,7 @@ impl Settings {
         }
     }
 
-    pub(super) fn sim_accounts(&self) -> Vec<AccountConfig> {
+    pub(crate) fn sim_accounts(&self) -> Vec<AccountConfig> {
         let own = AccountConfig {
             templates: self.templates.iter().map(template).collect(),
             ..AccountConfig::new(APPID, SECRET)

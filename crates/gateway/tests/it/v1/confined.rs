@@ -83,6 +83,8 @@ fn table() -> Vec<Row> {
         ),
         ("GET", "/v1/attention", "", none(), TheRest, TheRest),
         ("GET", "/v1/attention", clinic, none(), Forbidden, TheRest),
+        ("GET", "/v1/audit", "", none(), TheRest, Forbidden),
+        ("GET", "/v1/audit", clinic, none(), Forbidden, Forbidden),
         ("GET", "/v1/templates", clinic, none(), Forbidden, TheRest),
         (
             "POST",
@@ -281,7 +283,7 @@ fn table() -> Vec<Row> {
 
 fn settings() -> Settings {
     let scopes = "\"messages:send\", \"messages:read\", \"accounts\", \"templates\", \"quota\", \"receipts\", \
-                  \"recipients\", \"broadcasts\", \"webhooks\"";
+                  \"recipients\", \"broadcasts\", \"webhooks\", \"audit\"";
     Settings {
         others: vec![("school", "wx00000000000000bb")],
         templates: vec![(TEMPLATE, TEXT), (OTHER_TEMPLATE, TEXT)],

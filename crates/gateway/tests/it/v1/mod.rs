@@ -2,6 +2,7 @@
 
 mod accounts;
 mod attention;
+mod audit;
 mod auth;
 mod broadcasts;
 mod confined;

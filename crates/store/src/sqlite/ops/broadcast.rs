@@ -10,8 +10,8 @@ use hongyan_courier::broadcast::{
 use hongyan_courier::port::{AcceptError, Accepted, ChangeError, IdempotencyKey, Nonce};
 use rusqlite::{Connection, params};
 
-use super::Op;
 use super::keys::{self, OtherBody};
+use super::{Op, audit};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
@@ -60,6 +60,7 @@ impl Op for CreateOp {
         if let Some(key) = &self.key {
             keys::keep_key(&base.conn, key, &vec![Ok(id.as_message_id())])?;
         }
+        audit::note(&base.conn, self.nonce.as_ref())?;
         Ok(Ok((id, false)))
     }
 }
@@ -265,6 +266,7 @@ impl Op for WishOp {
             Ok(false) => {}
             Err(refused) => return Ok(Err(ChangeError::Refused(refused))),
         }
+        audit::note(&base.conn, self.nonce.as_ref())?;
         Ok(Ok(one))
     }
 }

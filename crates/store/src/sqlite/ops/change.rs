@@ -6,7 +6,7 @@ use hongyan_courier::delivery::{CancelRefused, Cancelled, RetryRefused};
 use hongyan_courier::message::MessageId;
 use hongyan_courier::port::{Again, ChangeError, Moved, Nonce};
 
-use super::{Op, keys};
+use super::{Op, audit, keys};
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 
@@ -30,7 +30,11 @@ impl Op for CancelOp {
         }
         let changed = base.change(self.id, self.now, |_, delivery| delivery.cancel())?;
         let cancelled = changed.ok_or(ChangeError::NotFound);
-        Ok(cancelled.and_then(|changed| changed.answer.map_err(ChangeError::Refused)))
+        let cancelled = cancelled.and_then(|changed| changed.answer.map_err(ChangeError::Refused));
+        if cancelled.is_ok() {
+            audit::note(&base.conn, self.nonce.as_ref())?;
+        }
+        Ok(cancelled)
     }
 }
 
@@ -56,10 +60,14 @@ impl Op for RetryOp {
         let (force, now) = (self.force, self.now);
         let changed = base.change(self.id, now, |_, delivery| delivery.retry(force, now))?;
         let retried = changed.ok_or(ChangeError::NotFound);
-        Ok(retried.and_then(|changed| match changed.answer {
+        let retried = retried.and_then(|changed| match changed.answer {
             Ok(()) => Ok(changed.moved),
             Err(refused) => Err(ChangeError::Refused(refused)),
-        }))
+        });
+        if retried.is_ok() {
+            audit::note(&base.conn, self.nonce.as_ref())?;
+        }
+        Ok(retried)
     }
 }
 

@@ -8,7 +8,7 @@ use hongyan_courier::webhook::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Op, keys};
+use super::{Op, audit, keys};
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::hooks::Hooks;
@@ -206,6 +206,7 @@ impl Op for PostAgainOp {
             return Ok(Ok(0));
         };
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
+        audit::note(conn, self.nonce.as_ref())?;
         Ok(Ok(match self.which {
             Again::One(id) => {
                 let id = id.as_bytes().as_slice();

@@ -6,7 +6,7 @@ use hongyan_courier::message::MessageId;
 use hongyan_courier::port::{AcceptError, DedupeMismatch, IdempotencyKey, Nonce};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Op;
+use super::{Op, audit};
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 
@@ -108,7 +108,10 @@ impl Op for Spend {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        let fresh = spend(&base.conn, Some(&self.nonce))?;
-        Ok(fresh.then_some(()).ok_or(AcceptError::NonceSeen))
+        if !spend(&base.conn, Some(&self.nonce))? {
+            return Ok(Err(AcceptError::NonceSeen));
+        }
+        audit::note(&base.conn, Some(&self.nonce))?;
+        Ok(Ok(()))
     }
 }

@@ -2,6 +2,7 @@
 //! run again after a rollback; what must wait for the commit is in `committed`.
 
 pub(super) mod accept;
+pub(super) mod audit;
 pub(super) mod beat;
 pub(super) mod broadcast;
 pub(super) mod change;

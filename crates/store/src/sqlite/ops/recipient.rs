@@ -5,7 +5,7 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::port::{AcceptError, Nonce};
 use hongyan_courier::recipient::{Heard, News};
 
-use super::{Op, keys};
+use super::{Op, audit, keys};
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::recipients;
@@ -30,6 +30,8 @@ impl Op for HearOp {
         if !keys::spend(&base.conn, self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
-        recipients::hear(base, &self.account, &self.openid, &self.news, self.now).map(Ok)
+        let heard = recipients::hear(base, &self.account, &self.openid, &self.news, self.now)?;
+        audit::note(&base.conn, self.nonce.as_ref())?;
+        Ok(Ok(heard))
     }
 }

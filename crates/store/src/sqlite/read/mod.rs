@@ -2,6 +2,7 @@
 //! answered, because the answer comes after the commit. A read that takes too long, or that nobody waits for any more,
 //! is ended: for as long as it runs, the log cannot begin anew.
 
+pub(super) mod audit;
 pub(super) mod broadcast;
 pub(super) mod dead_letters;
 pub(super) mod events;

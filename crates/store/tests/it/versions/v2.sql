@@ -7,6 +7,20 @@ CREATE TABLE accounts (
     name TEXT    NOT NULL UNIQUE    -- as in the configuration
 );
 INSERT INTO "accounts" VALUES(1,'clinic');
+CREATE TABLE audit (
+    number      INTEGER NOT NULL PRIMARY KEY,   -- counted from 1 without a gap
+    at          INTEGER NOT NULL,   -- when it was asked for
+    who         TEXT    NOT NULL,   -- a client's id, or local: and a user of the machine
+    source      TEXT,               -- from which address; null for a command on the machine
+    what        TEXT    NOT NULL,   -- a stable word, such as messages.cancel
+    account     TEXT,               -- in which account, where it is one
+    subject     TEXT,               -- to which message, broadcast, template or webhook
+    recipient   TEXT,               -- to which recipient, as a mark that does not tell the openid
+    details     TEXT,               -- how, as it was asked for
+    trace_id    TEXT,               -- the trace that it is part of
+    seal        BLOB    NOT NULL    -- SHA-256 over the entry and the seal before it
+);
+INSERT INTO "audit" VALUES(1,1795400003000,'desk','192.0.2.1','messages.cancel','clinic','m1',NULL,NULL,NULL,X'1111111111111111111111111111111111111111111111111111111111111111');
 CREATE TABLE broadcast_bad_rows (
     broadcast INTEGER NOT NULL,          -- broadcasts.id
     line      INTEGER NOT NULL,          -- the line that it begins on, counted from 1
@@ -317,4 +331,8 @@ CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS N
 CREATE INDEX suppressions_newest ON suppressions (account, at);
 CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_row) WHERE broadcast IS NOT NULL AND status >= 4;
+CREATE INDEX audit_subject ON audit (subject) WHERE subject IS NOT NULL;
+CREATE INDEX audit_recipient ON audit (recipient) WHERE recipient IS NOT NULL;
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 COMMIT;

@@ -1,0 +1,90 @@
+//! What a call is written down as, taken from its path, its query and its body.
+//! It must not write anything down: that is done in the transaction that does what was asked for.
+
+use std::net::IpAddr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use hongyan_courier::UnixMs;
+use hongyan_courier::audit::{Act, mark};
+use hongyan_courier::message::AccountName;
+use http::request::Parts;
+use serde_json::{Map, Value};
+
+use crate::api::access::Line;
+use crate::api::query::Query;
+use crate::auth::client::Identity;
+use crate::telemetry::trace::TraceId;
+
+/// Longer bodies are not written down.
+const DETAILS_BYTES_MAX: usize = 1024;
+
+/// What a caller asks for by a call of this line, if that is written down.
+pub(super) async fn of(
+    parts: &mut Parts,
+    body: &[u8],
+    (line, caller, from): (&Line, &Identity, Option<IpAddr>),
+    at: UnixMs,
+) -> Option<Box<Act>> {
+    let mut act = Act {
+        at,
+        who: caller.client.to_string(),
+        from: from.map(|from| from.to_string()),
+        what: line.noted?.to_owned(),
+        account: None,
+        subject: None,
+        recipient: None,
+        details: if line.whole { details(body) } else { None },
+        trace_id: parts.extensions.get().map(TraceId::to_string),
+    };
+    let of_account = line.path.starts_with("/v1/accounts/");
+    if let Ok(named) = RawPathParams::from_request_parts(parts, &()).await {
+        for (name, value) in &named {
+            match name {
+                "openid" => act.recipient = Some(mark(value)),
+                "name" if of_account => act.account = Some(AccountName::from(value)),
+                _ => act.subject = Some(value.to_owned()),
+            }
+        }
+    }
+    if let Ok(mut query) = Query::read(&parts.uri)
+        && let Ok(Some(account)) = query.text("account")
+    {
+        act.account = Some(AccountName::from(account.as_str()));
+    }
+    Some(Box::new(act))
+}
+
+/// A small body as it is, but for an openid in it.
+fn details(body: &[u8]) -> Option<String> {
+    if body.is_empty() || body.len() > DETAILS_BYTES_MAX {
+        return None;
+    }
+    let mut fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    if let Some(Value::String(openid)) = fields.get_mut("touser") {
+        *openid = mark(openid);
+    }
+    Some(Value::Object(fields).to_string()).filter(|text| text != "{}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_small_and_hold_no_openid() {
+        assert_eq!(details(b""), None);
+        assert_eq!(details(b"{}"), None);
+        assert_eq!(details(b"[1]"), None);
+        assert_eq!(
+            details(br#"{"force": true}"#).as_deref(),
+            Some(r#"{"force":true}"#)
+        );
+        let of_one = details(br#"{"touser":"oOne"}"#).unwrap();
+        assert!(
+            !of_one.contains("oOne") && of_one.contains(&mark("oOne")),
+            "{of_one}"
+        );
+        let long = format!("{{\"note\":\"{}\"}}", "x".repeat(DETAILS_BYTES_MAX));
+        assert_eq!(details(long.as_bytes()), None);
+    }
+}

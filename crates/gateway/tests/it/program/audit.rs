@@ -1,0 +1,54 @@
+//! `hongyan audit`: the list, and a check that finds whoever laid hands on it.
+
+use serde_json::json;
+
+use super::operate;
+use crate::harness::{TestGateway, openid};
+
+#[tokio::test]
+async fn a_list_that_was_changed_is_found() {
+    let gateway = TestGateway::start().await;
+    for n in 1..4 {
+        let path = format!("/v1/recipients/{}/suppress", openid(n));
+        assert_eq!(gateway.post(&path, &json!({})).await.status, 200);
+    }
+    let listed = operate(&gateway, &["audit", "list"]).await.unwrap();
+    assert!(listed.contains("recipients.suppress"), "{listed}");
+    let checked = operate(&gateway, &["audit", "verify", "--json"])
+        .await
+        .unwrap();
+    let checked: serde_json::Value = serde_json::from_str(&checked).unwrap();
+    assert_eq!(checked["entries"], 3);
+    let head = checked["head"].as_str().unwrap().to_owned();
+    operate(&gateway, &["audit", "verify", "--head", &head])
+        .await
+        .unwrap();
+    let hand = rusqlite::Connection::open(gateway.database()).unwrap();
+    for sql in [
+        "UPDATE audit SET who = 'nobody' WHERE number = 2",
+        "DELETE FROM audit WHERE number = 3",
+    ] {
+        let refused = hand.execute(sql, []).unwrap_err();
+        assert!(refused.to_string().contains("only grows"), "{refused}");
+    }
+    hand.execute("DROP TRIGGER audit_is_not_shortened", [])
+        .unwrap();
+    hand.execute("DELETE FROM audit WHERE number = 3", [])
+        .unwrap();
+    operate(&gateway, &["audit", "verify"]).await.unwrap();
+    let error = operate(&gateway, &["audit", "verify", "--head", &head])
+        .await
+        .unwrap_err();
+    assert!(error.contains("taken off its end"), "{error}");
+    hand.execute("DROP TRIGGER audit_is_not_changed", [])
+        .unwrap();
+    hand.execute("UPDATE audit SET who = 'nobody' WHERE number = 1", [])
+        .unwrap();
+    let error = operate(&gateway, &["audit", "verify"]).await.unwrap_err();
+    assert!(
+        error.contains("entry 1 is not what was written down"),
+        "{error}"
+    );
+    drop(hand);
+    gateway.finish().await;
+}
