@@ -1,5 +1,6 @@
 //! What the writer works on: its connection, and what it remembers beside it so that the usual steps need no query.
-//! Memory repeats what the database says: after a rollback it is read anew.
+//! After a rollback what repeats the database is read anew, what was gathered for the commit is forgotten, and what only
+//! spares a look (`held`, `lines`) stays as it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::account::Flag;
 use hongyan_courier::delivery::{Delivery, Lease};
 use hongyan_courier::message::{AccountName, Content, Message, MessageId, Status};
-use hongyan_courier::port::{Moved, NodeEpoch};
+use hongyan_courier::port::{Moved, NodeEpoch, Swept};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accounts::Accounts;
@@ -19,7 +20,6 @@ use super::fault::Fault;
 use super::held::Held;
 use super::hooks::Hooks;
 use super::ops::claim::Lines;
-use super::recipients;
 use super::rows;
 use super::tallies::Tallies;
 use super::templates::{self, Stops};
@@ -84,11 +84,11 @@ impl Base {
         };
         base.reload()?;
         base.depths = Depths::load(&base.conn, &mut base.accounts)?;
-        recipients::load_held(&base.conn, &base.held)?;
+        base.held = Arc::new(Held::load(&base.conn)?);
         Ok(base)
     }
 
-    /// Forgets what is in memory and reads it from the database.
+    /// Forgets what repeats the database and reads it anew.
     pub(super) fn reload(&mut self) -> Result<(), Fault> {
         let Self {
             conn,
@@ -264,8 +264,8 @@ impl Base {
         self.depths.publish();
     }
 
-    /// Forgets what a rolled back transaction touched.
-    pub(super) fn forget_touched(&mut self) {
+    /// Forgets what was gathered in a transaction that is over.
+    pub(super) fn forget_gathered(&mut self) {
         self.tallies.forget();
         self.depths.forget();
         self.touched.clear();
@@ -277,6 +277,18 @@ pub(super) struct Changed<T> {
     pub(super) answer: T,
     pub(super) account: AccountName,
     pub(super) moved: Moved,
+}
+
+impl<T> Changed<T> {
+    /// The same for whoever is told of what ended.
+    pub(super) fn swept(self, id: MessageId) -> Swept {
+        Swept {
+            id,
+            account: self.account,
+            status: self.moved.status,
+            reason: self.moved.reason,
+        }
+    }
 }
 
 fn moved(delivery: &Delivery) -> Moved {

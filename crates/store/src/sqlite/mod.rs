@@ -24,7 +24,6 @@ mod quotas;
 mod read;
 mod recipients;
 mod recover;
-mod roster;
 mod rows;
 mod schema;
 mod tallies;

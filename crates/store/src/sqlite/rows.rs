@@ -237,21 +237,22 @@ fn lease_columns(d: &Delivery) -> (Option<&str>, Option<i64>, Option<i64>) {
     )
 }
 
-fn moment(row: &Row<'_>, column: usize) -> Result<Option<UnixMs>, Fault> {
+/// A moment that may be missing.
+pub(super) fn moment(row: &Row<'_>, column: usize) -> Result<Option<UnixMs>, Fault> {
     Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs))
 }
 
-fn json<T: serde::Serialize>(value: Option<&T>) -> Result<Option<String>, Fault> {
-    let text = value.map(serde_json::to_string).transpose();
-    text.map_err(|error| Fault::Unreadable(error.to_string()))
+/// What is kept as JSON, if there is any.
+pub(super) fn json<T: serde::Serialize>(value: Option<&T>) -> Result<Option<String>, Fault> {
+    Ok(value.map(serde_json::to_string).transpose()?)
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(
+/// The same, read.
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
     column: usize,
 ) -> Result<Option<T>, Fault> {
     let text = row.get_ref(column)?;
     let text = text.as_str_or_null().map_err(rusqlite::Error::from)?;
-    let value = text.map(serde_json::from_str).transpose();
-    value.map_err(|error| Fault::Unreadable(error.to_string()))
+    Ok(text.map(serde_json::from_str).transpose()?)
 }

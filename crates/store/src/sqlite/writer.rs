@@ -169,7 +169,7 @@ impl Writer {
         {
             tracing::error!(%error, "cannot roll back");
         }
-        self.base.forget_touched();
+        self.base.forget_gathered();
         self.stale = self.base.reload().is_err();
     }
 }

@@ -16,7 +16,6 @@ use super::keys::{self, OtherBody};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
-use crate::sqlite::recipients;
 
 pub(in crate::sqlite) struct AcceptOp {
     pub(in crate::sqlite) call: Accept,
@@ -129,11 +128,11 @@ impl AcceptOp {
             ..
         } = base;
         let later = due_at(new).is_some_and(|at| at > self.now);
-        if later || !held.may_hold(|| codes::openid_hash(&new.content.touser)) {
+        if later || !held.may_hold(&new.content.touser) {
             return Ok(None);
         }
         match accounts.known(conn, &new.content.account)? {
-            Some(account) => recipients::held(conn, held, account, &new.content, self.now),
+            Some(account) => held.hold(conn, account, &new.content, self.now),
             None => Ok(None),
         }
     }

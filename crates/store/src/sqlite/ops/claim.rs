@@ -16,8 +16,7 @@ use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
-use crate::sqlite::held::Held;
-use crate::sqlite::recipients;
+use crate::sqlite::held::{self, Held};
 use crate::sqlite::rows;
 
 /// By account and openid.
@@ -211,7 +210,7 @@ impl ClaimOp {
         if message.delivery.doubtful() {
             return Ok(None);
         }
-        let hold = recipients::held(conn, held, account, &message.content, self.now)?;
+        let hold = held.hold(conn, account, &message.content, self.now)?;
         if hold.is_some() || self.claim.limits.is_empty() {
             return Ok(hold);
         }
@@ -219,7 +218,7 @@ impl ClaimOp {
         if let Some(known) = limited.get(&line) {
             return Ok(Some(*known));
         }
-        let over = recipients::over_limit(conn, account, &self.claim.limits, message, self.now)?;
+        let over = held::over_limit(conn, account, &self.claim.limits, message, self.now)?;
         if let Some(over) = over {
             limited.insert(line, over);
         }
@@ -242,12 +241,7 @@ impl ClaimOp {
                 }
             })?;
             if let Some(changed) = changed.filter(|changed| changed.answer) {
-                ended.push(Swept {
-                    id,
-                    account: changed.account,
-                    status: changed.moved.status,
-                    reason: changed.moved.reason,
-                });
+                ended.push(changed.swept(id));
             }
         }
         Ok(ended)

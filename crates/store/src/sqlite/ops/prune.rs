@@ -81,9 +81,7 @@ fn messages(conn: &Connection, before: i64, limit: i64) -> Result<usize, Fault> 
     let found: Vec<(i64, i64, Option<i64>, Option<String>)> = found.collect::<Result<_, _>>()?;
     for (rowid, account, msgid, attempts) in &found {
         let attempts: Vec<Attempt> = match attempts {
-            Some(text) => {
-                serde_json::from_str(text).map_err(|error| Fault::Unreadable(error.to_string()))?
-            }
+            Some(text) => serde_json::from_str(text)?,
             None => Vec::new(),
         };
         for msgid in attempts.iter().filter_map(|call| call.msgid).chain(*msgid) {

@@ -55,7 +55,7 @@ impl LookOp {
         let Some(account) = accounts.known(conn, &content.account)? else {
             return Ok(None);
         };
-        match recipients::held(conn, held, account, content, self.now)? {
+        match held.hold(conn, account, content, self.now)? {
             Some(Hold::End(reason)) => Ok(Some(reason)),
             Some(Hold::Until(_)) | None => Ok(None),
         }

@@ -65,8 +65,7 @@ pub(in crate::sqlite) fn standing(
     let body: Option<String> = find
         .query_row([account.as_str()], |row| row.get(0))
         .optional()?;
-    let standing = body.map(|body| serde_json::from_str(&body)).transpose();
-    let standing = standing.map_err(|error| Fault::Unreadable(error.to_string()))?;
+    let standing = body.map(|body| serde_json::from_str(&body)).transpose()?;
     Ok(standing.unwrap_or_default())
 }
 
