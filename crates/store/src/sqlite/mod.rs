@@ -16,6 +16,7 @@ mod held;
 mod hooks;
 mod ledger;
 mod lock;
+mod nonces;
 mod open;
 mod ops;
 mod outbox;

@@ -17,7 +17,7 @@ use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::held::{self, Held};
-use crate::sqlite::rows;
+use crate::sqlite::rows::{self, Found};
 
 /// By account and openid.
 pub(in crate::sqlite) type Lines = backlog::Lines<(i64, String)>;
@@ -26,9 +26,6 @@ pub(in crate::sqlite) struct ClaimOp {
     pub(in crate::sqlite) claim: Claim,
     pub(in crate::sqlite) now: UnixMs,
 }
-
-/// A message, with where its row lies.
-type Found = (i64, Message);
 
 /// What a claim picks: whose turn it is, and whose is put off.
 #[derive(Default)]
@@ -79,10 +76,7 @@ impl Op for ClaimOp {
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
         }
         let suppressed = self.hold_back(base, pick.held)?;
-        let mut messages = Vec::with_capacity(pick.chosen.len());
-        for (rowid, message) in pick.chosen {
-            messages.push(base.lease(rowid, message, self.lease())?);
-        }
+        let messages = base.lease(pick.chosen, &self.lease())?;
         let next_due = if more {
             None
         } else {

@@ -48,7 +48,7 @@ impl LookOp {
             held,
             ..
         } = base;
-        let Some(message) = leases.get(&self.lease.id) else {
+        let Some((_, message)) = leases.get(&self.lease.id) else {
             return Ok(None);
         };
         let content = &message.content;

@@ -17,7 +17,8 @@ pub(in crate::sqlite) fn message(
     reader: &mut Reader,
     id: MessageId,
 ) -> Result<Option<Message>, Fault> {
-    base::find(&reader.conn, &mut reader.accounts, id)
+    let found = base::find(&reader.conn, &mut reader.accounts, id)?;
+    Ok(found.map(|(_, message)| message))
 }
 
 /// How much waits, by what the writer counted. Of the rows only those that are due are walked.
