@@ -151,7 +151,8 @@ pub const SERVICE: &[Line] = &[
     get(
         "/v1/accounts/{name}/token",
         &[Scope::Accounts, Scope::Token],
-    ),
+    )
+    .noted("token.reveal"),
     post("/v1/accounts/{name}/token/refresh", TOKEN)
         .noted("token.refresh")
         .whole(),

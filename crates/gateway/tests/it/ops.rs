@@ -113,6 +113,7 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "GET /v1/accounts/{name}/industries",
         "GET /v1/accounts/{name}/token",
         "GET /v1/attention",
+        "GET /v1/audit",
         "GET /v1/broadcasts",
         "GET /v1/broadcasts/{id}",
         "GET /v1/messages",

@@ -111,11 +111,8 @@ fn unknown_keys_name_their_layer_and_the_nearest_known() {
 fn promised_keys_are_refused_as_not_supported_yet() {
     check(
         "dev",
-        "[server]\ntrusted_proxies = []\n[server.tls]\ncert = \"x\"\n",
-        &[
-            "server.tls (hongyan.toml): is not supported yet; take it out",
-            "server.trusted_proxies (hongyan.toml): is not supported yet; take it out",
-        ],
+        "[[accounts]]\nname = \"clinic\"\nappid = \"wx0123456789abcdef\"\nsecret = \"env:A\"\nproxy = \"http://x\"\n",
+        &["accounts[clinic].proxy (hongyan.toml): is not supported yet; take it out"],
     );
 }
 

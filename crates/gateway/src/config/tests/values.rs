@@ -110,14 +110,27 @@ fn clients_that_cannot_work_are_refused() {
             "[[clients]]\nid = \"a\"\nsecrets = []\n",
             vec![
                 "clients[a].secrets (hongyan.toml): is an empty list; give at least one value or leave the key out",
-                "clients[a].secrets (hongyan.toml): is missing; give a list such as [\"env:NAME\"]",
                 "clients[a].scopes (hongyan.toml): is missing, so the client could do nothing; give a list such as [\"messages:send\"]",
+                "clients[a].secrets (hongyan.toml): is missing; give a list such as [\"env:NAME\"]",
             ],
         ),
         (
             "[[clients]]\nid = \"a\"\nsecrets = \"env:A\"\nscopes = [\"message:send\"]\n",
             vec![
                 "clients[a].scopes (hongyan.toml): unknown scope \"message:send\"; did you mean messages:send?",
+            ],
+        ),
+        (
+            "[[clients]]\nid = \"a\"\nsecrets = \"env:A\"\nscopes = [\"token\"]\ntemplates = [\"t\"]\naccounts = [\"x\"]\n",
+            vec![
+                "clients[a].scopes (hongyan.toml): has `token`, with which any template can be sent past the gateway; leave out `token` or `templates`",
+                "clients[a].accounts (hongyan.toml): there is no account called x",
+            ],
+        ),
+        (
+            "[[clients]]\nid = \"a\"\nsecrets = \"env:A\"\nscopes = [\"token\"]\naccounts = []\n",
+            vec![
+                "clients[a].accounts (hongyan.toml): is an empty list; give at least one value or leave the key out",
             ],
         ),
     ] {

@@ -2,7 +2,7 @@
 //! none may be in its log, its metrics, its answers or what its commands print.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hongyan_wechat::callback::Mode;
 use hongyan_wechat_sim::{Sim, SimConfig, SimHandle};
@@ -37,6 +37,9 @@ fn settings() -> Settings {
         ..Settings::default()
     }
 }
+
+/// How long a message may take while everything is logged.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Story {
     sim: SimHandle,
@@ -80,14 +83,19 @@ impl Story {
     }
 
     async fn until(&mut self, id: &str, status: &str) {
-        for _ in 0..1_000 {
+        let began = Instant::now();
+        loop {
             let reply = self.call("show", get(&format!("/v1/messages/{id}"))).await;
             if reply.json()["status"] == status {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            let told = reply.text();
+            assert!(
+                began.elapsed() < PATIENCE,
+                "it never came to {status}: {told}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{id} never came to {status}");
     }
 
     async fn command(&mut self, words: &[&str]) {
