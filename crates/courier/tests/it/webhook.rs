@@ -9,6 +9,7 @@ use hongyan_courier::Clock;
 use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::Message;
 use hongyan_courier::port::{Ledger, Queue};
+use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::webhook::{
     Bell, Event, EventId, EventState, Outbox, Parts, Post, Posted, Sender, Subscription, TOLD,
     TRIES_MAX, Target,
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::rig::clock::{NOW, PausedClock};
-use crate::rig::{ACCOUNT, call, content, seconds};
+use crate::rig::{ACCOUNT, KEEP, call, content, seconds};
 
 /// Webhooks that answer as they are told.
 #[derive(Default)]
@@ -205,4 +206,35 @@ async fn a_stop_waits_a_moment_for_posts_and_loses_none() {
     stage.stopped().await;
     let later = NOW.plus(seconds(100));
     assert_eq!(store.take("one", 10, later).await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_forgotten_so_long_after_it_ended() {
+    let stage = Stage::start(&["taken", "given up"]).await;
+    let unpostable = Posted::Unpostable("it was forgotten".into());
+    stage.outside.answer("given up", unpostable);
+    stage.moves(0..600).await;
+    tokio::time::sleep(seconds(1)).await;
+    let (store, clock) = (stage.store.clone(), stage.clock.clone());
+    stage.stopped().await;
+    let sweeper = Sweeper {
+        ledger: Arc::new(store.clone()),
+        outbox: Arc::new(store.clone()),
+        clock: clock.clone(),
+        observer: Arc::new(Vec::new()),
+        keep: KEEP,
+    };
+    let kept_at = async |age: Duration| {
+        tokio::time::sleep(NOW.plus(age).since(clock.now())).await;
+        sweeper.round(true).await.unwrap();
+        let all = ["taken", "given up"].map(|name| store.events(name, None, None, 1_000));
+        let all = futures::future::join_all(all).await;
+        all.into_iter()
+            .map(|page| page.unwrap().len())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kept_at(KEEP.delivered_events).await, [600, 600]);
+    assert_eq!(kept_at(KEEP.delivered_events + seconds(2)).await, [0, 600]);
+    assert_eq!(kept_at(KEEP.failed_events).await, [0, 600]);
+    assert_eq!(kept_at(KEEP.failed_events + seconds(2)).await, [0, 0]);
 }
