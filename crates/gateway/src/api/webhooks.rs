@@ -25,7 +25,7 @@ use crate::api::query::Query;
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
 /// The most events that one call posts again, so that sending is not held up.
-const AGAIN_MAX: usize = 1_000;
+pub const AGAIN_MAX: usize = 1_000;
 
 /// What the webhook calls are made of.
 pub struct Webhooks {
@@ -240,11 +240,11 @@ pub struct Redelivery {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Redelivered {
-    /// So many are posted again now. At most 1000 for one call: call again until none are left.
+    /// So many are posted again now. At most 1000 for one call: after as many, call again.
     events: usize,
 }
 
-/// Posts events again, with all their tries ahead of them.
+/// Posts events again, with all their tries and time ahead of them.
 #[utoipa::path(
     post, path = "/v1/webhooks/{name}/redeliver", tag = "webhooks",
     params(("name" = String, Path, description = "The webhook's name")),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::api::webhooks::AGAIN_MAX;
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
@@ -133,12 +134,12 @@ fn redeliver(args: &RedeliverArgs, context: &mut Context<'_>) -> anyhow::Result<
         (None, None) => json!({}),
     };
     let mut total = 0;
-    // One call makes a bounded number due; those that it made due are given up no longer.
+    // One call makes a bounded number due. None are left after fewer; but some may soon be given up anew.
     loop {
         let made = block_on_here(client.post(&path, &body))?;
         let made = made["events"].as_u64().unwrap_or(0);
         total += made;
-        if made == 0 || args.event.is_some() {
+        if made < AGAIN_MAX as u64 {
             break;
         }
     }
