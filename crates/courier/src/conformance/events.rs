@@ -179,6 +179,16 @@ pub async fn an_event_too_old_is_given_up<A: Adapter>() {
         .outbox
         .events("all", Some(EventState::Failed), None, 10);
     assert_eq!(failed.await.unwrap().len(), 1);
+    // Asked for again it has all of its time again, also for its tries to go wrong.
+    let made = stores
+        .outbox
+        .post_again("all", Again::Failed(NOW), 10, None, late);
+    assert_eq!(made.await.unwrap(), 1);
+    let last = late.plus(GIVE_UP_AFTER);
+    let taken = stores.events_due("all", last).await;
+    assert_eq!((taken[0].event.at, taken[0].begun_at), (NOW, late));
+    let late = last.plus(TAKEN_FOR);
+    assert!(stores.events_due("all", late).await.is_empty());
 }
 
 pub async fn what_was_given_up_can_be_posted_again<A: Adapter>() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::State;
-use crate::message::{Message, MessageId, Status};
+use crate::message::{Message, Status};
 use crate::port::Moved;
 use crate::time::UnixMs;
 use crate::webhook::{
@@ -52,6 +52,7 @@ impl Outbox {
                 kept: Kept {
                     event,
                     state: EventState::Waiting,
+                    begun_at: now,
                     tries: 0,
                     due_at: Some(now),
                     last_error: None,
@@ -67,7 +68,8 @@ impl Outbox {
         all.filter(move |entry| entry.kept.event.webhook == webhook)
     }
 
-    fn take(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<(Event, u32, MessageId)> {
+    /// What is taken out, as it is with this try.
+    fn take(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<Kept> {
         let due = |entry: &&mut Entry| entry.kept.due_at.is_some_and(|at| at <= now);
         let mut due: Vec<_> = self.of(webhook).filter(due).collect();
         due.sort_by_key(|entry| entry.kept.due_at);
@@ -76,14 +78,13 @@ impl Outbox {
             if taken.len() == limit {
                 break;
             }
-            if entry.kept.event.at.plus(GIVE_UP_AFTER) < now {
+            if entry.kept.begun_at.plus(GIVE_UP_AFTER) < now {
                 entry.end(EventState::Failed, now);
                 continue;
             }
             entry.kept.tries += 1;
             entry.kept.due_at = Some(now.plus(TAKEN_FOR));
-            let event = entry.kept.event.clone();
-            taken.push((event.clone(), entry.kept.tries, event.message));
+            taken.push(entry.kept.clone());
         }
         taken
     }
@@ -156,6 +157,7 @@ impl Outbox {
         let mut again = 0;
         for entry in self.of(webhook).filter(meant).take(limit) {
             entry.kept.state = EventState::Waiting;
+            entry.kept.begun_at = now;
             entry.kept.tries = 0;
             entry.kept.due_at = Some(now);
             entry.ended_at = None;
@@ -189,10 +191,11 @@ impl Outbox {
 impl State {
     pub(super) fn take_events(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<Taken> {
         let taken = self.outbox.take(webhook, limit, now);
-        let with_message = |(event, tries, id): (Event, u32, MessageId)| Taken {
-            event,
-            tries,
-            message: self.find(id),
+        let with_message = |kept: Kept| Taken {
+            message: self.find(kept.event.message),
+            event: kept.event,
+            begun_at: kept.begun_at,
+            tries: kept.tries,
         };
         taken.into_iter().map(with_message).collect()
     }

@@ -184,7 +184,9 @@ pub struct Kept {
     pub event: Event,
     /// What became of it.
     pub state: EventState,
-    /// Tries that were begun.
+    /// Since when it is tried: it happened then, or somebody asked for it again.
+    pub begun_at: UnixMs,
+    /// Tries that were begun since.
     pub tries: u32,
     /// When the next one is due; none if it does not wait.
     pub due_at: Option<UnixMs>,
@@ -197,7 +199,9 @@ pub struct Kept {
 pub struct Taken {
     /// The event.
     pub event: Event,
-    /// Tries that were begun, this one included.
+    /// Since when it is tried: it happened then, or somebody asked for it again.
+    pub begun_at: UnixMs,
+    /// Tries that were begun since, this one included.
     pub tries: u32,
     /// The message as it stands now; none if it was forgotten meanwhile.
     pub message: Option<Message>,
@@ -231,7 +235,7 @@ pub trait Outbox: Send + Sync {
     /// From now on events are left for these webhooks and no others, also by a restart. Durable when answered.
     async fn subscribe(&self, webhooks: Vec<Subscription>) -> Result<(), StoreError>;
     /// Takes out at most `limit` due events of a webhook, oldest due first; each is due again [`TAKEN_FOR`] later. Those
-    /// that are older than [`GIVE_UP_AFTER`] are given up instead.
+    /// that have been tried for longer than [`GIVE_UP_AFTER`] are given up instead.
     async fn take(
         &self,
         webhook: &str,
@@ -250,7 +254,7 @@ pub trait Outbox: Send + Sync {
         before: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<Kept>, StoreError>;
-    /// Makes events due again, at most `limit`, with all their tries ahead of them. Answers how many.
+    /// Makes events due again, at most `limit`, with all their tries and time ahead of them. Answers how many.
     async fn post_again(
         &self,
         webhook: &str,

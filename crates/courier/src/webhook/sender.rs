@@ -222,7 +222,7 @@ impl Line<'_> {
             // It says nothing of the webhook.
             Posted::Unpostable(_) => {}
         }
-        let verdict = judge(&taken.event, taken.tries, &posted, now, Roll::draw());
+        let verdict = judge(taken.begun_at, taken.tries, &posted, now, Roll::draw());
         let why = match &verdict {
             Verdict::Delivered => None,
             Verdict::Again { why, .. } => {

@@ -14,8 +14,8 @@ use super::fault::Fault;
 #[derive(Debug, Default)]
 pub(super) struct Hooks(Vec<(i64, Subscription)>);
 
-const LEAVE: &str = "INSERT INTO webhook_events (id, webhook, message, status, reason, msgid, at, state, tries, due_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?7)";
+const LEAVE: &str = "INSERT INTO webhook_events (id, webhook, message, status, reason, msgid, at, state, begun_at, tries, \
+    due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?7, 0, ?7)";
 
 impl Hooks {
     pub(super) fn load(conn: &Connection) -> Result<Self, Fault> {

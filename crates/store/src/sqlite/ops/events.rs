@@ -4,7 +4,7 @@
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::{AcceptError, Nonce};
 use hongyan_courier::webhook::{
-    ABANDONED_AFTER, Again, Event, EventId, GIVE_UP_AFTER, Subscription, TAKEN_FOR, Taken, Verdict,
+    ABANDONED_AFTER, Again, EventId, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR, Taken, Verdict,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -70,17 +70,18 @@ impl Op for TakeOp {
             end(&base.conn, id, FAILED, self.now)?;
         }
         let mut taken = Vec::with_capacity(fresh.len());
-        for (event, tries) in fresh {
-            let tries = tries + 1;
+        for kept in fresh {
+            let tries = kept.tries + 1;
             let sql = "UPDATE webhook_events SET tries = ?2, due_at = ?3 WHERE id = ?1";
             base.conn.prepare_cached(sql)?.execute(params![
-                event.id.as_bytes().as_slice(),
+                kept.event.id.as_bytes().as_slice(),
                 tries,
                 self.now.plus(TAKEN_FOR).0
             ])?;
             taken.push(Taken {
-                message: base.find(event.message)?,
-                event,
+                message: base.find(kept.event.message)?,
+                event: kept.event,
+                begun_at: kept.begun_at,
                 tries,
             });
         }
@@ -88,12 +89,9 @@ impl Op for TakeOp {
     }
 }
 
-/// Events to post, with their tries so far, and events to give up.
-type Due = (Vec<(Event, u32)>, Vec<EventId>);
-
 impl TakeOp {
-    /// What is to be posted, and what is too old for it.
-    fn due(&self, conn: &Connection) -> Result<Due, Fault> {
+    /// What is to be posted, and what has been tried for too long.
+    fn due(&self, conn: &Connection) -> Result<(Vec<Kept>, Vec<EventId>), Fault> {
         let (mut fresh, mut old) = (Vec::new(), Vec::new());
         let sql = read::select!(
             "WHERE webhook = (SELECT id FROM webhooks WHERE name = ?1) AND due_at <= ?2 ORDER BY due_at"
@@ -103,10 +101,10 @@ impl TakeOp {
         while fresh.len() < self.limit && old.len() < GIVEN_UP_AT_ONCE {
             let Some(row) = found.next()? else { break };
             let kept = read::kept(&self.webhook, row)?;
-            if kept.event.at.plus(GIVE_UP_AFTER) < self.now {
+            if kept.begun_at.plus(GIVE_UP_AFTER) < self.now {
                 old.push(kept.event.id);
             } else {
-                fresh.push((kept.event, kept.tries));
+                fresh.push(kept);
             }
         }
         Ok((fresh, old))
@@ -175,7 +173,7 @@ pub(in crate::sqlite) struct PostAgainOp {
 macro_rules! again {
     ($tail:literal) => {
         concat!(
-            "UPDATE webhook_events SET state = 0, tries = 0, due_at = ?1, ended_at = NULL ",
+            "UPDATE webhook_events SET state = 0, begun_at = ?1, tries = 0, due_at = ?1, ended_at = NULL ",
             $tail
         )
     };

@@ -15,7 +15,7 @@ use crate::sqlite::rows;
 macro_rules! select {
     ($tail:literal) => {
         concat!(
-            "SELECT id, message, status, reason, msgid, at, state, tries, due_at, last_error FROM webhook_events ",
+            "SELECT id, message, status, reason, msgid, at, state, begun_at, tries, due_at, last_error FROM webhook_events ",
             $tail
         )
     };
@@ -36,9 +36,10 @@ pub(in crate::sqlite) fn kept(webhook: &str, row: &Row<'_>) -> Result<Kept, Faul
             at: UnixMs(row.get(5)?),
         },
         state: codes::event_state(row.get(6)?)?,
-        tries: row.get(7)?,
-        due_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
-        last_error: row.get(9)?,
+        begun_at: UnixMs(row.get(7)?),
+        tries: row.get(8)?,
+        due_at: row.get::<_, Option<i64>>(9)?.map(UnixMs),
+        last_error: row.get(10)?,
     })
 }
 

@@ -17,7 +17,8 @@ CREATE TABLE webhook_events (
     msgid      INTEGER,                         -- its msgid
     at         INTEGER NOT NULL,                -- when that was
     state      INTEGER NOT NULL,                -- 0 waiting, 1 delivered, 2 failed
-    tries      INTEGER NOT NULL,                -- tries that were begun
+    begun_at   INTEGER NOT NULL,                -- since when it is tried: at, or when somebody asked for it again
+    tries      INTEGER NOT NULL,                -- tries that were begun since
     due_at     INTEGER,                         -- when the next one is due; null if it does not wait
     ended_at   INTEGER,                         -- when it was delivered or given up
     last_error TEXT                             -- what came of the last try that failed
