@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::state::State;
 use crate::message::{Message, Status};
-use crate::port::Moved;
 use crate::time::UnixMs;
 use crate::webhook::{
     ABANDONED_AFTER, Again, Backlog, Event, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription,
@@ -35,19 +34,12 @@ impl Entry {
 impl Outbox {
     /// Leaves the events of a step.
     pub(super) fn leave(&mut self, before: Option<Status>, message: &Message, now: UnixMs) {
-        let delivery = &message.delivery;
-        if self.webhooks.is_empty() || !is_told(before, delivery.status) {
+        let (content, status) = (&message.content, message.delivery.status);
+        if self.webhooks.is_empty() || !is_told(before, status) {
             return;
         }
-        let moved = Moved {
-            status: delivery.status,
-            reason: delivery.reason,
-            msgid: delivery.msgid,
-            due_at: delivery.due_at,
-        };
-        let (content, status) = (&message.content, delivery.status);
         for hook in self.webhooks.iter().filter(|w| w.wants(content, status)) {
-            let event = Event::new(&hook.name, message.id, &moved, now);
+            let event = Event::new(&hook.name, message, now);
             let entry = Entry {
                 kept: Kept {
                     event,

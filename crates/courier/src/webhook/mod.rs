@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::message::{Content, Message, MessageId, Reason, Status, words};
-use crate::port::{AcceptError, Moved, Nonce, StoreError};
+use crate::port::{AcceptError, Nonce, StoreError};
 use crate::time::UnixMs;
 
 pub use retry::{GIVE_UP_AFTER, TRIES_MAX, Verdict, judge};
@@ -149,16 +149,17 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event of a step, for a webhook.
+    /// The event of a message that moved just now, for a webhook.
     #[must_use]
-    pub fn new(webhook: &str, message: MessageId, moved: &Moved, now: UnixMs) -> Self {
+    pub fn new(webhook: &str, message: &Message, now: UnixMs) -> Self {
+        let delivery = &message.delivery;
         Self {
             id: EventId::new(now),
             webhook: webhook.to_owned(),
-            message,
-            status: moved.status,
-            reason: moved.reason,
-            msgid: moved.msgid,
+            message: message.id,
+            status: delivery.status,
+            reason: delivery.reason,
+            msgid: delivery.msgid,
             at: now,
         }
     }

@@ -30,16 +30,6 @@ fn content(client: &str, account: &str) -> Content {
     }
 }
 
-fn event(status: Status) -> Event {
-    let moved = Moved {
-        status,
-        reason: None,
-        msgid: Some(1),
-        due_at: NOW,
-    };
-    Event::new("hook", MessageId::new(NOW), &moved, NOW)
-}
-
 #[test]
 fn a_webhook_is_told_of_its_clients_messages_alone() {
     let mut hook = Subscription {
@@ -82,10 +72,10 @@ fn a_late_try_says_what_the_first_said() {
         msgid: Some(1),
         generation: 0,
     };
-    let sent = event(Status::Sent);
     message.delivery.status = Status::Sent;
     message.delivery.msgid = Some(1);
     message.delivery.attempts = vec![call(NOW)];
+    let sent = Event::new("hook", &message, NOW);
     let first = sent.as_it_stood(&message);
     let later = NOW.plus(Duration::from_secs(1));
     message.delivery.status = Status::Delivered;
