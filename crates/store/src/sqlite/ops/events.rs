@@ -4,12 +4,14 @@
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::{AcceptError, Nonce};
 use hongyan_courier::webhook::{
-    ABANDONED_AFTER, Again, EventId, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR, Taken, Verdict,
+    ABANDONED_AFTER, Again, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR,
+    Taken, Verdict,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{Op, keys};
 use crate::sqlite::base::Base;
+use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::hooks::Hooks;
 use crate::sqlite::read::events as read;
@@ -67,7 +69,7 @@ impl Op for TakeOp {
     fn run(&mut self, base: &mut Base) -> Result<Vec<Taken>, Fault> {
         let (fresh, old) = self.due(&base.conn)?;
         for id in old {
-            end(&base.conn, id, FAILED, self.now)?;
+            end(&base.conn, id, EventState::Failed, self.now)?;
         }
         let mut taken = Vec::with_capacity(fresh.len());
         for kept in fresh {
@@ -133,7 +135,7 @@ impl Op for TriedOp {
             let conn = &base.conn;
             let key = id.as_bytes().as_slice();
             match verdict {
-                Verdict::Delivered => end(conn, *id, DELIVERED, self.now)?,
+                Verdict::Delivered => end(conn, *id, EventState::Delivered, self.now)?,
                 Verdict::Again { at, why } => {
                     let sql = "UPDATE webhook_events SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND state = 0";
                     conn.prepare_cached(sql)?.execute(params![key, at.0, why])?;
@@ -142,7 +144,7 @@ impl Op for TriedOp {
                     let sql =
                         "UPDATE webhook_events SET last_error = ?2 WHERE id = ?1 AND state = 0";
                     if conn.prepare_cached(sql)?.execute(params![key, why])? == 1 {
-                        end(conn, *id, FAILED, self.now)?;
+                        end(conn, *id, EventState::Failed, self.now)?;
                     }
                 }
             }
@@ -151,13 +153,11 @@ impl Op for TriedOp {
     }
 }
 
-const DELIVERED: i64 = 1;
-const FAILED: i64 = 2;
-
-fn end(conn: &Connection, id: EventId, state: i64, now: UnixMs) -> Result<(), Fault> {
+fn end(conn: &Connection, id: EventId, state: EventState, now: UnixMs) -> Result<(), Fault> {
     let sql = "UPDATE webhook_events SET state = ?2, due_at = NULL, ended_at = ?3 WHERE id = ?1";
+    let (id, state) = (id.as_bytes().as_slice(), codes::of_event_state(state));
     conn.prepare_cached(sql)?
-        .execute(params![id.as_bytes().as_slice(), state, now.0])?;
+        .execute(params![id, state, now.0])?;
     Ok(())
 }
 
@@ -196,11 +196,7 @@ impl Op for PostAgainOp {
             return Ok(Err(AcceptError::NonceSeen));
         }
         let conn = &base.conn;
-        let find = "SELECT id FROM webhooks WHERE name = ?1";
-        let number: Option<i64> = conn
-            .query_row(find, [&self.webhook], |row| row.get(0))
-            .optional()?;
-        let Some(number) = number else {
+        let Some(number) = read::number(conn, &self.webhook)? else {
             return Ok(Ok(0));
         };
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);

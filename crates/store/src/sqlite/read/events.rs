@@ -4,7 +4,7 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::message::MessageId;
 use hongyan_courier::webhook::{Backlog, Event, EventId, EventState, Kept};
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Reader;
 use crate::sqlite::codes;
@@ -43,6 +43,13 @@ pub(in crate::sqlite) fn kept(webhook: &str, row: &Row<'_>) -> Result<Kept, Faul
     })
 }
 
+/// What `webhook_events` call a webhook of this name; none if it was never configured.
+pub(in crate::sqlite) fn number(conn: &Connection, webhook: &str) -> Result<Option<i64>, Fault> {
+    let mut find = conn.prepare_cached("SELECT id FROM webhooks WHERE name = ?1")?;
+    let number = find.query_row([webhook], |row| row.get(0));
+    Ok(number.optional()?)
+}
+
 pub(in crate::sqlite) fn page(
     reader: &mut Reader,
     webhook: &str,
@@ -50,12 +57,7 @@ pub(in crate::sqlite) fn page(
     before: Option<EventId>,
     limit: usize,
 ) -> Result<Vec<Kept>, Fault> {
-    let find = "SELECT id FROM webhooks WHERE name = ?1";
-    let number: Option<i64> = reader
-        .conn
-        .query_row(find, [webhook], |row| row.get(0))
-        .optional()?;
-    let Some(number) = number else {
+    let Some(number) = number(&reader.conn, webhook)? else {
         return Ok(Vec::new());
     };
     let mut sql = String::from(select!("WHERE webhook = ?"));
