@@ -15,6 +15,8 @@ use crate::webhook::{
 pub(super) struct Outbox {
     pub(super) webhooks: Vec<Subscription>,
     events: BTreeMap<EventId, Entry>,
+    /// The webhooks that are switched off, and since when.
+    off: BTreeMap<String, UnixMs>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,9 @@ impl Outbox {
 
     /// What is taken out, as it is with this try.
     fn take(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<Kept> {
+        if self.off.contains_key(webhook) {
+            return Vec::new();
+        }
         let due = |entry: &&mut Entry| entry.kept.due_at.is_some_and(|at| at <= now);
         let mut due: Vec<_> = self.of(webhook).filter(due).collect();
         due.sort_by_key(|entry| entry.kept.due_at);
@@ -97,8 +102,18 @@ impl Outbox {
                     entry.kept.last_error = Some(why);
                     entry.end(EventState::Failed, now);
                 }
+                Verdict::Gone { why } => {
+                    entry.kept.due_at = Some(now);
+                    entry.kept.last_error = Some(why);
+                    let webhook = entry.kept.event.webhook.clone();
+                    self.off.entry(webhook).or_insert(now);
+                }
             }
         }
+    }
+
+    pub(super) fn resume(&mut self, webhook: &str) -> bool {
+        self.off.remove(webhook).is_some()
     }
 
     pub(super) fn backlogs(&self) -> Vec<Backlog> {
@@ -112,6 +127,7 @@ impl Outbox {
                 waiting: of(EventState::Waiting).count() as u64,
                 oldest: of(EventState::Waiting).map(|kept| kept.event.at).min(),
                 failed: of(EventState::Failed).count() as u64,
+                off_since: self.off.get(&hook.name).copied(),
             }
         };
         self.webhooks.iter().map(backlog).collect()

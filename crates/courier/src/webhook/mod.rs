@@ -35,7 +35,7 @@ pub const TOLD: [Status; 7] = [
 /// How long an event that was taken out for a try is nobody else's. Whoever dies with it loses no more than this.
 pub const TAKEN_FOR: Duration = Duration::from_secs(60);
 
-/// How long the event of a webhook that is no longer configured waits for it to come back.
+/// How long an event waits for a webhook that is no longer configured, or is switched off, to come back.
 pub const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 /// One webhook: of which messages and statuses it is told.
@@ -219,6 +219,8 @@ pub struct Backlog {
     pub oldest: Option<UnixMs>,
     /// So many were given up and not forgotten yet.
     pub failed: u64,
+    /// Since when it is switched off, because it said that it was gone; none while it is not.
+    pub off_since: Option<UnixMs>,
 }
 
 /// Which events to post again.
@@ -236,7 +238,7 @@ pub trait Outbox: Send + Sync {
     /// From now on events are left for these webhooks and no others, also by a restart. Durable when answered.
     async fn subscribe(&self, webhooks: Vec<Subscription>) -> Result<(), StoreError>;
     /// Takes out at most `limit` due events of a webhook, oldest due first; each is due again [`TAKEN_FOR`] later. Those
-    /// that have been tried for longer than [`GIVE_UP_AFTER`] are given up instead.
+    /// that have been tried for longer than [`GIVE_UP_AFTER`] are given up instead. One that is switched off is left alone.
     async fn take(
         &self,
         webhook: &str,
@@ -244,7 +246,15 @@ pub trait Outbox: Send + Sync {
         now: UnixMs,
     ) -> Result<Vec<Taken>, StoreError>;
     /// Records how tries went; durable when answered. One that was settled meanwhile stays as it is, unless it was taken.
+    /// [`Verdict::Gone`] switches its webhook off, also for every later start.
     async fn tried(&self, tries: Vec<(EventId, Verdict)>, now: UnixMs) -> Result<(), StoreError>;
+    /// A webhook that is switched off is asked again. Answers whether it was.
+    async fn resume(
+        &self,
+        webhook: &str,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<bool, AcceptError>;
     /// How the webhooks' events stand.
     async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError>;
     /// A page of a webhook's events, newest first, older than `before`.

@@ -48,6 +48,11 @@ pub enum Verdict {
         /// What came of the last try.
         why: String,
     },
+    /// Its webhook says that it is gone for good: the webhook is switched off, and the event waits until it is resumed.
+    Gone {
+        /// What came of this try.
+        why: String,
+    },
 }
 
 /// What becomes of an event after `tries` tries since `begun_at`, of which the last came to `posted`.
@@ -57,7 +62,7 @@ pub fn judge(begun_at: UnixMs, tries: u32, posted: &Posted, now: UnixMs, roll: R
         Posted::Taken => return Verdict::Delivered,
         Posted::Refused { status, .. } if *status == GONE => {
             let why = format!("HTTP {GONE}: the webhook says that it is gone");
-            return Verdict::GivenUp { why };
+            return Verdict::Gone { why };
         }
         Posted::Refused {
             status,

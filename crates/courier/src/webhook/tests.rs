@@ -124,7 +124,7 @@ fn a_webhook_may_ask_for_time_but_not_for_ever() {
         assert_eq!(verdict, Verdict::Again { at, why }, "{asked:?}");
     }
     let gone = judge(NOW, 1, &refusal(410, None), NOW, Roll(0.5));
-    assert!(matches!(gone, Verdict::GivenUp { .. }));
+    assert!(matches!(gone, Verdict::Gone { .. }));
 }
 
 #[test]

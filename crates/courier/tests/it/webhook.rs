@@ -173,6 +173,28 @@ async fn an_outage_of_a_day_loses_no_event_and_is_no_storm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_webhook_that_says_it_is_gone_is_asked_no_more_until_it_is_resumed() {
+    let stage = Stage::start(&["one"]).await;
+    let refusal = Posted::Refused {
+        status: 410,
+        retry_after: None,
+    };
+    stage.outside.answer("one", refusal);
+    stage.moves(0..20).await;
+    tokio::time::sleep(seconds(24 * 3_600)).await;
+    // Those that were under way when the first was refused, and no other.
+    assert_eq!(stage.outside.posted_to("one").len(), 4);
+    assert_eq!(stage.count("one", EventState::Waiting).await, 20);
+    stage.outside.answer("one", Posted::Taken);
+    let now = stage.clock.now();
+    assert!(stage.store.resume("one", None, now).await.unwrap());
+    stage.bell.ring();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(stage.count("one", EventState::Delivered).await, 20);
+    stage.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_nobody_takes_is_given_up_and_kept() {
     let stage = Stage::start(&["one"]).await;
     let refusal = Posted::Refused {

@@ -1,4 +1,4 @@
-//! `hongyan webhooks list|events|redeliver|secret`: how the webhooks fare, and what to do about it.
+//! `hongyan webhooks list|events|redeliver|resume|secret`: how the webhooks fare, and what to do about it.
 //! It must not post an event: the gateway does.
 
 use std::process::ExitCode;
@@ -27,6 +27,7 @@ enum WebhooksCommand {
     List(ListArgs),
     Events(EventsArgs),
     Redeliver(RedeliverArgs),
+    Resume(ResumeArgs),
     Secret(SecretArgs),
 }
 
@@ -75,6 +76,16 @@ struct RedeliverArgs {
     gateway: GatewayArgs,
 }
 
+/// Post to a webhook again that is off since it answered 410.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan webhooks resume orders-status")]
+struct ResumeArgs {
+    /// The webhook's name
+    name: String,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
 /// Print a new secret for a webhook.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hongyan webhooks secret")]
@@ -85,15 +96,17 @@ pub fn run(args: &WebhooksArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
         WebhooksCommand::List(args) => list(args, context),
         WebhooksCommand::Events(args) => events(args, context),
         WebhooksCommand::Redeliver(args) => redeliver(args, context),
+        WebhooksCommand::Resume(args) => resume(args, context),
         WebhooksCommand::Secret(SecretArgs {}) => secret(context),
     }
 }
 
+const WEBHOOK_COLUMNS: [&str; 6] = ["name", "client", "state", "waiting", "failed", "last_error"];
+
 fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let client = GatewayClient::new(&args.gateway)?;
     let list = block_on_here(client.get("/v1/webhooks"))?;
-    let columns = ["name", "client", "state", "waiting", "failed", "last_error"];
-    shown(&list, "webhooks", &columns, context)
+    shown(&list, "webhooks", &WEBHOOK_COLUMNS, context)
 }
 
 fn events(args: &EventsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -152,6 +165,22 @@ fn redeliver(args: &RedeliverArgs, context: &mut Context<'_>) -> anyhow::Result<
         context.line(&format!("{total} {said}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn resume(args: &ResumeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let client = GatewayClient::new(&args.gateway)?;
+    let path = format!("/v1/webhooks/{}/resume", encoded(&args.name));
+    let webhook = block_on_here(client.post(&path, &json!({})))?;
+    if context.json {
+        context.value(&webhook)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    shown(
+        &json!({"webhooks": [webhook]}),
+        "webhooks",
+        &WEBHOOK_COLUMNS,
+        context,
+    )
 }
 
 fn secret(context: &mut Context<'_>) -> anyhow::Result<ExitCode> {

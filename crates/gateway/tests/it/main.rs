@@ -14,5 +14,6 @@ mod oauth;
 mod ops;
 mod program;
 mod receipts;
+mod snippets;
 mod store;
 mod v1;

@@ -236,6 +236,16 @@ fn webhooks_that_cannot_work_are_refused() {
                  message.suppressed, message.cancelled, message.expired, message.unconfirmed",
             ),
         ),
+        (
+            "prod",
+            "url = \"https://example.com/\"\nca = \"/etc/ca.pem\"",
+            at("ca", "must be file:PATH, a file of certificates as PEM"),
+        ),
+        (
+            "prod",
+            "url = \"https://example.com/\"\nca = \"file:/dev/null\"",
+            at("ca", "file:/dev/null holds no certificate as PEM"),
+        ),
     ] {
         check(profile, &hook(more), &[&expected]);
     }

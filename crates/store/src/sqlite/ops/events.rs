@@ -96,7 +96,8 @@ impl TakeOp {
     fn due(&self, conn: &Connection) -> Result<(Vec<Kept>, Vec<EventId>), Fault> {
         let (mut fresh, mut old) = (Vec::new(), Vec::new());
         let sql = read::select!(
-            "WHERE webhook = (SELECT id FROM webhooks WHERE name = ?1) AND due_at <= ?2 ORDER BY due_at"
+            "WHERE webhook = (SELECT id FROM webhooks WHERE name = ?1 AND off_since IS NULL) AND due_at <= ?2 \
+             ORDER BY due_at"
         );
         let mut find = conn.prepare_cached(sql)?;
         let mut found = find.query(params![self.webhook, self.now.0])?;
@@ -147,6 +148,17 @@ impl Op for TriedOp {
                         end(conn, *id, EventState::Failed, self.now)?;
                     }
                 }
+                Verdict::Gone { why } => {
+                    let sql = "UPDATE webhook_events SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND state = 0";
+                    let waits = conn
+                        .prepare_cached(sql)?
+                        .execute(params![key, self.now.0, why])?;
+                    let sql = "UPDATE webhooks SET off_since = ?2 \
+                        WHERE id = (SELECT webhook FROM webhook_events WHERE id = ?1) AND off_since IS NULL";
+                    if waits == 1 {
+                        conn.execute(sql, params![key, self.now.0])?;
+                    }
+                }
             }
         }
         Ok(())
@@ -159,6 +171,29 @@ fn end(conn: &Connection, id: EventId, state: EventState, now: UnixMs) -> Result
     conn.prepare_cached(sql)?
         .execute(params![id, state, now.0])?;
     Ok(())
+}
+
+pub(in crate::sqlite) struct ResumeOp {
+    pub(in crate::sqlite) webhook: String,
+    pub(in crate::sqlite) nonce: Option<Nonce>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for ResumeOp {
+    type Answer = Result<bool, AcceptError>;
+    const NAME: &'static str = "resume_webhook";
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+            return Ok(Err(AcceptError::NonceSeen));
+        }
+        let sql = "UPDATE webhooks SET off_since = NULL WHERE name = ?1 AND off_since IS NOT NULL";
+        Ok(Ok(base.conn.execute(sql, [&self.webhook])? == 1))
+    }
 }
 
 pub(in crate::sqlite) struct PostAgainOp {

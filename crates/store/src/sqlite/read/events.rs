@@ -84,7 +84,7 @@ pub(in crate::sqlite) fn page(
 
 /// It walks the indexes of what waits and of what was given up, not the table.
 pub(in crate::sqlite) fn backlogs(reader: &mut Reader) -> Result<Vec<Backlog>, Fault> {
-    let sql = "SELECT name, \
+    let sql = "SELECT name, off_since, \
         (SELECT count(*) FROM webhook_events WHERE webhook = webhooks.id AND due_at IS NOT NULL), \
         (SELECT count(*) FROM webhook_events WHERE webhook = webhooks.id AND state = 2 AND ended_at IS NOT NULL), \
         (SELECT min(at) FROM webhook_events WHERE webhook = webhooks.id AND due_at IS NOT NULL) \
@@ -95,9 +95,10 @@ pub(in crate::sqlite) fn backlogs(reader: &mut Reader) -> Result<Vec<Backlog>, F
     while let Some(row) = found.next()? {
         backlogs.push(Backlog {
             webhook: row.get(0)?,
-            waiting: row.get::<_, i64>(1)?.unsigned_abs(),
-            failed: row.get::<_, i64>(2)?.unsigned_abs(),
-            oldest: row.get::<_, Option<i64>>(3)?.map(UnixMs),
+            off_since: row.get::<_, Option<i64>>(1)?.map(UnixMs),
+            waiting: row.get::<_, i64>(2)?.unsigned_abs(),
+            failed: row.get::<_, i64>(3)?.unsigned_abs(),
+            oldest: row.get::<_, Option<i64>>(4)?.map(UnixMs),
         });
     }
     Ok(backlogs)

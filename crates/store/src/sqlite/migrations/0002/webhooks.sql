@@ -2,9 +2,10 @@
 
 -- The webhooks by number. A number is never used again.
 CREATE TABLE webhooks (
-    id   INTEGER PRIMARY KEY,       -- what webhook_events holds
-    name TEXT    NOT NULL UNIQUE,   -- as in the configuration
-    body TEXT                       -- courier's Subscription, as JSON; null once it is no longer configured
+    id        INTEGER PRIMARY KEY,       -- what webhook_events holds
+    name      TEXT    NOT NULL UNIQUE,   -- as in the configuration
+    body      TEXT,                      -- courier's Subscription, as JSON; null once it is no longer configured
+    off_since INTEGER                    -- since when it is switched off, because it said that it was gone
 );
 
 -- That a message moved, for one webhook. Left by the transaction that moved it.
