@@ -236,22 +236,34 @@ fn webhooks_that_cannot_work_are_refused() {
                  message.suppressed, message.cancelled, message.expired, message.unconfirmed",
             ),
         ),
-        (
-            "prod",
-            "url = \"https://example.com/\"\nca = \"/etc/ca.pem\"",
-            at("ca", "must be file:PATH, a file of certificates as PEM"),
-        ),
-        (
-            "prod",
-            "url = \"https://example.com/\"\nca = \"file:/dev/null\"",
-            at("ca", "file:/dev/null holds no certificate as PEM"),
-        ),
     ] {
         check(profile, &hook(more), &[&expected]);
     }
     let inside = hook("url = \"https://10.1.2.3/\"\nallow = [\"10.1.0.0/16\"]");
     let loaded = place(&[("hongyan.toml", &inside)], &[]).load();
     assert_eq!(loaded.webhooks[0].statuses.len(), 7);
+}
+
+#[test]
+fn a_webhooks_authority_is_a_file_of_certificates() {
+    for (ca, problem) in [
+        (
+            "/etc/ca.pem",
+            "must be file:PATH, a file of certificates as PEM",
+        ),
+        (
+            "file:/dev/null",
+            "file:/dev/null holds no certificate as PEM",
+        ),
+    ] {
+        let text = format!(
+            "{CLINIC}[[clients]]\nid = \"orders\"\nsecrets = [\"env:S\"]\nscopes = [\"messages:send\"]\n\
+             [[webhooks]]\nname = \"h\"\nclient = \"orders\"\nsecrets = [\"env:W\"]\n\
+             url = \"https://example.com/\"\nca = \"{ca}\"\n"
+        );
+        let expected = format!("webhooks[h].ca (hongyan.toml): {problem}");
+        check("prod", &text, &[&expected]);
+    }
 }
 
 #[test]

@@ -1,64 +1,41 @@
-//! A private authority, and a program behind a certificate of it that takes whatever is posted to it.
+//! A program behind a certificate of a private authority, which takes whatever is posted to it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
-/// An authority that nobody knows of.
-pub(crate) struct Authority {
-    /// Its certificate, as a file holds it.
-    pub(crate) pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
+/// The authority's own certificate.
+pub(crate) const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/authority.pem");
+const CERTIFICATE: &[u8] = include_bytes!("../../keys/program.pem");
+const KEY: &[u8] = include_bytes!("../../keys/program.key.pem");
 
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        let pem = format!(
-            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-            STANDARD.encode(certificate.der())
-        );
-        Self {
-            pem,
-            issuer: Issuer::new(params, key),
+/// Starts the program on loopback. Its thread ends with the tests.
+pub(crate) fn serve_privately() -> SocketAddr {
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate],
+            PrivateKeyDer::from_pem_slice(KEY).unwrap(),
+        )
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // Whoever does not believe the certificate hangs up.
+            let _ = answer(stream, config.clone());
         }
-    }
-
-    /// Starts a program on loopback that shows a certificate of this authority. Its thread ends with the tests.
-    pub(crate) fn serve(&self) -> SocketAddr {
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                // Whoever does not believe the certificate hangs up.
-                let _ = answer(stream, config.clone());
-            }
-        });
-        addr
-    }
+    });
+    addr
 }
 
 /// Reads one request to its end and takes it.

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use authority::Authority;
+pub(crate) use authority::{AUTHORITY, serve_privately};
 pub(crate) use call::{Call, Reply, get, post};
 pub(crate) use receiver::{Post, Receiver};
 pub(crate) use settings::{

@@ -7,7 +7,9 @@ use hongyan_wechat::callback::Mode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::harness::{Authority, CLIENT, Post, Receiver, Settings, TestGateway, message, openid};
+use crate::harness::{
+    AUTHORITY, CLIENT, Post, Receiver, Settings, TestGateway, message, openid, serve_privately,
+};
 
 const KEYS: [&str; 2] = [
     "bmV3IHNlY3JldCBvZiB0aGlydHktdHdvIGJ5dGVzLiE=",
@@ -187,15 +189,9 @@ async fn an_event_names_the_broadcast_of_its_message() {
 
 #[tokio::test]
 async fn a_private_authority_is_believed_where_it_is_named_and_nowhere_else() {
-    let authority = Authority::new();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, &authority.pem).unwrap();
-    let host = authority.serve().to_string();
+    let host = serve_privately().to_string();
     for (ca, state) in [
-        (
-            format!("ca = \"file:{}\"", file.path().display()),
-            "delivered",
-        ),
+        (format!("ca = \"file:{AUTHORITY}\""), "delivered"),
         (String::new(), "waiting"),
     ] {
         let more = format!("allow = [\"127.0.0.1\"]\n{ca}");
