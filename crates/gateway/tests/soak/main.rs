@@ -15,5 +15,6 @@ mod neighbours;
 mod outage;
 mod program;
 mod quota;
+mod receipts;
 mod stop;
 mod token;

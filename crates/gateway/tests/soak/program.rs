@@ -190,14 +190,9 @@ impl Gateway {
         bytes.map(|file| file.len()).sum::<u64>() >> 20
     }
 
-    /// How many pieces of broadcasts' rows its database holds.
-    pub(crate) fn pieces(&self) -> u64 {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let database = self.folder.path().join("hongyan.db");
-        let database = rusqlite::Connection::open_with_flags(database, flags).unwrap();
-        let sql = "SELECT count(*) FROM broadcast_pieces";
-        let count: i64 = database.query_row(sql, [], |row| row.get(0)).unwrap();
-        count.unsigned_abs()
+    /// Where its database lies.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("hongyan.db")
     }
 
     pub(crate) fn log(&self) -> String {
