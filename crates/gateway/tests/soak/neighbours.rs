@@ -20,7 +20,7 @@ const STUCK: [usize; 3] = [SLOW, WITHOUT_TOKEN, BROKEN];
 
 /// One round's messages, and how many of them a second; a third of what the machine can.
 const MESSAGES: u64 = 20_000;
-const A_SECOND: u64 = 2_000;
+const A_SECOND: u64 = 1_500;
 /// So many come in at once.
 const BATCH: u64 = 20;
 /// Rounds of each sort: a hundred thousand messages in all.

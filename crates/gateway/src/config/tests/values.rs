@@ -262,7 +262,7 @@ fn a_webhooks_authority_is_a_file_of_certificates() {
              url = \"https://example.com/\"\nca = \"{ca}\"\n"
         );
         let expected = format!("webhooks[h].ca (hongyan.toml): {problem}");
-        check("prod", &text, &[&expected]);
+        check("dev", &text, &[&expected]);
     }
 }
 

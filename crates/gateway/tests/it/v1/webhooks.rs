@@ -159,7 +159,8 @@ async fn a_webhook_that_answers_410_is_off_until_an_operator_resumes_it() {
     let resumed = gateway.post(resume, &json!({})).await;
     assert_eq!(resumed.json()["state"], "ok");
     let posts = receiver.until(3).await;
-    assert_eq!(posts[0].body, posts[1].body, "what it refused comes first");
+    let again = posts[1..].iter().filter(|post| post.body == posts[0].body);
+    assert_eq!(again.count(), 1, "what it refused comes again");
     webhook(&gateway, "nothing left", |hook| hook["waiting"] == 0).await;
     assert_eq!(
         gateway.get("/v1/attention").await.json()["items"],
