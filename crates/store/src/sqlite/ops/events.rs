@@ -9,7 +9,7 @@ use hongyan_courier::webhook::{
 };
 use rusqlite::{Connection, params};
 
-use super::{Op, keys};
+use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
@@ -227,7 +227,7 @@ impl Op for PostAgainOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         let conn = &base.conn;

@@ -42,12 +42,8 @@ impl Op for PruneOp {
         base.orphans -= i64::try_from(orphans).unwrap_or(i64::MAX);
         gone += orphans;
         gone += broadcast::prune(base, self.ended_before, limit)?;
-        for (sql, until) in [
-            (RECEIPTS, before),
-            (NONCES, now),
-            (KEYS, now),
-            (SUPPRESSIONS, now),
-        ] {
+        gone += base.nonces.prune(&base.conn, now, limit)?;
+        for (sql, until) in [(RECEIPTS, before), (KEYS, now), (SUPPRESSIONS, now)] {
             gone += forget(&base.conn, sql, until, limit)?;
         }
         Ok(gone)
@@ -62,8 +58,6 @@ const ORPHANS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, creat
     (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NULL AND at < ?1 LIMIT ?2)";
 const RECEIPTS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, create_time, status) IN \
     (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NOT NULL AND at < ?1 LIMIT ?2)";
-const NONCES: &str = "DELETE FROM nonces WHERE (owner, nonce) IN \
-    (SELECT owner, nonce FROM nonces WHERE expires_at <= ?1 LIMIT ?2)";
 const SUPPRESSIONS: &str = "DELETE FROM suppressions WHERE (account, openid, template_id, reason) IN \
     (SELECT account, openid, template_id, reason FROM suppressions WHERE expires_at IS NOT NULL AND expires_at <= ?1 \
     LIMIT ?2)";
@@ -81,9 +75,7 @@ fn messages(conn: &Connection, before: i64, limit: i64) -> Result<usize, Fault> 
     let found: Vec<(i64, i64, Option<i64>, Option<String>)> = found.collect::<Result<_, _>>()?;
     for (rowid, account, msgid, attempts) in &found {
         let attempts: Vec<Attempt> = match attempts {
-            Some(text) => {
-                serde_json::from_str(text).map_err(|error| Fault::Unreadable(error.to_string()))?
-            }
+            Some(text) => serde_json::from_str(text)?,
             None => Vec::new(),
         };
         for msgid in attempts.iter().filter_map(|call| call.msgid).chain(*msgid) {

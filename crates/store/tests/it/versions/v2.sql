@@ -172,6 +172,12 @@ CREATE TABLE nonces (
     PRIMARY KEY (owner, nonce)
 ) WITHOUT ROWID;
 INSERT INTO "nonces" VALUES('his','n',1795400604000,NULL);
+CREATE TABLE spent_nonces (
+    owner      TEXT    NOT NULL,    -- whose: a client's id, or what it is for
+    nonce      TEXT    NOT NULL,    -- the nonce itself
+    expires_at INTEGER NOT NULL     -- when it may be forgotten
+);
+INSERT INTO "spent_nonces" VALUES('his','m',1795400604000);
 CREATE TABLE quotas (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's QuotaRecord, as JSON
