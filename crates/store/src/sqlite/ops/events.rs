@@ -188,7 +188,7 @@ impl Op for ResumeOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         let sql = "UPDATE webhooks SET off_since = NULL WHERE name = ?1 AND off_since IS NOT NULL";
