@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::observer::{Event, Observer};
 use crate::port::{Ledger, StoreError, Sweep};
 use crate::time::Clock;
+use crate::webhook::Outbox;
 
 /// The pause between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -21,12 +22,25 @@ const PRUNE_EVERY: u32 = 60;
 pub struct Sweeper {
     /// The messages as records.
     pub ledger: Arc<dyn Ledger>,
+    /// What webhooks are told.
+    pub outbox: Arc<dyn Outbox>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whoever watches.
     pub observer: Arc<dyn Observer>,
-    /// How long ended messages are kept.
-    pub keep: Duration,
+    /// When what is forgotten.
+    pub keep: Keep,
+}
+
+/// How long records are kept after their end.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Messages, and what belongs to them.
+    pub messages: Duration,
+    /// Events that their webhook took.
+    pub delivered_events: Duration,
+    /// Events that were given up.
+    pub failed_events: Duration,
 }
 
 impl Sweeper {
@@ -56,10 +70,20 @@ impl Sweeper {
             while self.sweep(what).await? == BATCH {}
         }
         if prune {
-            let before = self.clock.now().minus(self.keep);
-            // Nonces are of the wall's time: forgotten too soon, they would let in again what the wall calls fresh anew.
-            while self.ledger.prune(before, BATCH, self.clock.wall()).await? >= BATCH {}
+            self.prune().await?;
         }
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let before = now.minus(self.keep.messages);
+        // Nonces are of the wall's time: forgotten too soon, they would let in again what the wall calls fresh anew.
+        while self.ledger.prune(before, BATCH, self.clock.wall()).await? >= BATCH {}
+        let delivered = now.minus(self.keep.delivered_events);
+        let failed = now.minus(self.keep.failed_events);
+        let outbox = &self.outbox;
+        while outbox.prune_events(delivered, failed, BATCH, now).await? >= BATCH {}
         Ok(())
     }
 

@@ -24,7 +24,7 @@ use hongyan_courier::port::Ledger;
 use hongyan_courier::quota::{self, QuotaNews, Quotas};
 use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::recipient::confirm::Confirmations;
-use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::sweep::{Keep, Sweeper};
 use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Keeper, MemoryTokenCache};
@@ -160,6 +160,7 @@ impl App {
             gauges: Gauges {
                 ledger: core.store.clone(),
                 outbox: core.store.clone(),
+                broadcasts: core.store.clone(),
                 sender: sender.clone(),
                 connections: {
                     let store = core.store.clone();
@@ -301,9 +302,14 @@ impl Core {
     fn sweeper(&self, config: &Config) -> Sweeper {
         Sweeper {
             ledger: self.store.clone(),
+            outbox: self.store.clone(),
             clock: self.clock.clone(),
             observer: self.observer.clone(),
-            keep: config.retention.messages,
+            keep: Keep {
+                messages: config.retention.messages,
+                delivered_events: config.retention.webhook_events,
+                failed_events: config.retention.failed_webhook_events,
+            },
         }
     }
 

@@ -10,6 +10,7 @@ use hongyan_courier::port::{AcceptError, Ledger, Nonce};
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::{Clock, UnixMs};
 
+use crate::rig::KEEP;
 use crate::rig::clock::NOW;
 
 /// Runs forward, while the wall that it stands for may be set back.
@@ -37,9 +38,10 @@ async fn a_nonce_is_remembered_until_the_wall_says_that_it_may_be_forgotten() {
     );
     let sweeper = Sweeper {
         ledger: store.clone(),
+        outbox: store.clone(),
         clock: clock.clone(),
         observer: Arc::new(Vec::<Arc<dyn Observer>>::new()),
-        keep: Duration::from_secs(30 * 86_400),
+        keep: KEEP,
     };
     let spend = async || {
         sweeper.round(true).await.unwrap();

@@ -159,6 +159,7 @@ pub const SERVICE: &[Line] = &[
     post("/v1/accounts/{name}/receipts", &[Scope::Receipts]),
     get("/v1/webhooks", WEBHOOKS),
     get("/v1/webhooks/{name}/events", WEBHOOKS),
+    post("/v1/webhooks/{name}/resume", WEBHOOKS).noted("webhooks.resume"),
     post("/v1/webhooks/{name}/redeliver", WEBHOOKS)
         .noted("webhooks.redeliver")
         .whole(),

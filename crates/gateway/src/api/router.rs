@@ -77,6 +77,7 @@ fn service(parts: &UseCases) -> Result<OpenApiRouter, Misfit> {
         .add(routes!(webhooks::list).with_state(parts.webhooks.clone()))
         .add(routes!(webhooks::events).with_state(parts.webhooks.clone()))
         .add(routes!(webhooks::redeliver).with_state(parts.webhooks.clone()))
+        .add(routes!(webhooks::resume).with_state(parts.webhooks.clone()))
         .add(routes!(callback::check, callback::push).with_state(entrance))
         .add(routes!(oauth::start).with_state(parts.oauth.clone()))
         .add(routes!(oauth::callback).with_state(parts.oauth.clone()))

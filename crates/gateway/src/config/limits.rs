@@ -40,6 +40,10 @@ pub struct Allowance {
 pub struct Retention {
     #[serde(deserialize_with = "duration::deserialize")]
     pub messages: Duration,
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub webhook_events: Duration,
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub failed_webhook_events: Duration,
 }
 
 impl Allowance {
@@ -105,11 +109,18 @@ impl Limits {
 
 impl Retention {
     pub fn check(&self, findings: &mut Findings) {
-        // Idempotency keys promise 24 h, and a receipt may come late: less would forget too early.
-        let range = (
-            Duration::from_secs(2 * 24 * 3600),
-            Duration::from_secs(3650 * 24 * 3600),
-        );
-        findings.require_range("retention.messages", self.messages, range, duration::show);
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        for (key, value, least) in [
+            // Idempotency keys promise 24 h, and a receipt may come late: less would forget too early.
+            ("retention.messages", self.messages, 2),
+            ("retention.webhook_events", self.webhook_events, 1),
+            (
+                "retention.failed_webhook_events",
+                self.failed_webhook_events,
+                1,
+            ),
+        ] {
+            findings.require_range(key, value, (days(least), days(3650)), duration::show);
+        }
     }
 }

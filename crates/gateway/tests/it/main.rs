@@ -16,5 +16,6 @@ mod ops;
 mod program;
 mod receipts;
 mod signers;
+mod snippets;
 mod store;
 mod v1;

@@ -272,6 +272,14 @@ fn table() -> Vec<Row> {
         ),
         (
             "POST",
+            "/v1/webhooks/{name}/resume",
+            "",
+            none(),
+            NotFound,
+            NotFound,
+        ),
+        (
+            "POST",
             "/v1/webhooks/{name}/redeliver",
             "",
             none(),
