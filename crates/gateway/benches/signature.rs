@@ -1,5 +1,5 @@
 //! What it costs to know who is calling: requests a second on one core, through the gateway's own guards, with and without.
-//! `cargo bench -p hongyan-gateway --bench signature`; the figures are in docs/performance.md.
+//! `cargo bench -p hongyan-gateway --bench signature` prints a table.
 
 #![expect(
     clippy::unwrap_used,

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::callback::Callbacks;
 use crate::app::App;
+use crate::auth::bearer::keys::KeySet;
 use crate::config::server::Server;
 use crate::listen::{House, serve};
 use crate::metrics::Gauges;
@@ -114,7 +115,6 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     let App {
         main: routes,
         house,
-        certificate: _,
         ops: ops_routes,
         dispatch,
         keeper,
@@ -131,6 +131,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         store,
         stopping,
         shutdown_timeout,
+        ..
     } = app;
     // Two steps: `stop` ends the taking, `last` ends what the draining still needs.
     let (tasks, servers) = (TaskTracker::new(), TaskTracker::new());
@@ -144,11 +145,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
-    watch(gauges, callbacks, &tasks, &last);
-    for set in key_sets {
-        let set_stop = stop.clone();
-        tasks.spawn(async move { set.keep(set_stop).await });
-    }
+    watch(gauges, callbacks, key_sets, &tasks, &last);
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
@@ -189,8 +186,18 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     tracing::info!("stopped");
 }
 
-/// What is measured, and what waits on disk to be taken into the store and passed on to whoever wants it.
-fn watch(gauges: Gauges, callbacks: Arc<Callbacks>, tasks: &TaskTracker, last: &CancellationToken) {
+/// What is measured, the keys that are published elsewhere, and what waits on disk to be taken into the store and passed on to whoever wants it.
+fn watch(
+    gauges: Gauges,
+    callbacks: Arc<Callbacks>,
+    key_sets: Vec<Arc<KeySet>>,
+    tasks: &TaskTracker,
+    last: &CancellationToken,
+) {
+    for set in key_sets {
+        let stop = last.clone();
+        tasks.spawn(async move { set.keep(stop).await });
+    }
     let stop = last.clone();
     tasks.spawn(async move { gauges.run(stop).await });
     for consumer in callbacks.consumers() {

@@ -93,9 +93,10 @@ impl<'a> Seen<'a> {
         self.reach.is_none_or(|reach| reach.has_account(name))
     }
 
-    /// Whether a template would be there for the caller.
-    pub fn reaches_template(self, id: &str) -> bool {
-        self.reach.is_none_or(|reach| reach.has_template(id))
+    /// Whether a template, if one is named, would not be there for the caller.
+    pub fn lacks_template(self, id: Option<&str>) -> bool {
+        let beyond = |reach: &Reach| id.is_some_and(|id| !reach.has_template(id));
+        self.reach.is_some_and(beyond)
     }
 
     pub fn find(self, name: &str) -> Option<&'a AccountName> {

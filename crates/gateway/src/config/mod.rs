@@ -176,6 +176,36 @@ fn check(config: &Config, findings: &mut Findings) {
     config.templates.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);
+    check_names(config, findings);
+    let (accounts, webhooks) = (&config.accounts, &config.webhooks);
+    let clients: Vec<&str> = config.clients.iter().map(|one| one.id.as_str()).collect();
+    let names: Vec<&str> = accounts.iter().map(|one| one.name.as_str()).collect();
+    for client in &config.clients {
+        client.check(&names, !config.jwt.is_empty(), findings);
+    }
+    for issuer in &config.jwt {
+        issuer.check(&clients, findings);
+    }
+    for hook in webhooks {
+        hook.check(&clients, &names, findings);
+    }
+    for (index, way) in config.oauth.iter().enumerate() {
+        way.check(&format!("oauth[{index}]"), &clients, &names, findings);
+    }
+    for list in ["accounts", "clients"] {
+        let empty = if list == "accounts" {
+            accounts.is_empty()
+        } else {
+            config.clients.is_empty()
+        };
+        if empty {
+            findings.warning(list, format!("there are none; add [[{list}]]"));
+        }
+    }
+}
+
+/// No two of a kind have one name.
+fn check_names(config: &Config, findings: &mut Findings) {
     let accounts = &config.accounts;
     names::refuse_twins(
         accounts.iter().map(|account| {
@@ -225,30 +255,6 @@ fn check(config: &Config, findings: &mut Findings) {
         |name| format!("there are two webhooks called {name}"),
         findings,
     );
-    let clients: Vec<&str> = config.clients.iter().map(|one| one.id.as_str()).collect();
-    let names: Vec<&str> = accounts.iter().map(|one| one.name.as_str()).collect();
-    for client in &config.clients {
-        client.check(&names, !config.jwt.is_empty(), findings);
-    }
-    for issuer in &config.jwt {
-        issuer.check(&clients, findings);
-    }
-    for hook in webhooks {
-        hook.check(&clients, &names, findings);
-    }
-    for (index, way) in config.oauth.iter().enumerate() {
-        way.check(&format!("oauth[{index}]"), &clients, &names, findings);
-    }
-    for list in ["accounts", "clients"] {
-        let empty = if list == "accounts" {
-            accounts.is_empty()
-        } else {
-            config.clients.is_empty()
-        };
-        if empty {
-            findings.warning(list, format!("there are none; add [[{list}]]"));
-        }
-    }
 }
 
 #[cfg(test)]

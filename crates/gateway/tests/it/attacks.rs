@@ -85,6 +85,7 @@ fn look() -> Call {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a row for each attack")]
 async fn a_signed_request_that_was_tampered_with() {
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = TestGateway::with(settings(folder.path())).await;
@@ -196,6 +197,7 @@ fn bearing(token: &str) -> Call {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a row for each attack")]
 async fn a_token_that_was_tampered_with() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = TestGateway::with(settings(folder.path())).await;

@@ -158,10 +158,7 @@ impl Written<'_> {
             TEMPLATE_ID_CHARS_MAX,
             faults,
         );
-        if template_id
-            .as_ref()
-            .is_some_and(|id| !around.accounts.reaches_template(id))
-        {
+        if around.accounts.lacks_template(template_id.as_deref()) {
             faults.forbidden = Some(AuthError::OtherTemplates);
         }
         let kind = self.kind(faults);

@@ -173,6 +173,16 @@ async fn live(story: &mut Story) -> String {
     ] {
         story.call(what, call).await;
     }
+    operate(story).await;
+    // Asked for in so many words, so it is the one answer that may have it.
+    let revealed = get(&format!("/v1/accounts/{ACCOUNT}/token?reveal=true"))
+        .make(&story.host)
+        .await;
+    revealed.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// What a stranger pushes, and what an operator types.
+async fn operate(story: &mut Story) {
     let forged = plain_query(&seconds(0), "canary-nonce");
     let reply = push_to(&story.host, &forged, &event(OPENID, "7", "success")).await;
     assert_eq!(reply.status, 403, "{reply:?}");
@@ -186,11 +196,6 @@ async fn live(story: &mut Story) -> String {
     ] {
         story.command(words).await;
     }
-    // Asked for in so many words, so it is the one answer that may have it.
-    let revealed = get(&format!("/v1/accounts/{ACCOUNT}/token?reveal=true"))
-        .make(&story.host)
-        .await;
-    revealed.json()["access_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
