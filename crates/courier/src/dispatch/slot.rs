@@ -63,16 +63,6 @@ pub(super) struct Round {
     pub(super) rate: Option<PerSecond>,
 }
 
-impl Round {
-    /// Gives back all slots but so many.
-    pub(super) fn keep(&mut self, count: usize) {
-        if count < self.slots.len() {
-            self.slots.truncate(count);
-            self.claim.shares = shares(count, self.claim.shares.iter().sum());
-        }
-    }
-}
-
 impl Table {
     /// How many of the free slots each of these lanes gets. Each goes to whoever holds least, else slow calls would gather
     /// every slot that quick ones give back; among equals the order decides.
@@ -281,6 +271,17 @@ impl Slots {
 
     pub(super) fn looked(&self, lane: usize, more: bool, next_due: Option<UnixMs>, now: UnixMs) {
         self.table().lanes[lane].looked(more, next_due, now);
+    }
+
+    /// Gives back all slots of a round but so many. Whose turn the others would have been, comes first the next time.
+    pub(super) fn keep(&self, round: &mut Round, count: usize) {
+        let unused = round.slots.len().saturating_sub(count);
+        if unused > 0 {
+            round.slots.truncate(count);
+            let lane = &mut self.table().lanes[round.lane];
+            lane.turn = lane.turn.wrapping_sub(unused);
+            round.claim.shares = shares(count, lane.turn.wrapping_sub(count));
+        }
     }
 
     /// The rate allows a lane nothing more until then.
