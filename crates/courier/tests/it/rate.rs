@@ -93,7 +93,10 @@ async fn a_busy_wechat_is_spared_and_the_rate_comes_back() {
         "{slowed:?}"
     );
     stage.hand_over(calls(ACCOUNT, 200..20_000)).await;
-    stage.all_over().await;
-    assert_eq!(rate(), None, "it was let go");
-    stage.assert_all(ACCOUNT, Status::Sent, 20_000).await;
+    until(async || rate().is_none()).await;
+    let sent = stage.wechat.count();
+    assert!(
+        sent < 20_000,
+        "{sent}: it was let go by what it sent, not for want of work"
+    );
 }
