@@ -149,13 +149,8 @@ impl Dispatch {
             took,
         });
         let (outcome, health) = self.read(&answer, now);
-        match &answer {
-            Ok(_) => self.parts.keeper.accepted(&content.account, &token),
-            Err(CallError::Refused(error)) if error.class() == Class::Token => {
-                self.parts.keeper.rejected(&content.account, &token);
-            }
-            Err(_) => {}
-        }
+        let keeper = &self.parts.keeper;
+        keeper.answered(&content.account, &token, &answer);
         let called = !matches!(outcome, Outcome::NotCalled { .. } | Outcome::Unwritable);
         let attempt = called.then(|| Attempt {
             at,
