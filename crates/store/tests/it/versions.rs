@@ -17,13 +17,6 @@ use crate::support::Place;
 const DUMPS: [&str; SCHEMA_VERSION] = [
     include_str!("versions/v1.sql"),
     include_str!("versions/v2.sql"),
-    include_str!("versions/v3.sql"),
-    include_str!("versions/v4.sql"),
-    include_str!("versions/v5.sql"),
-    include_str!("versions/v6.sql"),
-    include_str!("versions/v7.sql"),
-    include_str!("versions/v8.sql"),
-    include_str!("versions/v9.sql"),
 ];
 
 fn left_by(version: usize) -> Place {

@@ -7,6 +7,76 @@ CREATE TABLE accounts (
     name TEXT    NOT NULL UNIQUE    -- as in the configuration
 );
 INSERT INTO "accounts" VALUES(1,'clinic');
+CREATE TABLE broadcast_bad_rows (
+    broadcast INTEGER NOT NULL,          -- broadcasts.id
+    line      INTEGER NOT NULL,          -- the line that it begins on, counted from 1
+    problem   TEXT    NOT NULL           -- what is wrong with it
+);
+INSERT INTO "broadcast_bad_rows" VALUES(3765226438656123456,3,'has no openid');
+CREATE TABLE broadcast_followers (
+    broadcast INTEGER NOT NULL,          -- broadcasts.id
+    openid    TEXT    NOT NULL,          -- who
+    PRIMARY KEY (broadcast, openid)
+) WITHOUT ROWID;
+INSERT INTO "broadcast_followers" VALUES(3765226438656123456,'o1');
+CREATE TABLE broadcast_pieces (
+    broadcast INTEGER NOT NULL,          -- broadcasts.id
+    at        INTEGER NOT NULL,          -- so many bytes lie before it
+    bytes     BLOB    NOT NULL,          -- at most 64 KiB of them
+    UNIQUE (broadcast, at)
+);
+INSERT INTO "broadcast_pieces" VALUES(3765226438656123456,0,X'6F70656E69642C6E616D650A6F312C6F6E650A2C6E6F626F64790A6F322C74776F0A');
+CREATE TABLE broadcast_progress (
+    broadcast    INTEGER PRIMARY KEY,    -- broadcasts.id
+    cursor_byte  INTEGER NOT NULL,       -- where the next row begins
+    cursor_lines INTEGER NOT NULL,       -- so many line ends lie before it
+    cursor_row   INTEGER NOT NULL,       -- so many good rows lie before it
+    accepted     INTEGER NOT NULL,       -- rows that became messages
+    refused      INTEGER NOT NULL,       -- rows whose values no message may have
+    sent         INTEGER NOT NULL,       -- messages in this status, and so on
+    delivered    INTEGER NOT NULL,       -- as above
+    failed       INTEGER NOT NULL,       -- as above
+    suppressed   INTEGER NOT NULL,       -- as above
+    cancelled    INTEGER NOT NULL,       -- as above
+    expired      INTEGER NOT NULL,       -- as above
+    unconfirmed  INTEGER NOT NULL        -- as above
+);
+INSERT INTO "broadcast_progress" VALUES(3765226438656123456,20,2,1,1,0,0,1,0,0,0,0,0);
+CREATE TABLE broadcasts (
+    id             INTEGER PRIMARY KEY,  -- the broadcast's id: when it was made, and chance
+    created_at     INTEGER NOT NULL,     -- when it was made
+    account        INTEGER NOT NULL,     -- accounts.id
+    client         TEXT    NOT NULL,     -- the client that asked for it
+    source         INTEGER NOT NULL,     -- where its recipients come from: 0 rows, 1 followers
+    recipe         TEXT    NOT NULL,     -- a message without its recipient, as JSON
+    rate           INTEGER,              -- at most so many messages a second
+    send_at        INTEGER,              -- not to begin before
+    expires_at     INTEGER,              -- nothing is sent after
+    state          INTEGER NOT NULL,     -- 0 draft, 1 uploading, 2 ready, 3 running, 4 paused, 5 done, 6 cancelled
+    started_at     INTEGER,              -- when it was first started
+    running_since  INTEGER,              -- since when it has been running without a pause
+    settled_before INTEGER NOT NULL,     -- so many of its messages were settled by then
+    ended_at       INTEGER,              -- when it was done or cancelled
+    tended         INTEGER NOT NULL,     -- 1 if it has ended and nothing of it is left to be looked after
+    stored         INTEGER NOT NULL,     -- so many bytes of its rows are here
+    complete       INTEGER NOT NULL,     -- 1 if no more will come
+    seen_byte      INTEGER NOT NULL,     -- so many of them were looked through
+    seen_lines     INTEGER NOT NULL,     -- and so many line ends lie before that
+    columns        TEXT,                 -- the header's columns after openid, as JSON; null until it is here
+    rows           INTEGER NOT NULL,     -- so many rows are good
+    bad            INTEGER NOT NULL,     -- so many are bad
+    next_openid    TEXT                  -- for followers: after whom to go on asking
+);
+INSERT INTO "broadcasts" VALUES(3765226438656123456,1795400000000,1,'his',0,'{"template_id":"appointment","data":{"thing1":{"value":"{{name}}"}}}',100,NULL,NULL,3,1795400001000,1795400001000,0,NULL,0,45,1,45,4,'["name"]',2,1,NULL);
+CREATE TABLE credits (
+    account     INTEGER NOT NULL,   -- accounts.id
+    openid      TEXT    NOT NULL,   -- the user's openid
+    template_id TEXT    NOT NULL,   -- of which template
+    remaining   INTEGER NOT NULL,   -- so many sends are left, as far as was heard
+    event_at    INTEGER NOT NULL,   -- WeChat's time of the last act that was counted, Unix seconds
+    PRIMARY KEY (account, openid, template_id)
+) WITHOUT ROWID;
+INSERT INTO "credits" VALUES(1,'o3','invoice',2,1795400002);
 CREATE TABLE flags (
     account INTEGER NOT NULL,       -- accounts.id
     subject TEXT    NOT NULL,       -- account, template or recipient
@@ -65,12 +135,12 @@ CREATE TABLE messages (
     url              TEXT,                    -- the landing page
     miniprogram      TEXT,                    -- the mini-program target, as JSON
     data             TEXT    NOT NULL         -- the template's data, as JSON
-);
-INSERT INTO "messages" VALUES(X'01A2062DE2007A3CA1B606DF54119170',1795400000000,1,0,1,3,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,1,NULL,1795400002000,'{"status":"success","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":1,"generation":0}]',NULL,626025670079018237,'o1','appointment','his','visit-1',NULL,'https://example.com/1',NULL,'{"thing1":{"value":"o1"}}');
-INSERT INTO "messages" VALUES(X'01A2062DE2007DBE871D4D034DD68EA1',1795400000000,1,0,1,4,1795400000000,'user_blocked',0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,2,NULL,1795400002000,'{"status":"failed:user block","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":2,"generation":0}]',NULL,626022371544133604,'o2','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o2"}}');
-INSERT INTO "messages" VALUES(X'01A2062DE20076EEA0818B67FB789A07',1795400000000,1,0,1,2,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,3,1795403601000,NULL,NULL,'[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":3,"generation":0}]',NULL,626023471055761815,'o3','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o3"}}');
-INSERT INTO "messages" VALUES(X'01A2062DEDB87A66B66EE695ED86F6BD',1795400003000,1,0,1,1,1795400003000,NULL,0,1,'n1',1,1795400003000,NULL,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626020172520877182,'o4','appointment','his',NULL,'4bf92f3577b34da6a3ce929d0e0e4736',NULL,NULL,'{"thing1":{"value":"o4"}}');
-INSERT INTO "messages" VALUES(X'01A2062DF1A076579D7B8671C9B37A43',1795400004000,1,0,1,0,1795400004000,NULL,0,0,NULL,NULL,NULL,1795405000000,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626021272032505393,'o5','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o5"}}');
+, extras TEXT, broadcast INTEGER, broadcast_row INTEGER);
+INSERT INTO "messages" VALUES(X'01A2062DE2007A3CA1B606DF54119170',1795400000000,1,0,1,3,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,1,NULL,1795400002000,'{"status":"success","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":1,"generation":0}]',NULL,626025670079018237,'o1','appointment','his','visit-1',NULL,'https://example.com/1',NULL,'{"thing1":{"value":"o1"}}',NULL,3765226438656123456,0);
+INSERT INTO "messages" VALUES(X'01A2062DE2007DBE871D4D034DD68EA1',1795400000000,1,0,1,4,1795400000000,'user_blocked',0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,2,NULL,1795400002000,'{"status":"failed:user block","at":1795400002000}','[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":2,"generation":0}]',NULL,626022371544133604,'o2','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o2"}}',NULL,NULL,NULL);
+INSERT INTO "messages" VALUES(X'01A2062DE20076EEA0818B67FB789A07',1795400000000,1,0,1,2,1795400000000,NULL,0,1,NULL,NULL,NULL,NULL,NULL,0,0,0,0,0,NULL,0,3,1795403601000,NULL,NULL,'[{"at":1795400001000,"errcode":0,"errmsg":"as told","rid":"64e5d2d0-7ae1e3a1-0c2f5bd6","took_ms":12,"msgid":3,"generation":0}]',NULL,626023471055761815,'o3','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o3"}}',NULL,NULL,NULL);
+INSERT INTO "messages" VALUES(X'01A2062DEDB87A66B66EE695ED86F6BD',1795400003000,1,0,1,1,1795400003000,NULL,0,1,'n1',1,1795400003000,NULL,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626020172520877182,'o4','appointment','his',NULL,'4bf92f3577b34da6a3ce929d0e0e4736',NULL,NULL,'{"thing1":{"value":"o4"}}',NULL,NULL,NULL);
+INSERT INTO "messages" VALUES(X'01A2062DF1A076579D7B8671C9B37A43',1795400004000,1,0,1,0,1795400004000,NULL,0,0,NULL,NULL,NULL,1795405000000,NULL,0,0,0,0,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,626021272032505393,'o5','appointment','his',NULL,NULL,NULL,NULL,'{"thing1":{"value":"o5"}}',NULL,NULL,NULL);
 CREATE TABLE meta (
     key   TEXT    NOT NULL PRIMARY KEY,     -- which fact
     value INTEGER NOT NULL                  -- what is so
@@ -102,6 +172,11 @@ CREATE TABLE nonces (
     PRIMARY KEY (owner, nonce)
 ) WITHOUT ROWID;
 INSERT INTO "nonces" VALUES('his','n',1795400604000,NULL);
+CREATE TABLE quotas (
+    account INTEGER PRIMARY KEY,    -- accounts.id
+    body    TEXT NOT NULL           -- courier's QuotaRecord, as JSON
+);
+INSERT INTO "quotas" VALUES(1,'{"told":{"limit":100000,"used":60000,"remaining":40000,"at":1795400000000},"spent_until":null,"clearings":[1795400000000],"no_clearing_before":null}');
 CREATE TABLE receipts (
     account         INTEGER NOT NULL,   -- accounts.id
     msgid           INTEGER NOT NULL,   -- of which message
@@ -114,17 +189,89 @@ CREATE TABLE receipts (
     max_retries     INTEGER NOT NULL,   -- the account's settings when it came
     receipt_timeout INTEGER,            -- the same, in milliseconds
     receipt_retries INTEGER NOT NULL,   -- the same
-    roll            REAL    NOT NULL,   -- for the jitter of what follows
+    roll            REAL    NOT NULL, template_id TEXT,   -- for the jitter of what follows
     PRIMARY KEY (msgid, account, openid, create_time, status)
 ) WITHOUT ROWID;
-INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5);
-INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5);
-INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5);
+INSERT INTO "receipts" VALUES(1,1,'o1',1795400000,'success',1795400002000,X'01A2062DE2007A3CA1B606DF54119170',NULL,3,3600000,1,0.5,NULL);
+INSERT INTO "receipts" VALUES(1,2,'o2',1795400000,'failed:user block',1795400002000,X'01A2062DE2007DBE871D4D034DD68EA1','user_blocked',3,3600000,1,0.5,NULL);
+INSERT INTO "receipts" VALUES(1,99,'o9',1795400000,'success',1795400002000,NULL,NULL,3,3600000,1,0.5,NULL);
+CREATE TABLE recipients (
+    account        INTEGER NOT NULL,    -- accounts.id
+    openid         TEXT    NOT NULL,    -- the user's openid
+    state          INTEGER NOT NULL,    -- 0 unknown, 1 subscribed, 2 unsubscribed, 3 blacklisted, 4 dead
+    source         TEXT,                -- who said so: errcode, receipt, event, user_info or operator
+    since          INTEGER,             -- when that was heard
+    event_at       INTEGER,             -- WeChat's time of the last event about following, Unix seconds
+    lifted_at      INTEGER,             -- when suppressions were last lifted; what was said before counts no more
+    override_until INTEGER,             -- until then nothing that WeChat says suppresses
+    confirm_at     INTEGER,             -- when WeChat is to be asked whether the user follows; null without doubt
+    PRIMARY KEY (account, openid)
+) WITHOUT ROWID;
+INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL);
+INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON
 );
 INSERT INTO "standings" VALUES(1,'{"stop":null,"trouble":null,"forced":[1795400000000]}');
+CREATE TABLE suppressions (
+    account     INTEGER NOT NULL,   -- accounts.id
+    openid      TEXT    NOT NULL,   -- the user's openid
+    template_id TEXT    NOT NULL,   -- of this template alone; empty for all
+    reason      TEXT    NOT NULL,   -- why
+    source      TEXT    NOT NULL,   -- who said so, as in recipients
+    errcode     INTEGER,            -- the errcode that said so; null if none did
+    note        TEXT,               -- what a person wrote down
+    at          INTEGER NOT NULL,   -- when it was said last
+    expires_at  INTEGER,            -- until when it holds; null for good
+    PRIMARY KEY (account, openid, template_id, reason)
+) WITHOUT ROWID;
+INSERT INTO "suppressions" VALUES(1,'o2','','not_subscribed','user_info',NULL,NULL,1795400002000,NULL);
+INSERT INTO "suppressions" VALUES(1,'o3','appointment','suppressed_by_operator','operator',NULL,'asked us by phone',1795400002000,1795500000000);
+CREATE TABLE template_history (
+    account INTEGER NOT NULL,           -- accounts.id
+    id      TEXT    NOT NULL,           -- the template's id
+    at      INTEGER NOT NULL,           -- when a list showed it
+    change  TEXT    NOT NULL,           -- added, edited, reworded or gone
+    title   TEXT    NOT NULL,           -- its title from then on; as it was, if it is gone
+    text    TEXT    NOT NULL,           -- its text likewise
+    PRIMARY KEY (account, id, at)
+) WITHOUT ROWID;
+INSERT INTO "template_history" VALUES(1,'appointment',1795400000000,'added','预约提醒','事项：{{thing1.DATA}}');
+INSERT INTO "template_history" VALUES(1,'appointment',1795403600000,'edited','预约提醒','事项：{{thing1.DATA}}
+时间：{{time2.DATA}}');
+CREATE TABLE template_lists (
+    account   INTEGER PRIMARY KEY,      -- accounts.id
+    synced_at INTEGER NOT NULL          -- when
+);
+INSERT INTO "template_lists" VALUES(1,1795403600000);
+CREATE TABLE template_stops (
+    account     INTEGER NOT NULL,       -- accounts.id
+    template_id TEXT    NOT NULL,       -- which
+    cause       TEXT    NOT NULL,       -- why, as a word
+    errcode     INTEGER,                -- the errcode that said so; null if a list did
+    since       INTEGER NOT NULL,       -- since when
+    text        TEXT,                   -- the text that waiting messages were written for, where it is another by now
+    PRIMARY KEY (account, template_id)
+) WITHOUT ROWID;
+INSERT INTO "template_stops" VALUES(1,'report','gone',NULL,1795403600000,'结果：{{phrase1.DATA}}');
+CREATE TABLE templates (
+    account          INTEGER NOT NULL,  -- accounts.id
+    id               TEXT    NOT NULL,  -- WeChat's template id
+    title            TEXT    NOT NULL,  -- as it was listed last
+    text             TEXT    NOT NULL,  -- the same, with {{key.DATA}} where values go
+    choices          TEXT,              -- the values approved for its keys, as JSON; null where none are known
+    example          TEXT    NOT NULL,  -- an example of the text
+    primary_industry TEXT    NOT NULL,  -- first-level industry
+    deputy_industry  TEXT    NOT NULL,  -- second-level industry
+    first_seen       INTEGER NOT NULL,  -- when a list had it first
+    last_seen        INTEGER NOT NULL,  -- when a list had it last
+    gone_at          INTEGER,           -- since when lists do not have it; null while they do
+    PRIMARY KEY (account, id)
+) WITHOUT ROWID;
+INSERT INTO "templates" VALUES(1,'appointment','预约提醒','事项：{{thing1.DATA}}
+时间：{{time2.DATA}}',NULL,'事项：复诊','医药护理','医药医疗',1795400000000,1795403600000,NULL);
+INSERT INTO "templates" VALUES(1,'report','报告提醒','结果：{{phrase1.DATA}}','{"phrase1":["已完成"]}','','','',1795400000000,1795400000000,1795403600000);
 CREATE TABLE webhook_events (
     id         BLOB    NOT NULL PRIMARY KEY,    -- the event's id, sixteen bytes of a UUID of version 7: the webhook-id
     webhook    INTEGER NOT NULL,                -- webhooks.id
@@ -151,6 +298,7 @@ CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expir
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
 CREATE INDEX messages_receipt_due ON messages (receipt_due) WHERE status = 2 AND receipt_due IS NOT NULL;
 CREATE INDEX messages_ended ON messages (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX messages_dead_letters ON messages (account, status, reason, ended_at) WHERE status = 4 OR status = 8;
 CREATE INDEX messages_touser ON messages (touser_hash);
 CREATE INDEX receipts_at ON receipts (at);
 CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
@@ -159,4 +307,14 @@ CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 CREATE INDEX flags_newest ON flags (account, at);
 CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
+CREATE INDEX messages_aside ON messages (account, template_id) WHERE status = 0 AND reason = 'template_stopped';
+CREATE UNIQUE INDEX messages_broadcast ON messages (broadcast, broadcast_row) WHERE broadcast IS NOT NULL;
+CREATE INDEX messages_broadcast_queued ON messages (broadcast, due_at) WHERE broadcast IS NOT NULL AND status = 0;
+CREATE INDEX broadcasts_alive ON broadcasts (state) WHERE state >= 3 AND tended = 0;
+CREATE INDEX broadcast_bad_rows_line ON broadcast_bad_rows (broadcast, line);
+CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
+CREATE INDEX suppressions_newest ON suppressions (account, at);
+CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_row) WHERE broadcast IS NOT NULL AND status >= 4;
 COMMIT;

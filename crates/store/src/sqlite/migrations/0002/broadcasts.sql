@@ -8,6 +8,8 @@ ALTER TABLE messages ADD COLUMN broadcast_row INTEGER;  -- which of its good row
 CREATE UNIQUE INDEX messages_broadcast ON messages (broadcast, broadcast_row) WHERE broadcast IS NOT NULL;
 -- What of a broadcast waits, and until when.
 CREATE INDEX messages_broadcast_queued ON messages (broadcast, due_at) WHERE broadcast IS NOT NULL AND status = 0;
+-- Which ended without a delivery: a few among millions, and what is looked for afterwards.
+CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_row) WHERE broadcast IS NOT NULL AND status >= 4;
 
 -- What was asked for, and where it stands.
 CREATE TABLE broadcasts (
