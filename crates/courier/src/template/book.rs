@@ -348,9 +348,10 @@ impl Shelf {
 
     /// What was known stands, but it is not known to be all.
     fn failed(&self, why: String) {
-        let known = self.known();
-        if known.failure.as_ref() != Some(&why) {
-            self.put(known.failing(why));
+        // In one go, else a list that came meanwhile would be forgotten again.
+        let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if place.failure.as_ref() != Some(&why) {
+            *place = Arc::new(place.failing(why));
         }
     }
 }
