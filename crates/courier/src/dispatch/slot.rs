@@ -106,7 +106,7 @@ impl Slots {
             .into_iter()
             .map(|(name, cap)| {
                 let mut lane = Lane::new(name, cap.min(total));
-                lane.gate.keep_hours(hours.get(&lane.account).cloned());
+                lane.gate.hours = hours.get(&lane.account).cloned();
                 lane
             })
             .collect();
@@ -182,22 +182,22 @@ impl Slots {
         now: UnixMs,
     ) -> Option<(Slot, NodeEpoch)> {
         let mut table = self.table();
-        let epoch = table.epoch.clone()?;
-        let nth = *table.by_account.get(&content.account)?;
         if table.draining || table.free == 0 {
             return None;
         }
+        let epoch = table.epoch.clone()?;
+        let nth = *table.by_account.get(&content.account)?;
         let lane = &mut table.lanes[nth];
         lane.look(now);
         let open = lane.limits.is_empty()
             && lane.is_clear(now)
             && lane.capacity(now) > 0
             && lane.gate.lets_pass(content.priority, lane.in_flight);
-        let openid = content.touser.clone();
-        if !open || !table.busy.insert((nth, openid.clone())) {
+        if !open || !table.busy.insert((nth, content.touser.clone())) {
             return None;
         }
-        Some((self.take(&mut table, nth, Some(openid)), epoch))
+        let recipient = Some(content.touser.clone());
+        Some((self.take(&mut table, nth, recipient), epoch))
     }
 
     fn take(self: &Arc<Self>, table: &mut Table, lane: usize, recipient: Option<String>) -> Slot {
@@ -368,7 +368,7 @@ impl Slots {
 pub(super) struct Ended {
     pub(super) health: Health,
     pub(super) accepted: bool,
-    /// Template messages have a quota of their own, which is the one that is watched.
+    /// Whether it was made out of the quota that is watched.
     pub(super) of_the_quota: bool,
     pub(super) probe: bool,
     pub(super) began: UnixMs,
