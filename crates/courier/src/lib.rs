@@ -24,6 +24,7 @@ pub mod quota;
 pub mod rate;
 pub mod receipt;
 pub mod recipient;
+pub mod retention;
 pub mod sweep;
 pub mod template;
 pub mod time;

@@ -1,4 +1,4 @@
-//! What time does to messages that wait: expiry, closed windows, missing and orphaned receipts, and forgetting.
+//! What time does to messages that wait: expiry, closed windows, missing and orphaned receipts.
 //! One small batch after another, so that sending is not held up.
 
 use std::sync::Arc;
@@ -14,8 +14,6 @@ use crate::time::Clock;
 const ROUND: Duration = Duration::from_secs(1);
 /// The most that one transaction moves.
 const BATCH: usize = 500;
-/// Every how many rounds the old is forgotten.
-const PRUNE_EVERY: u32 = 60;
 
 /// Sweeps a store.
 pub struct Sweeper {
@@ -25,28 +23,24 @@ pub struct Sweeper {
     pub clock: Arc<dyn Clock>,
     /// Whoever watches.
     pub observer: Arc<dyn Observer>,
-    /// How long ended messages are kept.
-    pub keep: Duration,
 }
 
 impl Sweeper {
     /// Sweeps until told to stop.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut rounds: u32 = 0;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(ROUND) => {}
             }
-            if let Err(error) = self.round(rounds.is_multiple_of(PRUNE_EVERY)).await {
+            if let Err(error) = self.round().await {
                 tracing::warn!(%error, "cannot sweep");
             }
-            rounds = rounds.wrapping_add(1);
         }
     }
 
     /// One round of everything.
-    pub async fn round(&self, prune: bool) -> Result<(), StoreError> {
+    pub async fn round(&self) -> Result<(), StoreError> {
         for what in [
             Sweep::Orphans,
             Sweep::Expired,
@@ -54,11 +48,6 @@ impl Sweeper {
             Sweep::MissingReceipts,
         ] {
             while self.sweep(what).await? == BATCH {}
-        }
-        if prune {
-            let before = self.clock.now().minus(self.keep);
-            // Nonces are of the wall's time: forgotten too soon, they would let in again what the wall calls fresh anew.
-            while self.ledger.prune(before, BATCH, self.clock.wall()).await? >= BATCH {}
         }
         Ok(())
     }

@@ -120,6 +120,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         book,
         accounts,
         sweeper,
+        pruner,
         confirmations,
         expander,
         webhooks,
@@ -145,6 +146,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let Some(sweeper) = sweeper {
         let sweep_stop = stop.clone();
         tasks.spawn(async move { sweeper.run(sweep_stop).await });
+    }
+    if let Some(pruner) = pruner {
+        let prune_stop = stop.clone();
+        tasks.spawn(async move { pruner.run(prune_stop).await });
     }
     if let Some(confirmations) = confirmations {
         let confirm_stop = stop.clone();

@@ -24,12 +24,12 @@ use crate::time::UnixMs;
 /// A broadcast, with what only a store needs to know of it.
 #[derive(Debug)]
 pub(super) struct Kept {
-    broadcast: Broadcast,
+    pub(super) broadcast: Broadcast,
     bytes: Vec<u8>,
-    bad: Vec<BadRow>,
+    pub(super) bad: Vec<BadRow>,
     followers: HashSet<String>,
     /// Nothing of it needs to be looked after.
-    tended: bool,
+    pub(super) tended: bool,
 }
 
 impl State {

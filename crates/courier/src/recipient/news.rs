@@ -175,7 +175,7 @@ impl News {
 }
 
 /// WeChat's times are whole seconds: what happened in one may have happened at its end.
-fn end_of_second(seconds: i64) -> UnixMs {
+pub(super) fn end_of_second(seconds: i64) -> UnixMs {
     UnixMs(seconds.saturating_mul(1_000).saturating_add(999))
 }
 

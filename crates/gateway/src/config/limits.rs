@@ -1,4 +1,4 @@
-//! `[limits]` and `[retention]`: the bounds of one request, and how long records are kept.
+//! `[limits]`: the bounds of one request.
 //! It must not know who enforces them.
 
 use std::time::Duration;
@@ -14,12 +14,6 @@ pub struct Limits {
     pub batch_messages: u64,
     #[serde(deserialize_with = "duration::deserialize")]
     pub wait: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Retention {
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub messages: Duration,
 }
 
 impl Limits {
@@ -43,16 +37,5 @@ impl Limits {
             (Duration::ZERO, Duration::from_secs(30)),
             duration::show,
         );
-    }
-}
-
-impl Retention {
-    pub fn check(&self, findings: &mut Findings) {
-        // Idempotency keys promise 24 h, and a receipt may come late: less would forget too early.
-        let range = (
-            Duration::from_secs(2 * 24 * 3600),
-            Duration::from_secs(3650 * 24 * 3600),
-        );
-        findings.require_range("retention.messages", self.messages, range, duration::show);
     }
 }

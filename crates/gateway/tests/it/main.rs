@@ -14,5 +14,6 @@ mod oauth;
 mod ops;
 mod program;
 mod receipts;
+mod retention;
 mod store;
 mod v1;

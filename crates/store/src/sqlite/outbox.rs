@@ -8,7 +8,7 @@ use hongyan_courier::webhook::{
 };
 
 use super::SqliteStore;
-use super::ops::events::{PostAgainOp, PruneEventsOp, SubscribeOp, TakeOp, TriedOp};
+use super::ops::events::{PostAgainOp, SubscribeOp, TakeOp, TriedOp};
 use super::read::events;
 
 #[async_trait]
@@ -71,21 +71,5 @@ impl Outbox for SqliteStore {
             now,
         })
         .await?
-    }
-
-    async fn prune_events(
-        &self,
-        delivered_before: UnixMs,
-        failed_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError> {
-        self.ask(PruneEventsOp {
-            delivered_before,
-            failed_before,
-            limit,
-            now,
-        })
-        .await
     }
 }

@@ -19,6 +19,7 @@ use hongyan_courier::port::{
     TokenCache, TokenMode, Upstream,
 };
 use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
+use hongyan_courier::retention::Old;
 use hongyan_courier::token::MemoryTokenCache;
 use hongyan_wechat::error::{CallError, NotSentCause};
 
@@ -188,13 +189,8 @@ impl Ledger for NodePorts {
         self.keep_up(moves, |swept| !swept.is_empty(), effect).await
     }
 
-    async fn prune(
-        &self,
-        ended_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError> {
-        self.store.prune(ended_before, limit, now).await
+    async fn prune(&self, what: Old, before: UnixMs, limit: usize) -> Result<usize, StoreError> {
+        self.store.prune(what, before, limit).await
     }
 
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {

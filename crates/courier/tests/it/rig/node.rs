@@ -120,7 +120,6 @@ impl Node {
             ledger: ports.ledger.clone(),
             clock: clock.clone(),
             observer: observer.clone(),
-            keep: Duration::from_secs(30 * 86_400),
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         for name in names {
