@@ -329,6 +329,7 @@ macro_rules! broadcasts_conformance {
                 a_pause_holds_what_is_queued
                 a_pause_leaves_doubt_alone
                 a_cancel_ends_what_was_not_sent
+                a_cancelled_broadcasts_failures_are_not_sent_anew
                 what_is_alive_is_listed_with_what_is_due
             }
         }

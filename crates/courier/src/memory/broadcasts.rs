@@ -65,6 +65,15 @@ impl State {
         }
     }
 
+    pub(super) fn is_of_a_cancelled_broadcast(&self, message: MessageId) -> bool {
+        let of = self
+            .rows
+            .get(&message)
+            .and_then(|row| row.message.content.broadcast);
+        let kept = of.and_then(|of| self.broadcasts.get(&of.id));
+        kept.is_some_and(|kept| kept.broadcast.state == Stands::Cancelled)
+    }
+
     fn shown(&self, kept: &Kept, now: Option<UnixMs>) -> Broadcast {
         let mut broadcast = kept.broadcast.clone();
         if let Some(now) = now {

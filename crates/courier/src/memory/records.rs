@@ -66,10 +66,13 @@ impl State {
     fn join(&mut self, receipt: &NewReceipt, now: UnixMs) -> Option<(MessageId, Status)> {
         let (id, by) = self.meant_by(receipt)?;
         let record = ReceiptRecord::new(receipt.status.clone(), now);
+        let policy = match self.is_of_a_cancelled_broadcast(id) {
+            true => receipt.policy.sending_no_more(),
+            false => receipt.policy,
+        };
         let flag = self.change(id, now, |content, delivery| {
             let said = (receipt.word, record);
-            let settings = (receipt.policy, receipt.roll);
-            delivery.receive(content, by, said, settings, now)
+            delivery.receive(content, by, said, (policy, receipt.roll), now)
         })?;
         self.raise(&receipt.account, flag);
         Some((id, self.status(id)?))
