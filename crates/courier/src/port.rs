@@ -329,7 +329,7 @@ pub struct Depth {
     pub queued: u64,
     /// The oldest of those that are due has been due since.
     pub oldest_due: Option<UnixMs>,
-    /// So many are due by now.
+    /// So many are due by now; counted to a bound where others are not.
     pub past_due: u64,
 }
 
