@@ -1,7 +1,7 @@
 //! A node's ports, each call of which goes through the node's fate before it reaches the store or WeChat.
 //! The store is real, and shared; a call that cannot have changed anything is no point to strike at.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use hongyan_courier::port::{
     TokenCache, TokenMode, Upstream,
 };
 use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
+use hongyan_courier::recipient::{Hold, Recipients, hold};
 use hongyan_courier::retention::Old;
 use hongyan_courier::token::MemoryTokenCache;
 use hongyan_wechat::error::{CallError, NotSentCause};
@@ -41,6 +42,8 @@ pub(crate) struct NodePorts {
     /// Messages whose call was begun and whose settlement is not durable yet.
     open_calls: Mutex<HashSet<MessageId>>,
     pub(crate) most_open_calls: Mutex<usize>,
+    /// Messages that were looked at for a call, and whether their recipients were suppressed at that moment.
+    looked: Mutex<HashMap<MessageId, bool>>,
     /// Leases that a heartbeat or a reclaim met.
     pub(super) met: Mutex<HashSet<(Upkeep, Vec<LeaseRef>)>>,
 }
@@ -59,6 +62,7 @@ impl NodePorts {
             wechat: wechat.clone(),
             open_calls: Mutex::default(),
             most_open_calls: Mutex::default(),
+            looked: Mutex::default(),
             met: Mutex::default(),
         })
     }
@@ -69,6 +73,16 @@ impl NodePorts {
         open.insert(id);
         let mut most = self.most_open_calls.lock().unwrap();
         *most = open.len().max(*most);
+    }
+
+    async fn is_suppressed(&self, id: MessageId, now: UnixMs) -> bool {
+        let Some(message) = self.store.find(id).await.unwrap() else {
+            return false;
+        };
+        let content = &message.content;
+        let known = self.store.recipient(&content.account, &content.touser);
+        let known = known.await.unwrap().suppressions;
+        matches!(hold(&known, &content.template_id, now), Some(Hold::End(_)))
     }
 
     /// The messages, as far as they matter: nobody asks where nothing can strike any more.
@@ -96,7 +110,11 @@ impl Queue for NodePorts {
     }
 
     async fn look(&self, lease: LeaseRef, now: UnixMs) -> Result<Look, StoreError> {
-        let effect = self.store.look(lease, now);
+        let effect = async {
+            let suppressed = self.is_suppressed(lease.id, now).await;
+            self.looked.lock().unwrap().insert(lease.id, suppressed);
+            self.store.look(lease, now).await
+        };
         self.fate.pass(Whereto::Store, true, effect).await
     }
 
@@ -276,7 +294,14 @@ impl Upstream for NodePorts {
                 return Ok(Err(not_sent(NotSentCause::NotAllowed)));
             }
             self.call_begins(&call.wire_id);
-            Ok::<Answer, Unreachable>(self.wechat.send(call).await)
+            // A repeat goes to whoever may have the message already.
+            let looked = self
+                .looked
+                .lock()
+                .unwrap()
+                .remove(&message_of(&call.wire_id));
+            let heedless = call.repeat.is_none() && looked != Some(false);
+            Ok::<Answer, Unreachable>(self.wechat.send(call, heedless).await)
         };
         match self.fate.pass(Whereto::Elsewhere, true, effect).await {
             Ok(answer) => answer,
