@@ -285,6 +285,8 @@ pub struct ReceiptPolicy {
     pub lost: f64,
     /// Posted a second time although the first was answered.
     pub duplicate: f64,
+    /// Of those that say `success`: followed by one that says `failed:user block`.
+    pub contradicted: f64,
     /// Held back until well after those of later messages.
     pub reordered: f64,
     /// Posted before the answer to the send is given.
@@ -305,6 +307,7 @@ impl Default for ReceiptPolicy {
             delay_max_ms: 120,
             lost: 0.0,
             duplicate: 0.0,
+            contradicted: 0.0,
             reordered: 0.0,
             before_response: 0.0,
             user_block: 0.0,

@@ -186,6 +186,16 @@ impl SimHandle {
         self.shared.receipts.set_policy(policy);
     }
 
+    /// What was said first of a message, in WeChat's words; none if its receipt was lost.
+    pub fn receipt_of(&self, msgid: i64) -> Option<&'static str> {
+        self.shared.receipts.said(msgid)
+    }
+
+    /// Within which time this share of all deliveries to callbacks was answered, to the millisecond.
+    pub fn answered_within(&self, share: f64) -> Duration {
+        self.shared.receipts.answered_within(share)
+    }
+
     pub fn receipts(&self) -> ReceiptTally {
         self.shared.receipts.tally()
     }

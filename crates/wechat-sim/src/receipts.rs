@@ -47,7 +47,12 @@ pub(crate) struct Receipts {
     posted: AtomicU64,
     answered: AtomicU64,
     given_up: AtomicU64,
+    /// How many answers took so many milliseconds; the last counts all that took longer.
+    answer_ms: Mutex<Vec<u64>>,
 }
+
+/// As long as an answer is waited for usually.
+const ANSWER_MS_MAX: usize = 5_000;
 
 impl Receipts {
     pub(crate) fn new(policy: ReceiptPolicy, random_seed: u64) -> Self {
@@ -58,6 +63,7 @@ impl Receipts {
             posted: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
+            answer_ms: Mutex::new(vec![0; ANSWER_MS_MAX + 1]),
         }
     }
 
@@ -101,6 +107,41 @@ impl Receipts {
             lost: queue.lost,
             given_up: self.given_up.load(Ordering::Relaxed),
         }
+    }
+
+    /// In WeChat's words, what was said first of a message; none if its receipt was lost.
+    pub(crate) fn said(&self, msgid: i64) -> Option<&'static str> {
+        self.queue().said(msgid).map(queue::Status::text)
+    }
+
+    fn took(&self, answer: Duration) {
+        let ms = usize::try_from(answer.as_millis()).unwrap_or(ANSWER_MS_MAX);
+        self.answer_ms()[ms.min(ANSWER_MS_MAX)] += 1;
+    }
+
+    /// Within which time this share of the answers came, to the millisecond.
+    pub(crate) fn answered_within(&self, share: f64) -> Duration {
+        let counts = self.answer_ms();
+        let all: u64 = counts.iter().sum();
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a count"
+        )]
+        let wanted = (all as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        let reached = counts.iter().position(|count| {
+            seen += count;
+            seen >= wanted
+        });
+        Duration::from_millis(reached.map_or(0, |ms| ms as u64 + 1))
+    }
+
+    fn answer_ms(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.answer_ms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the head of the queue is due and takes it. One worker waits, the others wait for their turn.

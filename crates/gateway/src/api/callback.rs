@@ -30,9 +30,11 @@ use crate::api::path::PathPart;
 use crate::clock::{SystemClock, remember_until};
 use crate::hub::{Consumer, Hub, Reply};
 
+use addresses::Addresses;
 use intake::{Kept, owner};
 use refusals::Refusals;
 
+mod addresses;
 mod intake;
 mod people;
 mod refusals;
@@ -65,6 +67,8 @@ pub struct Callbacks {
     pub known: HashSet<String>,
     /// Where events wait while the store is slow or away.
     pub spool: Spool,
+    /// Under which addresses they were put there.
+    pub spooled: Addresses,
     pub receipts: Receipts,
     pub hearing: Hearing,
     pub ledger: Arc<dyn Ledger>,

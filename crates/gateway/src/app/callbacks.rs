@@ -50,6 +50,7 @@ pub(super) fn callbacks(
         accounts,
         known: names.collect::<HashSet<_>>(),
         spool: open(beside(database, "events.spool"), SPOOL_BYTES_MAX)?,
+        spooled: Default::default(),
         receipts: Receipts {
             ledger: core.store.clone(),
             clock: core.clock.clone(),

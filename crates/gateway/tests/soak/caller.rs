@@ -121,7 +121,9 @@ impl Caller {
             .await
             .map_err(|e| e.to_string())?
             .to_bytes();
-        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+        let read = serde_json::from_slice(&body);
+        let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
+        Ok((status, read.unwrap_or_else(|_| text())))
     }
 
     pub(crate) async fn get(&mut self, target: &str) -> Value {

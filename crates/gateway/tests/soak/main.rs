@@ -13,5 +13,6 @@ mod check;
 mod kill;
 mod outage;
 mod program;
+mod receipts;
 mod stop;
 mod token;

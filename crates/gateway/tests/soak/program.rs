@@ -165,6 +165,11 @@ impl Gateway {
         (began.elapsed(), status.success())
     }
 
+    /// Where its database lies.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("hongyan.db")
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }

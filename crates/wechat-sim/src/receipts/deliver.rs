@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -38,6 +38,7 @@ pub(super) async fn work(shared: Arc<Shared>, tasks: TaskTracker, stop: Cancella
             () = stop.cancelled() => return,
             pending = receipts.next(&shared.clock) => pending,
         };
+        let began = Instant::now();
         let delivered = tokio::select! {
             () = stop.cancelled() => {
                 pending.release();
@@ -50,6 +51,7 @@ pub(super) async fn work(shared: Arc<Shared>, tasks: TaskTracker, stop: Cancella
         match delivered {
             Ok(()) => {
                 receipts.answered.fetch_add(1, Ordering::Relaxed);
+                receipts.took(began.elapsed());
             }
             Err(error) => {
                 line.open = None;

@@ -2,7 +2,7 @@
 //! Pure but for its seeded random numbers; it knows no sockets.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -16,6 +16,8 @@ use crate::world::{Accepted, text_of};
 const DELIVERIES: u8 = 3;
 /// Between an unanswered delivery and the next.
 const RETRY_AFTER_MS: i64 = 1_000;
+/// A contradiction comes well after what it contradicts: which of two that come at once is the first is nobody's to say.
+const CONTRADICTION_MS: i64 = 1_000;
 
 /// The texts production uses, with their uneven blanks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +139,8 @@ impl Ord for ByTime {
 pub(super) struct Queue {
     pub(super) policy: ReceiptPolicy,
     pub(super) lost: u64,
+    /// What was said first of each message; of one whose receipt was lost nothing was.
+    said: HashMap<i64, Option<Status>>,
     heap: BinaryHeap<Reverse<ByTime>>,
     random: SmallRng,
     next_order: u64,
@@ -153,6 +157,7 @@ impl Queue {
         Self {
             policy,
             lost: 0,
+            said: HashMap::new(),
             heap: BinaryHeap::new(),
             random: SmallRng::seed_from_u64(random_seed.rotate_left(32)),
             next_order: 0,
@@ -173,9 +178,11 @@ impl Queue {
         let mut planned = Planned::default();
         if self.happens(self.policy.lost) {
             self.lost += 1;
+            self.said.insert(accepted.msgid, None);
             return planned;
         }
         let status = self.status();
+        self.said.insert(accepted.msgid, Some(status));
         let mut due_ms = now_ms + self.delay_ms();
         let mut hold = None;
         if self.happens(self.policy.before_response) {
@@ -188,7 +195,7 @@ impl Queue {
             due_ms += i64::try_from(self.policy.delay_max_ms).unwrap_or(0) + 100;
         }
         let created = due_ms.max(now_ms).div_euclid(1000);
-        let receipt = |queue: &mut Self, due_ms, hold| {
+        let receipt = |queue: &mut Self, due_ms, status, hold| {
             let order = queue.next_order;
             queue.next_order += 1;
             queue.put_back(Pending {
@@ -204,12 +211,21 @@ impl Queue {
                 hold,
             })
         };
-        planned.head_changed = receipt(self, due_ms, hold);
+        planned.head_changed = receipt(self, due_ms, status, hold);
         if self.happens(self.policy.duplicate) {
             let again_ms = due_ms.max(now_ms) + self.delay_ms();
-            planned.head_changed |= receipt(self, again_ms, None);
+            planned.head_changed |= receipt(self, again_ms, status, None);
+        }
+        if status == Status::Success && self.happens(self.policy.contradicted) {
+            let later_ms = due_ms.max(now_ms) + CONTRADICTION_MS + self.delay_ms();
+            planned.head_changed |= receipt(self, later_ms, Status::UserBlock, None);
         }
         planned
+    }
+
+    /// What was said first of a message: none if nothing was, or if there was no such message.
+    pub(super) fn said(&self, msgid: i64) -> Option<Status> {
+        self.said.get(&msgid).copied().flatten()
     }
 
     /// A push that no send caused; true when it is now the first in the queue.

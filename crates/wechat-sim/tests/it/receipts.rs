@@ -263,13 +263,25 @@ async fn receipts_get_lost_doubled_and_come_before_the_answer() {
     assert_eq!(receipt.status, ReceiptStatus::FreqLimit);
 
     sim.set_receipts(ReceiptPolicy {
+        contradicted: 1.0,
+        ..at_once()
+    });
+    let msgid = send(&sim, &token, "m4").await.json()["msgid"].as_i64();
+    let pushes = receiver.wait_for(4).await;
+    let mut said = [&pushes[2], &pushes[3]].map(|push| opened(push, Mode::Plain).0.status);
+    said.sort_by_key(|status| *status != ReceiptStatus::Success);
+    assert_eq!(said, [ReceiptStatus::Success, ReceiptStatus::UserBlock]);
+    assert_eq!(sim.receipt_of(msgid.unwrap()), Some("success"));
+    assert!(sim.answered_within(1.0) > Duration::ZERO);
+
+    sim.set_receipts(ReceiptPolicy {
         before_response: 1.0,
         ..ReceiptPolicy::default()
     });
     let msgid = send(&sim, &token, "m3").await.json()["msgid"].as_i64();
     let pushes = receiver.pushes();
-    assert_eq!(pushes.len(), 3, "posted before the send was answered");
-    assert_eq!(Some(opened(&pushes[2], Mode::Plain).0.msgid), msgid);
+    assert_eq!(pushes.len(), 5, "posted before the send was answered");
+    assert_eq!(Some(opened(&pushes[4], Mode::Plain).0.msgid), msgid);
 }
 
 #[tokio::test]

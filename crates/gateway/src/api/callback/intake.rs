@@ -65,6 +65,9 @@ impl Callbacks {
                 }
             }
         }
+        if !nonce.as_ref().is_none_or(|nonce| self.spooled.take(nonce)) {
+            return Err(AcceptError::NonceSeen);
+        }
         let spooled = Spooled {
             account: account.name.to_string(),
             body: String::from_utf8_lossy(body).into_owned(),
@@ -125,6 +128,9 @@ impl Callbacks {
         loop {
             spooled_events(self.spool.len());
             let replaying = async {
+                if self.spool.is_empty() {
+                    self.spooled.forget();
+                }
                 self.spool.filled().await;
                 if !self.replay_some().await {
                     tokio::time::sleep(REPLAY_PAUSE).await;

@@ -42,9 +42,17 @@ async fn a_plain_address_serves_for_one_body_alone_on_the_spool_as_well() {
     let (store, _) = gateway.store();
     store.close().await;
     let query = plain_query(&seconds(0), "n1");
-    for status in ["failed:user block", "success"] {
+    for (status, answer) in [
+        ("failed:user block", 200),
+        ("success", 403),
+        ("failed:user block", 200),
+    ] {
         let body = event(&openid(1), &msgid, status);
-        assert_eq!(push(&gateway, &query, &body).await.status, 200);
+        assert_eq!(
+            push(&gateway, &query, &body).await.status,
+            answer,
+            "{status}"
+        );
     }
     gateway.restart().await;
     // The second was somebody else's.
