@@ -160,16 +160,6 @@ impl From<Flag> for FlagView {
 }
 
 impl AccountBook {
-    pub(super) fn account(&self, name: &str) -> Result<&AccountName, Problem> {
-        let unknown = || {
-            Problem::not_found(format!(
-                "there is no such account; known: {}",
-                self.accounts
-            ))
-        };
-        self.accounts.find(name).ok_or_else(unknown)
-    }
-
     async fn quota(&self, account: &AccountName) -> Result<Option<QuotaView>, Problem> {
         let Some(quota) = self.quotas.view(account) else {
             return Ok(None);

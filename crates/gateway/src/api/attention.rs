@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::account::FlagSubject;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::port::{DeadLetterOffice, DeadLetters, Standings};
+use hongyan_courier::port::{DeadLetterOffice, DeadLetters};
+use hongyan_courier::template::catalogue::Templates;
+use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
 use http::Uri;
 use serde::Serialize;
@@ -27,14 +28,12 @@ use advice::Advice;
 
 /// How far back it is looked, if the caller does not say.
 const LOOK_BACK: Duration = Duration::from_secs(7 * 86_400);
-/// The flags looked at of one account.
-const FLAGS_MAX: usize = 200;
 
 /// What the list is made of.
 pub struct Attention {
     pub accounts: Arc<Accounts>,
     pub conditions: Arc<Conditions>,
-    pub standings: Arc<dyn Standings>,
+    pub templates: Arc<dyn Templates>,
     pub dead_letters: Arc<dyn DeadLetterOffice>,
     pub clock: Arc<dyn Clock>,
 }
@@ -89,18 +88,11 @@ pub async fn list(
     let mut query = Query::read(&uri)?;
     let (account, since) = (query.text("account")?, query.moment("since")?);
     query.nothing_else(&["account", "since"])?;
-    let account = match account {
-        None => None,
-        Some(name) => Some(
-            attention
-                .accounts
-                .find(&name)
-                .cloned()
-                .ok_or_else(|| Problem::not_found("there is no such account"))?,
-        ),
-    };
+    let account = account
+        .map(|name| attention.accounts.named(Some(&name)))
+        .transpose()?;
     let since = since.unwrap_or_else(|| attention.clock.now().minus(LOOK_BACK));
-    let items = attention.items(account.as_ref(), since).await?;
+    let items = attention.items(account, since).await?;
     Ok(Json(AttentionList { items }))
 }
 
@@ -117,8 +109,9 @@ impl Attention {
         for name in &accounts {
             items.extend(self.of_account(name));
         }
-        for name in &accounts {
-            items.extend(self.of_templates(name, since).await?);
+        for name in accounts {
+            let catalogue = self.templates.catalogue(name).await?;
+            items.extend(catalogue.stops.values().map(|stop| of_template(name, stop)));
         }
         let heaps = self.dead_letters.dead_letters(since).await?;
         let heaps = heaps.into_iter().filter(|heap| wanted(&heap.account));
@@ -138,26 +131,18 @@ impl Attention {
             ..AttentionItem::new("account", name, advice)
         })
     }
+}
 
-    async fn of_templates(
-        &self,
-        name: &AccountName,
-        since: UnixMs,
-    ) -> Result<Vec<AttentionItem>, Problem> {
-        let flags = self.standings.flags(name, FLAGS_MAX).await?;
-        let flags = flags.into_iter().map(|flag| flag.flag);
-        let of_templates = flags
-            .filter(|flag| flag.subject == FlagSubject::Template && flag.at >= since)
-            .map(|flag| AttentionItem {
-                command: is_plain(&flag.key)
-                    .then(|| format!("hongyan templates show {} --account {name}", flag.key)),
-                key: Some(flag.key),
-                reason: Some(flag.reason.as_str()),
-                at: Some(Moment(flag.at)),
-                detail: flag.errcode.map(|code| format!("errcode {code}")),
-                ..AttentionItem::new("template", name, advice::TEMPLATE)
-            });
-        Ok(of_templates.collect())
+fn of_template(account: &AccountName, stop: &Stop) -> AttentionItem {
+    let id = &stop.template_id;
+    let flag = stop.flag();
+    AttentionItem {
+        command: is_plain(id).then(|| format!("hongyan templates show {id} --account {account}")),
+        key: Some(flag.key),
+        reason: Some(flag.reason.as_str()),
+        at: Some(Moment(flag.at)),
+        detail: flag.errcode.map(|code| format!("errcode {code}")),
+        ..AttentionItem::new("template", account, advice::of_template(stop.cause))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod messages;
 pub mod moments;
 pub mod oauth;
 pub mod openapi;
+pub mod page;
 pub mod path;
 pub mod query;
 pub mod quota;

@@ -1,8 +1,10 @@
-//! Times as users see them.
+//! Times as users see and write them.
 //! It must not know whose they are.
 
 use hongyan_courier::time::UnixMs;
 use serde::{Serialize, Serializer};
+
+use crate::api::error::Problem;
 
 /// Shown as RFC 3339, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,4 +24,13 @@ impl Serialize for Moment {
 pub fn parse_moment(text: &str) -> Option<UnixMs> {
     let at: jiff::Timestamp = text.parse().ok()?;
     Some(UnixMs(at.as_millisecond()))
+}
+
+/// The time that a caller gave by this name.
+pub fn moment_called(name: &str, text: &str) -> Result<UnixMs, Problem> {
+    parse_moment(text).ok_or_else(|| {
+        Problem::malformed(format!(
+            "{name} must be an RFC 3339 time such as 2027-01-01T08:00:00Z"
+        ))
+    })
 }

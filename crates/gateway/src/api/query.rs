@@ -6,7 +6,8 @@ use std::str::FromStr;
 use http::Uri;
 
 use crate::api::error::Problem;
-use crate::api::moments::parse_moment;
+use crate::api::moments::moment_called;
+use crate::api::page;
 use hongyan_courier::time::UnixMs;
 
 /// More pairs than any route has names.
@@ -59,30 +60,31 @@ impl Query {
     }
 
     pub fn moment(&mut self, name: &str) -> Result<Option<UnixMs>, Problem> {
-        let wrong = || {
-            Problem::malformed(format!(
-                "{name} must be an RFC 3339 time such as 2027-01-01T08:00:00Z"
-            ))
-        };
         self.text(name)?
-            .map(|text| parse_moment(&text).ok_or_else(wrong))
+            .map(|text| moment_called(name, &text))
             .transpose()
     }
 
-    /// A value from a closed list of words.
+    /// One of `all`, by its word.
     pub fn word<T: Copy>(
         &mut self,
         name: &str,
-        words: &[(&'static str, T)],
+        all: &[T],
+        word_of: fn(T) -> &'static str,
     ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name)? else {
-            return Ok(None);
-        };
-        let found = words.iter().find(|(word, _)| *word == text);
-        found.map(|(_, value)| Some(*value)).ok_or_else(|| {
-            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            Problem::malformed(format!("{name} must be one of {}", known.join(", ")))
-        })
+        self.text(name)?
+            .map(|text| word_called(name, &text, all, word_of))
+            .transpose()
+    }
+
+    /// The cursor, if there is one: `read` gives the place in it.
+    pub fn cursor<T>(
+        &mut self,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        self.text("cursor")?
+            .map(|cursor| page::opened(&cursor, read))
+            .transpose()
     }
 
     /// Refuses what was not taken: a misspelt filter would silently select everything.
@@ -101,4 +103,18 @@ impl Query {
             }
         }
     }
+}
+
+/// One of `all`, by the word that a caller gave by this name.
+pub fn word_called<T: Copy>(
+    name: &str,
+    text: &str,
+    all: &[T],
+    word_of: fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    let found = all.iter().find(|one| word_of(**one) == text);
+    found.copied().ok_or_else(|| {
+        let known: Vec<&str> = all.iter().map(|one| word_of(*one)).collect();
+        Problem::malformed(format!("{name} must be one of {}", known.join(", ")))
+    })
 }

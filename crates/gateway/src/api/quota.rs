@@ -158,7 +158,7 @@ pub async fn clear(
     signed: Signed,
 ) -> Result<Json<QuotaCleared>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
-    let account = book.account(&name)?;
+    let account = book.accounts.named(Some(&name))?;
     if let Some(nonce) = signed.nonce {
         book.ledger.spend(nonce, book.clock.now()).await?;
     }

@@ -64,16 +64,6 @@ pub struct Refresh {
 }
 
 impl Tokens {
-    fn account(&self, name: &str) -> Result<&AccountName, Problem> {
-        let unknown = || {
-            Problem::not_found(format!(
-                "there is no such account; known: {}",
-                self.accounts
-            ))
-        };
-        self.accounts.find(name).ok_or_else(unknown)
-    }
-
     fn view(&self, account: &AccountName, reveal: bool) -> Result<TokenView, Problem> {
         let (condition, view) = self.conditions.of(account);
         let (token, usable) = match view.map(|view| (view.token, view.usable)) {
@@ -149,7 +139,7 @@ pub async fn show(
     if reveal {
         signed.caller.require(Scope::Token)?;
     }
-    let account = tokens.account(&name)?;
+    let account = tokens.accounts.named(Some(&name))?;
     tokens.view(account, reveal).map(Json)
 }
 
@@ -173,7 +163,7 @@ pub async fn refresh(
 ) -> Result<Json<TokenView>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let wish: Refresh = body::optional(&signed.body)?;
-    let account = tokens.account(&name)?;
+    let account = tokens.accounts.named(Some(&name))?;
     if let Some(nonce) = signed.nonce {
         tokens.ledger.spend(nonce, tokens.clock.now()).await?;
     }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::webhook::{
     Again, Backlog, Bell, EventId, EventState, Kept, Outbox, Sender, Subscription,
@@ -18,12 +16,11 @@ use utoipa::ToSchema;
 use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
-use crate::api::moments::{Moment, parse_moment};
+use crate::api::moments::{Moment, moment_called};
+use crate::api::page;
 use crate::api::path::PathPart;
 use crate::api::query::Query;
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 /// The most events that one call posts again, so that sending is not held up.
 const AGAIN_MAX: usize = 1_000;
 
@@ -191,38 +188,19 @@ pub async fn events(
     _signed: Signed,
 ) -> Result<Json<EventPage>, Problem> {
     let mut query = Query::read(&uri)?;
-    let states: Vec<_> = EventState::ALL
-        .iter()
-        .map(|one| (one.as_str(), *one))
-        .collect();
-    let state = query.word("state", &states)?;
-    let cursor = query.text("cursor")?;
-    let before = cursor.map(|cursor| opened(&cursor)).transpose()?;
-    let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT);
+    let state = query.word("state", EventState::ALL, EventState::as_str)?;
+    let before = query.cursor(|place| place.try_into().ok().map(EventId::from_bytes))?;
+    let limit = page::limit(&mut query)?;
     query.nothing_else(&["state", "cursor", "limit"])?;
-    if limit == 0 || limit > LIMIT_MAX {
-        return Err(Problem::malformed(format!(
-            "limit must be 1 to {LIMIT_MAX}"
-        )));
-    }
     webhooks.known(&name)?;
     // One more than shown tells whether there is a next page.
     let page = webhooks.outbox.events(&name, state, before, limit + 1);
     let mut found = page.await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more);
+    let last = page::cut(&mut found, limit);
     Ok(Json(EventPage {
-        next_cursor: last.map(|kept| URL_SAFE_NO_PAD.encode(kept.event.id.as_bytes())),
+        next_cursor: last.map(|kept| page::cursor(kept.event.id.as_bytes())),
         events: found.into_iter().map(EventView::from).collect(),
     }))
-}
-
-fn opened(cursor: &str) -> Result<EventId, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    let id = bytes.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-    id.map(EventId::from_bytes)
-        .ok_or_else(|| Problem::malformed("cursor is not one that this gateway gave"))
 }
 
 /// Which events to post again; without anything those that were given up.
@@ -284,9 +262,7 @@ impl Redelivery {
                 .parse()
                 .map(Again::One)
                 .map_err(|_| Problem::not_found("there is no such event")),
-            (None, Some(since)) => parse_moment(since).map(Again::Failed).ok_or_else(|| {
-                Problem::malformed("since must be an RFC 3339 time such as 2027-01-01T08:00:00Z")
-            }),
+            (None, Some(since)) => moment_called("since", since).map(Again::Failed),
             (None, None) => Ok(Again::Failed(UnixMs(0))),
         }
     }

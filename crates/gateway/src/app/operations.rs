@@ -32,7 +32,7 @@ impl Core {
         Arc::new(Attention {
             accounts: self.accounts.clone(),
             conditions: self.conditions.clone(),
-            standings: self.store.clone(),
+            templates: self.store.clone(),
             dead_letters: self.store.clone(),
             clock: self.clock.clone(),
         })

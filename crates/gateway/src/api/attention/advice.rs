@@ -2,6 +2,7 @@
 //! It must not know how it came about.
 
 use hongyan_courier::message::{Reason, Status};
+use hongyan_courier::template::stop::StopCause;
 
 /// What to do.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +34,11 @@ pub(super) const ACCOUNT: Advice = look(
     "该账号的消息正在等待。请按微信的提示处理，处理后会自动恢复。",
 );
 
-pub(super) const TEMPLATE: Advice = look(
-    "Its messages may wait. Look at the template on WeChat's platform: it may be edited, gone or restricted. Fix what sends \
-     by it, then `hongyan templates resume`.",
-    "该模板的消息可能正在等待。请在微信公众平台检查：可能已修改、删除或被限制；修正使用它的程序后执行 `hongyan templates resume`。",
-);
+/// Of a template whose messages wait.
+pub(super) fn of_template(cause: StopCause) -> Advice {
+    let (english, chinese) = cause.advice();
+    look(english, chinese)
+}
 
 /// Of messages that failed or are unconfirmed.
 pub(super) fn of_messages(status: Status, reason: Option<Reason>) -> Advice {

@@ -15,10 +15,8 @@ use super::Broadcasting;
 use super::show::BroadcastView;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
+use crate::api::page;
 use crate::api::query::Query;
-
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BroadcastPage {
@@ -44,24 +42,11 @@ pub async fn list(
     _signed: Signed,
 ) -> Result<Json<BroadcastPage>, Problem> {
     let mut query = Query::read(&uri)?;
-    let states: Vec<_> = Stands::ALL.iter().map(|one| (one.as_str(), *one)).collect();
     let account = query.text("account")?;
-    let state = query.word("status", &states)?;
-    let before = match query.text("cursor")? {
-        Some(cursor) => Some(
-            cursor
-                .parse()
-                .map_err(|_| Problem::malformed("cursor is not one that this gateway gave"))?,
-        ),
-        None => None,
-    };
-    let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT);
+    let state = query.word("status", Stands::ALL, Stands::as_str)?;
+    let before = query.cursor(|place| std::str::from_utf8(place).ok()?.parse().ok())?;
+    let limit = page::limit(&mut query)?;
     query.nothing_else(&["account", "status", "cursor", "limit"])?;
-    if limit == 0 || limit > LIMIT_MAX {
-        return Err(Problem::malformed(format!(
-            "limit must be 1 to {LIMIT_MAX}"
-        )));
-    }
     let filter = BroadcastFilter {
         account: account.map(|name| AccountName::from(name.as_str())),
         state,
@@ -72,12 +57,10 @@ pub async fn list(
         .broadcasts
         .broadcasts(filter, limit + 1)
         .await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more);
+    let last = page::cut(&mut found, limit);
     let now = broadcasting.clock.now();
     Ok(Json(BroadcastPage {
-        next_cursor: last.map(|broadcast| broadcast.id.to_string()),
+        next_cursor: last.map(|broadcast| page::cursor(broadcast.id.to_string())),
         broadcasts: found
             .iter()
             .map(|broadcast| BroadcastView::new(broadcast, &[], now))

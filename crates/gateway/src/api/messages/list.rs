@@ -1,12 +1,9 @@
 //! `GET /v1/messages`: messages by filter, newest first, page by page.
-//! It must not promise anything about a cursor but that it leads on.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hongyan_courier::broadcast::BroadcastId;
 use hongyan_courier::message::{AccountName, MessageId, Reason, Status};
 use hongyan_courier::port::{Filter, Ledger};
@@ -17,10 +14,9 @@ use utoipa::ToSchema;
 use super::show::MessageView;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
+use crate::api::page;
 use crate::api::query::Query;
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 const NAMES: [&str; 12] = [
     "account",
     "status",
@@ -70,25 +66,21 @@ pub async fn list(
     let (filter, limit) = read(&uri)?;
     // One more than shown tells whether there is a next page.
     let mut found = ledger.page(filter, limit + 1).await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more);
+    let last = page::cut(&mut found, limit);
     Ok(Json(MessagePage {
-        next_cursor: last.map(|message| URL_SAFE_NO_PAD.encode(message.id.as_bytes())),
+        next_cursor: last.map(|message| page::cursor(message.id.as_bytes())),
         messages: found.iter().map(MessageView::from).collect(),
     }))
 }
 
 fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
     let mut query = Query::read(uri)?;
-    let statuses: Vec<_> = Status::ALL.iter().map(|one| (one.as_str(), *one)).collect();
-    let reasons: Vec<_> = Reason::ALL.iter().map(|one| (one.as_str(), *one)).collect();
     let filter = Filter {
         account: query
             .text("account")?
             .map(|name| AccountName::from(name.as_str())),
-        status: query.word("status", &statuses)?,
-        reason: query.word("reason", &reasons)?,
+        status: query.word("status", Status::ALL, Status::as_str)?,
+        reason: query.word("reason", Reason::ALL, Reason::as_str)?,
         touser: query.text("touser")?,
         template_id: query.text("template_id")?,
         code: query.number("code")?,
@@ -100,24 +92,9 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
             .map_err(|error| Problem::malformed(format!("broadcast is {error}")))?,
         since: query.moment("since")?,
         until: query.moment("until")?,
-        before: query
-            .text("cursor")?
-            .map(|cursor| opened(&cursor))
-            .transpose()?,
+        before: query.cursor(|place| place.try_into().ok().map(MessageId::from_bytes))?,
     };
-    let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT);
+    let limit = page::limit(&mut query)?;
     query.nothing_else(&NAMES)?;
-    if limit == 0 || limit > LIMIT_MAX {
-        return Err(Problem::malformed(format!(
-            "limit must be 1 to {LIMIT_MAX}"
-        )));
-    }
     Ok((filter, limit))
-}
-
-fn opened(cursor: &str) -> Result<MessageId, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    let id = bytes.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-    id.map(MessageId::from_bytes)
-        .ok_or_else(|| Problem::malformed("cursor is not one that this gateway gave"))
 }

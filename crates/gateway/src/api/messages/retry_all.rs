@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hongyan_courier::bulk_retry::{BulkRetry, Retried, Wish};
 use hongyan_courier::delivery::LeftAlone;
 use hongyan_courier::message::{AccountName, MessageId, Reason, Status};
@@ -21,8 +19,9 @@ use utoipa::ToSchema;
 use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
-use crate::api::moments::{Moment, parse_moment};
-use crate::api::query::Query;
+use crate::api::moments::{Moment, moment_called};
+use crate::api::page;
+use crate::api::query::{Query, word_called};
 
 const RATE_DEFAULT: f64 = 10.0;
 const RATE_MIN: f64 = 0.01;
@@ -95,16 +94,17 @@ fn wish(asked: RetryAll) -> Result<Wish, Problem> {
             "rate must be {RATE_MIN} to {RATE_MAX} messages a second"
         )));
     }
-    let limit = asked.limit.unwrap_or(LIMIT_DEFAULT);
-    if limit == 0 || limit > LIMIT_MAX {
-        return Err(Problem::malformed(format!(
-            "limit must be 1 to {LIMIT_MAX}"
-        )));
-    }
-    let cursor = asked.cursor.as_deref().map(opened).transpose()?;
+    let limit = page::limit_within(asked.limit, LIMIT_DEFAULT, LIMIT_MAX)?;
+    let cursor = asked.cursor.as_deref();
+    let cursor = cursor
+        .map(|cursor| page::opened(cursor, read))
+        .transpose()?;
+    let reason = asked.reason.as_deref();
     let filter = Filter {
         status: Some(status(asked.status.as_deref())?),
-        reason: asked.reason.as_deref().map(reason).transpose()?,
+        reason: reason
+            .map(|word| word_called("reason", word, Reason::ALL, Reason::as_str))
+            .transpose()?,
         since: moment("since", asked.since.as_deref())?,
         until: moment("until", asked.until.as_deref())?,
         account: asked.account.as_deref().map(AccountName::from),
@@ -146,21 +146,8 @@ fn status(word: Option<&str>) -> Result<Status, Problem> {
     }
 }
 
-fn reason(word: &str) -> Result<Reason, Problem> {
-    Reason::from_word(word).ok_or_else(|| {
-        let known: Vec<&str> = Reason::ALL.iter().map(|one| one.as_str()).collect();
-        Problem::malformed(format!("reason must be one of {}", known.join(", ")))
-    })
-}
-
 fn moment(name: &str, text: Option<&str>) -> Result<Option<UnixMs>, Problem> {
-    let wrong = || {
-        Problem::malformed(format!(
-            "{name} must be an RFC 3339 time such as 2027-01-01T08:00:00Z"
-        ))
-    };
-    text.map(|text| parse_moment(text).ok_or_else(wrong))
-        .transpose()
+    text.map(|text| moment_called(name, text)).transpose()
 }
 
 fn shown(done: Retried) -> RetryAllDone {
@@ -175,21 +162,17 @@ fn shown(done: Retried) -> RetryAllDone {
         retried: done.count,
         skipped: skipped.map(|(why, count)| (word(why), count)).collect(),
         last_due_at: done.last_due.map(Moment),
-        next_cursor: done.next.map(closed),
+        next_cursor: done.next.map(|next| page::cursor(written(next))),
     }
 }
 
 /// The message that was looked at last, and when the next is due.
-fn closed((id, due): (MessageId, UnixMs)) -> String {
-    let mut bytes = id.as_bytes().to_vec();
-    bytes.extend(due.0.to_be_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
+fn written((id, due): (MessageId, UnixMs)) -> Vec<u8> {
+    [id.as_bytes().as_slice(), &due.0.to_be_bytes()].concat()
 }
 
-fn opened(cursor: &str) -> Result<(MessageId, UnixMs), Problem> {
-    let wrong = || Problem::malformed("cursor is not one that this gateway gave");
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-    let (id, due) = bytes.split_first_chunk::<16>().ok_or_else(wrong)?;
-    let due = <[u8; 8]>::try_from(due).map_err(|_| wrong())?;
-    Ok((MessageId::from_bytes(*id), UnixMs(i64::from_be_bytes(due))))
+fn read(place: &[u8]) -> Option<(MessageId, UnixMs)> {
+    let (id, due) = place.split_first_chunk()?;
+    let due = due.try_into().ok()?;
+    Some((MessageId::from_bytes(*id), UnixMs(i64::from_be_bytes(due))))
 }

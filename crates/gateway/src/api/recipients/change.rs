@@ -16,7 +16,7 @@ use super::{Contacts, check_id};
 use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
-use crate::api::moments::parse_moment;
+use crate::api::moments::moment_called;
 use crate::api::path::PathPart;
 use crate::api::query::Query;
 
@@ -131,7 +131,7 @@ impl Contacts {
         signed: Signed,
     ) -> Result<Json<RecipientView>, Problem> {
         check_id("openid", &openid)?;
-        let account = self.account(account.as_deref())?;
+        let account = self.accounts.named(account.as_deref())?;
         let now = self.clock.now();
         let news = News {
             what,
@@ -149,11 +149,7 @@ impl Contacts {
 
     fn future(&self, name: &str, text: Option<String>) -> Result<Option<UnixMs>, Problem> {
         let Some(text) = text else { return Ok(None) };
-        let at = parse_moment(&text).ok_or_else(|| {
-            Problem::malformed(format!(
-                "{name} must be an RFC 3339 time such as 2027-01-01T08:00:00Z"
-            ))
-        })?;
+        let at = moment_called(name, &text)?;
         if at <= self.clock.now() {
             return Err(Problem::malformed(format!("{name} has passed")));
         }

@@ -1,12 +1,9 @@
 //! `GET /v1/recipients`: who is suppressed and why, those said last first, page by page.
-//! It must not promise anything about a cursor but that it leads on.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hongyan_courier::message::Reason;
 use hongyan_courier::recipient::{Place, SuppressionFilter};
 use hongyan_courier::time::UnixMs;
@@ -18,10 +15,9 @@ use super::Contacts;
 use super::view::SuppressedView;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
+use crate::api::page;
 use crate::api::query::Query;
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 const NAMES: [&str; 4] = ["account", "reason", "cursor", "limit"];
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,31 +47,23 @@ pub async fn list(
     _signed: Signed,
 ) -> Result<Json<SuppressionPage>, Problem> {
     let mut query = Query::read(&uri)?;
-    let reasons: Vec<_> = Reason::ALL.iter().map(|one| (one.as_str(), *one)).collect();
     let name = query.text("account")?;
-    let reason = query.word("reason", &reasons)?;
-    let cursor = query.text("cursor")?;
-    let limit = query.number("limit")?.unwrap_or(LIMIT_DEFAULT);
+    let reason = query.word("reason", Reason::ALL, Reason::as_str)?;
+    let before = query.cursor(read)?;
+    let limit = page::limit(&mut query)?;
     query.nothing_else(&NAMES)?;
-    if limit == 0 || limit > LIMIT_MAX {
-        return Err(Problem::malformed(format!(
-            "limit must be 1 to {LIMIT_MAX}"
-        )));
-    }
     let filter = SuppressionFilter {
-        account: contacts.account(name.as_deref())?.clone(),
+        account: contacts.accounts.named(name.as_deref())?.clone(),
         reason,
-        before: cursor.map(|cursor| opened(&cursor)).transpose()?,
+        before,
     };
     let now = contacts.clock.now();
     // One more than shown tells whether there is a next page.
     let listed = contacts.recipients.suppressions(filter, limit + 1, now);
     let mut found = listed.await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more);
+    let last = page::cut(&mut found, limit);
     Ok(Json(SuppressionPage {
-        next_cursor: last.map(|one| written(&one.place())),
+        next_cursor: last.map(|one| page::cursor(written(&one.place()))),
         suppressions: found.into_iter().map(SuppressedView::from).collect(),
     }))
 }
@@ -83,20 +71,16 @@ pub async fn list(
 fn written(place: &Place) -> String {
     let at = place.at.0.to_string();
     let parts = [&at, &place.openid, &place.template_id, &place.reason];
-    URL_SAFE_NO_PAD.encode(parts.map(String::as_str).join("\n"))
+    parts.map(String::as_str).join("\n")
 }
 
-fn opened(cursor: &str) -> Result<Place, Problem> {
-    let read = || {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        let mut parts = text.split('\n').map(str::to_owned);
-        Some(Place {
-            at: UnixMs(parts.next()?.parse().ok()?),
-            openid: parts.next()?,
-            template_id: parts.next()?,
-            reason: parts.next()?,
-        })
-    };
-    read().ok_or_else(|| Problem::malformed("cursor is not one that this gateway gave"))
+fn read(place: &[u8]) -> Option<Place> {
+    let text = std::str::from_utf8(place).ok()?;
+    let mut parts = text.split('\n').map(str::to_owned);
+    Some(Place {
+        at: UnixMs(parts.next()?.parse().ok()?),
+        openid: parts.next()?,
+        template_id: parts.next()?,
+        reason: parts.next()?,
+    })
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::message::AccountName;
 use hongyan_courier::recipient::Recipients;
 use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::time::Clock;
@@ -31,20 +30,6 @@ pub struct Contacts {
     pub recipients: Arc<dyn Recipients>,
     pub hearing: Hearing,
     pub clock: Arc<dyn Clock>,
-}
-
-impl Contacts {
-    fn account(&self, name: Option<&str>) -> Result<&AccountName, Problem> {
-        let accounts = &self.accounts;
-        match name {
-            Some(name) => accounts.find(name).ok_or_else(|| {
-                Problem::not_found(format!("there is no such account; known: {accounts}"))
-            }),
-            None => accounts
-                .sole()
-                .ok_or_else(|| Problem::malformed(format!("which account? known: {accounts}"))),
-        }
-    }
 }
 
 /// An openid or a template id, as WeChat writes them.
@@ -80,7 +65,7 @@ pub async fn show(
     let name = query.text("account")?;
     query.nothing_else(&["account"])?;
     check_id("openid", &openid)?;
-    let account = contacts.account(name.as_deref())?;
+    let account = contacts.accounts.named(name.as_deref())?;
     let known = contacts.recipients.recipient(account, &openid).await?;
     let now = contacts.clock.now();
     Ok(Json(RecipientView::of(account, openid, known, now)))

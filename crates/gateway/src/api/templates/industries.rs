@@ -16,6 +16,7 @@ use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::{FieldProblem, Problem};
 use crate::api::path::PathPart;
+use crate::api::query::Query;
 
 /// Codes on WeChat's page.
 const CODES: std::ops::RangeInclusive<u8> = 1..=41;
@@ -89,7 +90,7 @@ pub async fn industries(
     uri: Uri,
     _signed: Signed,
 ) -> Result<Json<IndustriesView>, Problem> {
-    Templates::no_query(&uri)?;
+    Query::read(&uri)?.nothing_else(&[])?;
     let account = templates.accounts.named(Some(&name))?;
     templates.industries(account).await
 }
@@ -112,7 +113,7 @@ pub async fn set_industries(
     uri: Uri,
     signed: Signed,
 ) -> Result<Json<IndustriesView>, Problem> {
-    Templates::no_query(&uri)?;
+    Query::read(&uri)?.nothing_else(&[])?;
     let NewIndustries { primary, secondary } = body::optional(&signed.body)?;
     let account = templates.accounts.named(Some(&name))?;
     let codes = [("primary", primary), ("secondary", secondary)];

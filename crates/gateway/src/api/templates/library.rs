@@ -20,6 +20,7 @@ use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::{FieldProblem, Problem};
 use crate::api::path::PathPart;
+use crate::api::query::Query;
 
 /// What WeChat lets operators change of an account's templates.
 #[async_trait]
@@ -89,7 +90,7 @@ pub async fn add(
     uri: Uri,
     signed: Signed,
 ) -> Result<(StatusCode, Json<Place>), Problem> {
-    Templates::no_query(&uri)?;
+    Query::read(&uri)?.nothing_else(&[])?;
     let new: Addition = body::optional(&signed.body)?;
     let account = templates.accounts.named(new.account.as_deref())?;
     if new.template_id_short.trim().is_empty() {

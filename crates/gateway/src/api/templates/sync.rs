@@ -16,7 +16,6 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::path::PathPart;
-use crate::api::query::Query;
 
 /// What a fresh list changed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -111,11 +110,4 @@ pub async fn resume(
         account: account.to_string(),
         template_id: id,
     }))
-}
-
-impl Templates {
-    /// Refuses what a call has no parameter for.
-    pub(super) fn no_query(uri: &Uri) -> Result<(), Problem> {
-        Query::read(uri)?.nothing_else(&[])
-    }
 }
