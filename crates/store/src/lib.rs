@@ -2,5 +2,6 @@
 //! They apply the pure steps of `courier::delivery` to rows and decide nothing about a message themselves.
 #![forbid(unsafe_code)]
 
+mod fnv;
 pub mod spool;
 pub mod sqlite;

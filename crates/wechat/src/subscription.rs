@@ -154,7 +154,7 @@ mod calls {
         ) -> Result<Accepted, CallError> {
             let query = [("access_token", token.expose())];
             let request = ApiRequest::post(endpoint, token.shared(), &query, message)?;
-            accepted(endpoint, &self.call(request).await?)
+            accepted(&self.call(request).await?)
         }
     }
 }

@@ -166,7 +166,7 @@ mod calls {
             message: &TemplateMessage<'_>,
         ) -> Result<Accepted, CallError> {
             let request = send(token, message)?;
-            accepted(Endpoint::TemplateSend, &self.call(request).await?)
+            accepted(&self.call(request).await?)
         }
 
         /// Sends a template message over a connection of its own, if `still_allowed` says so once that stands.
@@ -183,8 +183,7 @@ mod calls {
             still_allowed: &(dyn Fn() -> bool + Send + Sync),
         ) -> Result<Accepted, CallError> {
             let request = send(token, message)?;
-            let response = self.call_fresh(request, still_allowed).await?;
-            accepted(Endpoint::TemplateSend, &response)
+            accepted(&self.call_fresh(request, still_allowed).await?)
         }
 
         /// Lists the account's templates (25 at most are in use).
@@ -268,10 +267,8 @@ mod calls {
     }
 
     /// Reads the answer to a send of any kind: with a msgid, or with an errcode alone.
-    pub(crate) fn accepted(
-        endpoint: Endpoint,
-        response: &ApiResponse,
-    ) -> Result<Accepted, CallError> {
+    pub(crate) fn accepted(response: &ApiResponse) -> Result<Accepted, CallError> {
+        let endpoint = response.endpoint;
         let said: Said = answer::read(endpoint, &response.body, DoubtCause::Incomplete("msgid"))?;
         // Every answer to a send says one or the other; one that says neither is someone else's.
         if said.errcode.is_none() && said.msgid.is_none() {

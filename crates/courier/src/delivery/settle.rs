@@ -68,7 +68,7 @@ pub struct Settlement {
 /// What the settlement did; the store writes msgid, flag, stop and news beside the row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
-    /// A msgid to be kept, with its generation.
+    /// A msgid by which a receipt will be known, with its generation.
     pub msgid: Option<(i64, u32)>,
     /// What is to be flagged.
     pub flag: Option<Flag>,
@@ -104,7 +104,9 @@ impl Delivery {
         let mut settled = Settled::default();
         match &s.outcome {
             Outcome::Accepted { msgid } => {
-                settled.msgid = msgid.map(|msgid| (msgid, s.generation));
+                // Nobody asks for it where no receipt is taken.
+                let asked_for = msgid.filter(|_| s.policy.receipt_timeout.is_some());
+                settled.msgid = asked_for.map(|msgid| (msgid, s.generation));
                 settled.news = told(content, News::of_acceptance(content, called_at));
                 self.accepted(content.kind, *msgid, s, holds, now);
             }

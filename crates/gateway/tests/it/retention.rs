@@ -36,7 +36,8 @@ async fn messages_are_forgotten_by_where_they_ended() {
     gateway.until_reply(&gone, "its end", absent).await;
     assert_eq!(gateway.get(&gone).await.status, StatusCode::NOT_FOUND);
     assert_eq!(gateway.get(&path).await.json()["status"], "cancelled");
-    let metrics = gateway.call(get("/metrics").unsigned()).await.text();
+    let reply = gateway.call(get("/metrics").unsigned()).await;
+    let metrics = reply.text();
     assert!(
         metrics.contains("hongyan_pruned_total{what=\"messages\"}"),
         "{metrics}"

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::fnv;
+
 /// What the file begins with; the place of the first waiting record follows, little-endian like every number here.
 const MAGIC: &[u8; 8] = b"HYSPOOL1";
 const HEAD: u64 = 16;
@@ -62,7 +64,7 @@ impl Journal {
     pub(super) fn stage(&mut self, record: &[u8]) {
         let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
         self.staged.extend(length.to_le_bytes());
-        self.staged.extend(checksum(record).to_le_bytes());
+        self.staged.extend(fnv::hash(record).to_le_bytes());
         self.staged.extend(record);
         self.staged_lengths.push(length);
     }
@@ -171,7 +173,7 @@ impl Journal {
         }
         let mut record = vec![0; size as usize];
         self.file.read_exact_at(&mut record, at + FRAME)?;
-        Ok((checksum(&record) == u64::from_le_bytes(sum)).then_some(size))
+        Ok((fnv::hash(&record) == u64::from_le_bytes(sum)).then_some(size))
     }
 
     fn mark(&self) -> io::Result<()> {
@@ -223,13 +225,6 @@ fn create(path: &Path, anew: bool) -> io::Result<File> {
         .truncate(anew)
         .mode(0o600)
         .open(path)
-}
-
-/// FNV-1a. It is stored, so it must never change.
-fn checksum(record: &[u8]) -> u64 {
-    record.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 mod file;
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -131,9 +130,10 @@ impl Spool {
 
 /// Appends that wait together become durable together.
 fn work(mut journal: Journal, mut orders: mpsc::Receiver<Command>, count: &watch::Sender<usize>) {
-    let mut next = VecDeque::new();
+    // What ended a batch of appends.
+    let mut next = None;
     loop {
-        let Some(command) = next.pop_front().or_else(|| orders.blocking_recv()) else {
+        let Some(command) = next.take().or_else(|| orders.blocking_recv()) else {
             return;
         };
         match command {
@@ -143,7 +143,7 @@ fn work(mut journal: Journal, mut orders: mpsc::Receiver<Command>, count: &watch
                     match orders.try_recv() {
                         Ok(Command::Append(record, answer)) => batch.push((record, answer)),
                         Ok(other) => {
-                            next.push_back(other);
+                            next = Some(other);
                             break;
                         }
                         Err(_) => break,

@@ -1,5 +1,6 @@
 //! What the writer works on: its connection, and what it remembers beside it so that the usual steps need no query.
-//! Memory repeats what the database says: after a rollback it is read anew.
+//! After a rollback what repeats the database is read anew, what was gathered for the commit is forgotten, and what only
+//! spares a look (`held`, `lines`) stays as it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::account::Flag;
 use hongyan_courier::delivery::{Delivery, Lease};
 use hongyan_courier::message::{AccountName, Content, Message, MessageId, Status};
-use hongyan_courier::port::{Moved, NodeEpoch};
+use hongyan_courier::port::{Moved, NodeEpoch, Nonce, Swept};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accounts::Accounts;
@@ -18,9 +19,9 @@ use super::depth::Depths;
 use super::fault::Fault;
 use super::held::Held;
 use super::hooks::Hooks;
+use super::nonces::Nonces;
 use super::ops::claim::Lines;
-use super::recipients;
-use super::rows;
+use super::rows::{self, Found, Updates};
 use super::tallies::Tallies;
 use super::templates::{self, Stops};
 
@@ -33,12 +34,13 @@ pub(super) struct Base {
     pub(super) conn: Connection,
     pub(super) accounts: Accounts,
     /// Every message that is leased; at most as many as there are sender slots.
-    pub(super) leases: HashMap<MessageId, Message>,
+    pub(super) leases: HashMap<MessageId, Found>,
     pub(super) nodes: HashMap<String, Node>,
     pub(super) last_epoch: i64,
     /// Receipts that wait for their msgid; while there are none, nothing needs to be asked.
     pub(super) orphans: i64,
     pub(super) lines: Lines,
+    pub(super) nonces: Nonces,
     /// Of whom it is worth asking what is held back from them.
     pub(super) held: Arc<Held>,
     /// What became of messages of broadcasts, not yet written down.
@@ -49,6 +51,8 @@ pub(super) struct Base {
     pub(super) hooks: Hooks,
     /// Templates of which nothing is leased, as they are stored.
     pub(super) stops: Stops,
+    /// New messages, with the numbers of their accounts, that have no rows yet.
+    added: Vec<(i64, Message)>,
     mark: UnixMs,
     /// When the file was last written to for no other end than to see that it can be.
     probed_at: Option<Instant>,
@@ -73,22 +77,25 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             lines: Lines::default(),
+            nonces: Nonces::default(),
             held: Arc::default(),
             tallies: Tallies::default(),
             depths: Depths::default(),
             hooks: Hooks::default(),
             stops: Stops::new(),
+            added: Vec::new(),
             mark: UnixMs(0),
             probed_at: None,
             touched: Vec::new(),
         };
         base.reload()?;
         base.depths = Depths::load(&base.conn, &mut base.accounts)?;
-        recipients::load_held(&base.conn, &base.held)?;
+        base.held = Arc::new(Held::load(&base.conn)?);
+        base.nonces = Nonces::load(&base.conn)?;
         Ok(base)
     }
 
-    /// Forgets what is in memory and reads it from the database.
+    /// Forgets what repeats the database and reads it anew.
     pub(super) fn reload(&mut self) -> Result<(), Fault> {
         let Self {
             conn,
@@ -105,7 +112,7 @@ impl Base {
         let mut found = leased.query([])?;
         while let Some(row) = found.next()? {
             let message = rows::read(row, |id| accounts.name(conn, id))?;
-            leases.insert(message.id, message);
+            leases.insert(message.id, (rows::rowid(row)?, message));
         }
         *stops = templates::stops(conn)?;
         for account in stops.keys() {
@@ -131,23 +138,41 @@ impl Base {
         Ok(())
     }
 
-    /// Stores a new message.
-    pub(super) fn insert(&mut self, message: Message) -> Result<(), Fault> {
+    /// Takes a new message, to be [stored](Self::store) with others that come in.
+    pub(super) fn add(&mut self, message: Message) -> Result<(), Fault> {
         let account = self.accounts.id(&self.conn, &message.content.account)?;
-        rows::insert(&self.conn, account, &message)?;
-        self.count(&message, None);
-        self.hooks
-            .leave(&self.conn, None, &message, message.created_at)?;
-        self.keep(message);
+        self.added.push((account, message));
         Ok(())
+    }
+
+    /// Stores what was added: many rows by one statement cost less. Whatever looks at messages comes after it.
+    pub(super) fn store(&mut self) -> Result<(), Fault> {
+        let added = std::mem::take(&mut self.added);
+        let rowids = rows::insert(&self.conn, &added)?;
+        for (rowid, (_, message)) in rowids.into_iter().zip(added) {
+            self.count(&message, None);
+            self.hooks
+                .leave(&self.conn, None, &message, message.created_at)?;
+            self.keep(rowid, message);
+        }
+        Ok(())
+    }
+
+    /// Spends a nonce, where there is one. Answers whether it may be used.
+    pub(super) fn spend(&mut self, nonce: Option<&Nonce>) -> Result<bool, Fault> {
+        match nonce {
+            Some(nonce) => self.nonces.spend(&self.conn, nonce),
+            None => Ok(true),
+        }
     }
 
     /// One message, as it stands inside the transaction.
     pub(super) fn find(&mut self, id: MessageId) -> Result<Option<Message>, Fault> {
-        if let Some(message) = self.leases.get(&id) {
+        if let Some((_, message)) = self.leases.get(&id) {
             return Ok(Some(message.clone()));
         }
-        find(&self.conn, &mut self.accounts, id)
+        let found = find(&self.conn, &mut self.accounts, id)?;
+        Ok(found.map(|(_, message)| message))
     }
 
     /// Applies a step to a message and writes it back. Answers nothing if there is no such message.
@@ -157,17 +182,18 @@ impl Base {
         now: UnixMs,
         step: impl FnOnce(&Content, &mut Delivery) -> T,
     ) -> Result<Option<Changed<T>>, Fault> {
-        let mut message = match self.leases.remove(&id) {
-            Some(message) => message,
-            None => match find(&self.conn, &mut self.accounts, id)? {
-                Some(message) => message,
-                None => return Ok(None),
-            },
+        let found = match self.leases.remove(&id) {
+            Some(found) => Some(found),
+            None => find(&self.conn, &mut self.accounts, id)?,
         };
-        let before = message.delivery.status;
+        let Some((rowid, mut message)) = found else {
+            return Ok(None);
+        };
+        let stood = message.delivery.clone();
+        let before = stood.status;
         let was_leased = before == Status::Sending;
         let answer = step(&message.content, &mut message.delivery);
-        rows::update(&self.conn, id, &message.delivery, now)?;
+        rows::update(&self.conn, rowid, (&stood, &message.delivery), now)?;
         self.hooks.leave(&self.conn, Some(before), &message, now)?;
         if was_leased {
             self.touched.push(id);
@@ -178,23 +204,28 @@ impl Base {
             account: message.content.account.clone(),
             moved: moved(&message.delivery),
         };
-        self.keep(message);
+        self.keep(rowid, message);
         Ok(Some(changed))
     }
 
-    /// Leases a message whose row lies there.
+    /// Leases messages.
     pub(super) fn lease(
         &mut self,
-        rowid: i64,
-        mut message: Message,
-        lease: Lease,
-    ) -> Result<Message, Fault> {
-        let before = message.delivery.status;
-        message.delivery.take_lease(lease);
-        rows::lease(&self.conn, rowid, &message.delivery)?;
-        self.count(&message, Some(before));
-        self.keep(message.clone());
-        Ok(message)
+        found: Vec<Found>,
+        lease: &Lease,
+    ) -> Result<Vec<Message>, Fault> {
+        let mut leased = Vec::with_capacity(found.len());
+        let mut updates = Updates::default();
+        for (rowid, mut message) in found {
+            let stood = message.delivery.clone();
+            message.delivery.take_lease(lease.clone());
+            updates.add(rowid, (&stood, &message.delivery), lease.at)?;
+            self.count(&message, Some(stood.status));
+            self.keep(rowid, message.clone());
+            leased.push(message);
+        }
+        updates.write(&self.conn)?;
+        Ok(leased)
     }
 
     /// Counts that a message came to where it stands.
@@ -205,10 +236,10 @@ impl Base {
             .moved(&content.account, content.priority, from, to);
     }
 
-    fn keep(&mut self, message: Message) {
+    fn keep(&mut self, rowid: i64, message: Message) {
         if message.delivery.status == Status::Sending {
             self.touched.push(message.id);
-            self.leases.insert(message.id, message);
+            self.leases.insert(message.id, (rowid, message));
         }
     }
 
@@ -258,16 +289,25 @@ impl Base {
     /// Tells whoever looks how the leases stand after a commit.
     pub(super) fn publish(&mut self, board: &Board) {
         let touched = std::mem::take(&mut self.touched);
-        board.publish(touched.iter().map(|id| (*id, self.leases.get(id))));
+        let stands = |id| self.leases.get(id).map(|(_, message)| message);
+        board.publish(touched.iter().map(|id| (*id, stands(id))));
         self.touched = touched;
         self.touched.clear();
         self.depths.publish();
+        self.nonces.keep();
     }
 
-    /// Forgets what a rolled back transaction touched.
-    pub(super) fn forget_touched(&mut self) {
+    /// Forgets new messages of an operation that is undone.
+    pub(super) fn forget_added(&mut self) {
+        self.added.clear();
+    }
+
+    /// Forgets what was gathered in a transaction that is over.
+    pub(super) fn forget_gathered(&mut self) {
+        self.forget_added();
         self.tallies.forget();
         self.depths.forget();
+        self.nonces.go_back(0);
         self.touched.clear();
     }
 }
@@ -277,6 +317,18 @@ pub(super) struct Changed<T> {
     pub(super) answer: T,
     pub(super) account: AccountName,
     pub(super) moved: Moved,
+}
+
+impl<T> Changed<T> {
+    /// The same for whoever is told of what ended.
+    pub(super) fn swept(self, id: MessageId) -> Swept {
+        Swept {
+            id,
+            account: self.account,
+            status: self.moved.status,
+            reason: self.moved.reason,
+        }
+    }
 }
 
 fn moved(delivery: &Delivery) -> Moved {
@@ -293,12 +345,13 @@ pub(super) fn find(
     conn: &Connection,
     accounts: &mut Accounts,
     id: MessageId,
-) -> Result<Option<Message>, Fault> {
+) -> Result<Option<Found>, Fault> {
     let mut find = conn.prepare_cached(rows::select!("WHERE id = ?1"))?;
     let mut found = find.query([id.as_bytes().as_slice()])?;
     let row = found.next()?;
-    row.map(|row| rows::read(row, |id| accounts.name(conn, id)))
-        .transpose()
+    let Some(row) = row else { return Ok(None) };
+    let message = rows::read(row, |id| accounts.name(conn, id))?;
+    Ok(Some((rows::rowid(row)?, message)))
 }
 
 /// A single fact.

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::{Delivery, LeaseRef, Look};
-use hongyan_courier::message::{Kind, Message, MessageId};
+use hongyan_courier::message::{Content, Message, MessageId};
 
-use super::codes;
 use super::held::Held;
 
 #[derive(Debug)]
@@ -19,8 +18,7 @@ pub(super) struct Board {
 
 #[derive(Debug)]
 struct Entry {
-    kind: Kind,
-    recipient: i64,
+    content: Arc<Content>,
     delivery: Delivery,
 }
 
@@ -38,14 +36,15 @@ impl Board {
         let Some(entry) = entries.get(&lease.id) else {
             return Some(Look::LeaseGone);
         };
+        let (kind, touser) = (entry.content.kind, &entry.content.touser);
         let look = entry
             .delivery
             .clone()
-            .look(entry.kind, lease.lease_seq, None, now);
+            .look(kind, lease.lease_seq, None, now);
         match look {
             // Whether it is held back is for the writer to say.
-            Look::Go if self.held.may_hold(|| entry.recipient) => None,
-            Look::Go if entry.kind.repeatable() => Some(look),
+            Look::Go if self.held.may_hold(touser) => None,
+            Look::Go if kind.repeatable() => Some(look),
             Look::LeaseGone => Some(look),
             Look::Go | Look::Ended(..) => None,
         }
@@ -88,8 +87,7 @@ impl Entry {
         delivery.old_doubt = d.old_doubt;
         delivery.cancel_requested = d.cancel_requested;
         Self {
-            kind: message.content.kind,
-            recipient: codes::openid_hash(&message.content.touser),
+            content: Arc::clone(&message.content),
             delivery,
         }
     }

@@ -7,6 +7,7 @@ use hongyan_courier::recipient::Following;
 use hongyan_courier::webhook::EventState;
 
 use super::fault::Fault;
+use crate::fnv;
 
 pub(super) fn of_status(status: Status) -> i64 {
     match status {
@@ -109,12 +110,7 @@ fn known<T: Copy>(all: &[T], code_of: fn(T) -> i64, code: i64, what: &str) -> Re
     found.ok_or_else(|| Fault::Unreadable(format!("{what} {code}")))
 }
 
-/// FNV-1a, by which an openid is looked up. It is stored, so it must never change.
+/// By which an openid is looked up.
 pub(super) fn openid_hash(openid: &str) -> i64 {
-    let hash = openid
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    hash.cast_signed()
+    fnv::hash(openid.as_bytes()).cast_signed()
 }

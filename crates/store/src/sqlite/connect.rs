@@ -14,7 +14,7 @@ const READER_CACHE_KIB: i64 = 2 << 10;
 /// How long a lock is awaited. Only checkpoints take any against each other.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// The connection that writes; makes the file if there is none.
 pub(super) fn for_writing(path: &Path) -> rusqlite::Result<Connection> {

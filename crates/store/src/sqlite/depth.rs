@@ -69,11 +69,13 @@ impl Depths {
         if more == 0 {
             return;
         }
-        if !self.moved.contains_key(account) {
-            self.moved.insert(account.clone(), Default::default());
-        }
-        if let Some(counts) = self.moved.get_mut(account) {
-            counts[priority as usize] += more;
+        match self.moved.get_mut(account) {
+            Some(counts) => counts[priority as usize] += more,
+            None => {
+                let mut counts = [0; Priority::ALL.len()];
+                counts[priority as usize] = more;
+                self.moved.insert(account.clone(), counts);
+            }
         }
     }
 

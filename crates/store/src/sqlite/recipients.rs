@@ -1,22 +1,22 @@
 //! Recipients as rows, both ways. It knows the columns and nothing of why they change; accounts are numbers here.
 
+use async_trait::async_trait;
 use hongyan_courier::UnixMs;
-use hongyan_courier::delivery::Delivery;
-use hongyan_courier::message::{AccountName, Content, Message};
-use hongyan_courier::recipient::limit::{COUNT_MAX, RecipientLimit, opens_at};
+use hongyan_courier::message::AccountName;
+use hongyan_courier::port::{AcceptError, Nonce, StoreError};
 use hongyan_courier::recipient::{
-    Credit, Heard, Hold, News, Recipient, Source, Suppression, What, hold,
+    Credit, Heard, Listed, News, Recipient, Recipients, Source, Suppression, SuppressionFilter,
+    What,
 };
 use rusqlite::{Connection, Row, params};
 
+use super::SqliteStore;
 use super::base::Base;
 use super::codes;
 use super::fault::Fault;
-use super::held::Held;
+use super::ops::recipient::HearOp;
+use super::read::recipient;
 use super::rows;
-
-/// The most messages of one recipient that are looked through for what went out lately.
-const LOOK_THROUGH: i64 = 512;
 
 /// What is known of one; nothing counts as nothing heard.
 pub(super) fn find(conn: &Connection, account: i64, openid: &str) -> Result<Recipient, Fault> {
@@ -31,11 +31,11 @@ pub(super) fn find(conn: &Connection, account: i64, openid: &str) -> Result<Reci
                 .get::<_, Option<String>>(1)?
                 .map(|word| source(&word))
                 .transpose()?,
-            since: moment(row, 2)?,
+            since: rows::moment(row, 2)?,
             event_at: row.get(3)?,
-            lifted_at: moment(row, 4)?,
-            override_until: moment(row, 5)?,
-            confirm_at: moment(row, 6)?,
+            lifted_at: rows::moment(row, 4)?,
+            override_until: rows::moment(row, 5)?,
+            confirm_at: rows::moment(row, 6)?,
             ..Recipient::default()
         },
         None => Recipient::default(),
@@ -70,16 +70,12 @@ pub(super) fn suppression(row: &Row<'_>, first: usize) -> Result<Suppression, Fa
         errcode: row.get(first + 3)?,
         note: row.get(first + 4)?,
         at: UnixMs(row.get(first + 5)?),
-        expires_at: moment(row, first + 6)?,
+        expires_at: rows::moment(row, first + 6)?,
     })
 }
 
 fn source(word: &str) -> Result<Source, Fault> {
     Source::from_word(word).ok_or_else(|| Fault::Unreadable(format!("source {word}")))
-}
-
-fn moment(row: &Row<'_>, column: usize) -> Result<Option<UnixMs>, Fault> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs))
 }
 
 /// Takes note of news inside the transaction.
@@ -98,7 +94,7 @@ pub(super) fn hear(
     if known != before {
         save(&base.conn, account, openid, &before, &known)?;
         if !known.suppressions.is_empty() {
-            base.held.add(codes::openid_hash(openid));
+            base.held.add(openid);
         }
     }
     Ok(Heard {
@@ -197,66 +193,58 @@ fn save(
     Ok(())
 }
 
-/// Reads whom something is held back from.
-pub(super) fn load_held(conn: &Connection, held: &Held) -> Result<(), Fault> {
-    let mut all = conn.prepare("SELECT openid FROM suppressions")?;
-    let mut found = all.query([])?;
-    while let Some(row) = found.next()? {
-        let openid = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        held.add(codes::openid_hash(openid));
+#[async_trait]
+impl Recipients for SqliteStore {
+    async fn recipient(
+        &self,
+        account: &AccountName,
+        openid: &str,
+    ) -> Result<Recipient, StoreError> {
+        let (account, openid) = (account.clone(), openid.to_owned());
+        self.read("recipient", move |reader| {
+            recipient::one(reader, &account, &openid)
+        })
+        .await
     }
-    Ok(())
-}
 
-/// What its recipient's suppressions do to a message. Of most recipients there are none, which memory says.
-pub(super) fn held(
-    conn: &Connection,
-    held: &Held,
-    account: i64,
-    content: &Content,
-    now: UnixMs,
-) -> Result<Option<Hold>, Fault> {
-    if !held.may_hold(|| codes::openid_hash(&content.touser)) {
-        return Ok(None);
+    async fn hear(
+        &self,
+        account: &AccountName,
+        openid: &str,
+        news: Vec<News>,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<Heard, AcceptError> {
+        self.ask(HearOp {
+            account: account.clone(),
+            openid: openid.to_owned(),
+            news,
+            nonce,
+            now,
+        })
+        .await?
     }
-    let sql = "SELECT template_id, reason, source, errcode, note, at, expires_at FROM suppressions \
-        WHERE account = ?1 AND openid = ?2 AND template_id IN ('', ?3) ORDER BY at, template_id, reason";
-    let mut find = conn.prepare_cached(sql)?;
-    let mut found = find.query(params![account, content.touser, content.template_id])?;
-    let mut known = Vec::new();
-    while let Some(row) = found.next()? {
-        known.push(suppression(row, 0)?);
-    }
-    Ok(hold(&known, &content.template_id, now))
-}
 
-/// When the account's limits let a message go to its recipient, if not at once.
-pub(super) fn over_limit(
-    conn: &Connection,
-    account: i64,
-    limits: &[RecipientLimit],
-    message: &Message,
-    now: UnixMs,
-) -> Result<Option<Hold>, Fault> {
-    let content = &message.content;
-    let concerned = limits
-        .iter()
-        .any(|limit| limit.priorities.contains(&content.priority));
-    if !concerned {
-        return Ok(None);
+    async fn suppressions(
+        &self,
+        filter: SuppressionFilter,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<Vec<Listed>, StoreError> {
+        self.read("suppressions", move |reader| {
+            recipient::suppressions(reader, &filter, limit, now)
+        })
+        .await
     }
-    let sql = "SELECT lease_at, doubt_at, attempts FROM messages WHERE touser_hash = ?1 AND account = ?2 AND touser = ?3 \
-        AND (lease_at IS NOT NULL OR doubt_at IS NOT NULL OR attempts IS NOT NULL) ORDER BY rowid DESC LIMIT ?4";
-    let mut find = conn.prepare_cached(sql)?;
-    let hash = codes::openid_hash(&content.touser);
-    let mut found = find.query(params![hash, account, content.touser, LOOK_THROUGH])?;
-    let mut sends: Vec<UnixMs> = Vec::new();
-    while let Some(row) = found.next()? {
-        let (lease, doubt) = (moment(row, 0)?, moment(row, 1)?);
-        let attempts = rows::attempts(row, 2)?;
-        sends.extend(Delivery::last_went_out(lease.or(doubt), &attempts));
+
+    async fn to_confirm(
+        &self,
+        limit: usize,
+        now: UnixMs,
+    ) -> Result<Vec<(AccountName, String)>, StoreError> {
+        self.read("to_confirm", move |reader| {
+            recipient::to_confirm(reader, limit, now)
+        })
+        .await
     }
-    sends.sort_unstable_by(|one, other| other.cmp(one));
-    sends.truncate(COUNT_MAX);
-    Ok(opens_at(limits, content.priority, &sends, now).map(Hold::Until))
 }

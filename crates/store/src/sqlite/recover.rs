@@ -41,7 +41,7 @@ pub(super) fn recover(conn: Connection, now: UnixMs) -> Result<Base, Fault> {
     base.tallies.write(&base.conn)?;
     base.conn.execute_batch("COMMIT")?;
     base.depths.publish();
-    base.forget_touched();
+    base.forget_gathered();
     base.reload()?;
     if !leased.is_empty() {
         tracing::info!(

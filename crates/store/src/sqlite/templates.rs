@@ -17,6 +17,7 @@ use super::SqliteStore;
 use super::fault::Fault;
 use super::ops::templates::{CallBackOp, ResumeOp, TakeOverOp};
 use super::read::Reader;
+use super::rows;
 
 /// The stops in force, by account and template: they are asked about at every lease.
 pub(super) type Stops = HashMap<i64, BTreeMap<String, Stop>>;
@@ -43,12 +44,9 @@ pub(super) fn catalogue(conn: &Connection, account: i64) -> Result<Catalogue, Fa
 }
 
 fn kept(row: &Row<'_>) -> Result<Kept, Fault> {
-    let choices: Option<String> = row.get(3)?;
-    let choices = choices.map(|text| serde_json::from_str(&text)).transpose();
-    let choices = choices.map_err(|error| Fault::Unreadable(error.to_string()))?;
     let (id, title, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let mut template = Template::new(id, title, text);
-    template.choices = choices.unwrap_or_default();
+    template.choices = rows::from_json(row, 3)?.unwrap_or_default();
     Ok(Kept {
         listed: Listed {
             template,
@@ -58,7 +56,7 @@ fn kept(row: &Row<'_>) -> Result<Kept, Fault> {
         },
         first_seen: UnixMs(row.get(7)?),
         last_seen: UnixMs(row.get(8)?),
-        gone_at: row.get::<_, Option<i64>>(9)?.map(UnixMs),
+        gone_at: rows::moment(row, 9)?,
     })
 }
 
@@ -86,9 +84,6 @@ pub(super) fn stops(conn: &Connection) -> Result<Stops, Fault> {
 
 pub(super) fn write_kept(conn: &Connection, account: i64, kept: &Kept) -> Result<(), Fault> {
     let template = &kept.listed.template;
-    let choices = (!template.choices.is_empty()).then_some(&template.choices);
-    let choices = choices.map(serde_json::to_string).transpose();
-    let choices = choices.map_err(|error| Fault::Unreadable(error.to_string()))?;
     let sql = "INSERT OR REPLACE INTO templates (account, id, title, text, choices, example, primary_industry, \
         deputy_industry, first_seen, last_seen, gone_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     conn.prepare_cached(sql)?.execute(params![
@@ -96,7 +91,7 @@ pub(super) fn write_kept(conn: &Connection, account: i64, kept: &Kept) -> Result
         template.id,
         template.title,
         template.text(),
-        choices,
+        rows::json((!template.choices.is_empty()).then_some(&template.choices))?,
         kept.listed.example,
         kept.listed.primary_industry,
         kept.listed.deputy_industry,

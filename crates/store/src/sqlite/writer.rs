@@ -128,6 +128,8 @@ impl Writer {
             self.base.reload()?;
             self.stale = false;
         }
+        // All of them wait, so none is before another; new messages are stored together.
+        jobs.sort_by_key(|job| !job.only_adds());
         let result = match self.attempt(jobs, run_plainly) {
             Err(fault) if fault.is_personal() => {
                 self.roll_back();
@@ -154,6 +156,7 @@ impl Writer {
             now = now.max(job.now());
             refused.push(run(base, job)?);
         }
+        base.store()?;
         if let Some(now) = now {
             base.mark_time(now)?;
         }
@@ -169,25 +172,30 @@ impl Writer {
         {
             tracing::error!(%error, "cannot roll back");
         }
-        self.base.forget_touched();
+        self.base.forget_gathered();
         self.stale = self.base.reload().is_err();
     }
 }
 
 fn run_plainly(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<StoreError>, Fault> {
+    if !job.only_adds() {
+        base.store()?;
+    }
     job.run(base).map(|()| None)
 }
 
 fn run_carefully(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<StoreError>, Fault> {
     base.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
-    let depths = base.depths.mark();
-    let done = job.run(base);
+    let (depths, nonces) = (base.depths.mark(), base.nonces.mark());
+    let done = job.run(base).and_then(|()| base.store());
     let refused = match done.and_then(|()| base.tallies.write(&base.conn)) {
         Ok(()) => None,
         Err(fault) if fault.is_personal() => {
             base.conn.prepare_cached("ROLLBACK TO one")?.execute([])?;
+            base.forget_added();
             base.tallies.forget();
             base.depths.go_back(depths);
+            base.nonces.go_back(nonces);
             base.reload()?;
             Some(StoreError::from(fault))
         }

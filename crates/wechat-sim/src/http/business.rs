@@ -90,7 +90,9 @@ pub(crate) async fn send(call: Call<'_>) -> Result<Answer, Cut> {
     carry(shared, subject, |now_ms| match &body {
         Ok(body) => send_now(shared, now_ms, &body.request(&access_token)),
         Err(_) => {
-            let refusal = shared.world().send_unreadable(now_ms, &access_token);
+            let refusal = shared
+                .world()
+                .unreadable(now_ms, Endpoint::Send, &access_token);
             answer::refusal_json(&refusal).into()
         }
     })
@@ -203,7 +205,8 @@ async fn fetch(
     .await
 }
 
-pub(super) async fn redeem_code(call: &Call<'_>) -> Result<Answer, Cut> {
+/// `GET /sns/oauth2/access_token`: it takes the secret, as the token endpoints do.
+pub(crate) async fn redeem_code(call: Call<'_>) -> Result<Answer, Cut> {
     let body = TokenBody {
         grant_type: call.query("grant_type").into_owned(),
         appid: call.query("appid").into_owned(),

@@ -1,11 +1,12 @@
-//! Web authorisation over HTTP: the page in a user's browser, where one picks whom to be, and the call that redeems a code.
+//! The authorise page in a user's browser, where one picks whom to be.
 //! Whether a user may be sent back is the world's to say.
 
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 
-use super::answer::{self, Answer, Cut};
-use super::business::{Call, redeem_code};
+use super::answer::{self, Answer};
+use super::business::Call;
+use super::query;
 use crate::world::{AuthoriseRequest, PageError};
 
 /// `GET /connect/oauth2/authorize`. `openid=` says whom to be; without it the page asks.
@@ -37,11 +38,6 @@ pub(crate) fn page(call: &Call<'_>) -> Answer {
     }
 }
 
-/// `GET /sns/oauth2/access_token`.
-pub(crate) async fn redeem(call: Call<'_>) -> Result<Answer, Cut> {
-    redeem_code(&call).await
-}
-
 /// As WeChat does: the code and the state are added to whatever query there is, before a fragment.
 fn back(redirect_uri: &str, code: &str, state: &str) -> Answer {
     let (address, fragment) = match redirect_uri.split_once('#') {
@@ -70,24 +66,22 @@ fn refused(PageError { code, text }: PageError) -> Answer {
 }
 
 /// Links for those who are known, and a field for anybody else.
-fn pick(openids: &[String], query: &str) -> Answer {
-    let query = escaped(query);
+fn pick(openids: &[String], asked: &str) -> Answer {
+    let link = escaped(asked);
     let mut html = String::from(
         "<!DOCTYPE html><meta charset=\"utf-8\"><title>Simulated WeChat</title><h1>Who are you?</h1><ul>",
     );
     for openid in openids {
         let openid = escaped(openid);
         html.push_str(&format!(
-            "<li><a href=\"?{query}&amp;openid={openid}\">{openid}</a></li>"
+            "<li><a href=\"?{link}&amp;openid={openid}\">{openid}</a></li>"
         ));
     }
     html.push_str("</ul><form method=\"get\">");
-    for pair in query.split("&amp;") {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = super::query::value(Some(&format!("v={value}")), "v").into_owned();
+    for name in ["appid", "redirect_uri", "response_type", "scope", "state"] {
+        let value = escaped(&query::value(Some(asked), name));
         html.push_str(&format!(
-            "<input type=\"hidden\" name=\"{name}\" value=\"{}\">",
-            escaped(&value)
+            "<input type=\"hidden\" name=\"{name}\" value=\"{value}\">"
         ));
     }
     html.push_str("<input name=\"openid\" placeholder=\"openid\"><button>OK</button></form>");

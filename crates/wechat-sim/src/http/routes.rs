@@ -55,7 +55,7 @@ pub(crate) async fn respond(
         "/cgi-bin/clear_quota" => business::clear_quota(call).await,
         "/cgi-bin/clear_quota/v2" => business::clear_quota_by_secret(call).await,
         "/connect/oauth2/authorize" => Ok(oauth::page(&call)),
-        "/sns/oauth2/access_token" => oauth::redeem(call).await,
+        "/sns/oauth2/access_token" => business::redeem_code(call).await,
         "/cgi-bin/get_api_domain_ip" => business::api_domain_ip(call).await,
         path => match path.strip_prefix("/__sim/") {
             Some(name) => Ok(control::respond(shared, &head.method, name, &call)),

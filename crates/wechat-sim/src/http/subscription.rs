@@ -73,7 +73,7 @@ pub(super) async fn send(call: Call<'_>, which: SubscriptionCall) -> Result<Answ
         Ok(body) => send_now(shared, now_ms, &body.request(which, &access_token)),
         Err(_) => {
             let mut world = shared.world();
-            let refusal = world.subscription_unreadable(now_ms, which, &access_token);
+            let refusal = world.unreadable(now_ms, endpoint, &access_token);
             answer::refusal_json(&refusal).into()
         }
     })

@@ -50,9 +50,9 @@ impl World {
     }
 
     /// A body that is no JSON: the token is looked at first all the same.
-    pub fn send_unreadable(&mut self, now_ms: i64, access_token: &str) -> Refusal {
+    pub fn unreadable(&mut self, now_ms: i64, endpoint: Endpoint, access_token: &str) -> Refusal {
         let owner = self.registry.owner(access_token);
-        self.arrived(Endpoint::Send, owner);
+        self.arrived(endpoint, owner);
         let denied = match self.registry.check(now_ms, access_token) {
             Err(denied) => denied,
             Ok(_) => Denied::code(47001),
@@ -140,14 +140,7 @@ impl World {
 
     fn check_message(&self, number: usize, request: &SendRequest<'_>) -> Result<(), Denied> {
         let account = &self.accounts[number];
-        check::template_id_size(request.template_id)?;
-        let wanted = match account.templates.get(request.template_id) {
-            Some(template) => template.keys.as_slice(),
-            None if self.rules.strict || account.deleted.contains(request.template_id) => {
-                return Err(Denied::code(40037));
-            }
-            None => &[],
-        };
+        let wanted = self.wanted(account, request.template_id)?;
         match account.ledger.state(request.touser) {
             Some(FollowerState::Subscribed) => {}
             Some(FollowerState::Unsubscribed) => return Err(Denied::code(43004)),
@@ -165,14 +158,31 @@ impl World {
         Ok(())
     }
 
-    fn accept(
+    /// The keys that a message of this template must bring.
+    pub(super) fn wanted<'a>(
+        &self,
+        account: &'a Account,
+        template_id: &str,
+    ) -> Result<&'a [String], Denied> {
+        check::template_id_size(template_id)?;
+        match account.templates.get(template_id) {
+            Some(template) => Ok(&template.keys),
+            None if self.rules.strict || account.deleted.contains(template_id) => {
+                Err(Denied::code(40037))
+            }
+            None => Ok(&[]),
+        }
+    }
+
+    pub(super) fn accept(
         &mut self,
         now_ms: i64,
         number: usize,
         person: u32,
         request: &SendRequest<'_>,
     ) -> Accepted {
-        let msgid = self.next_msgid();
+        self.last_msgid += self.random.random_range(1..=9);
+        let msgid = self.last_msgid;
         let seen = (!self.rules.lean).then(|| Seen {
             at: now_ms,
             msgid,
@@ -188,11 +198,6 @@ impl World {
             account: number,
             alone: None,
         }
-    }
-
-    pub(super) fn next_msgid(&mut self) -> i64 {
-        self.last_msgid += self.random.random_range(1..=9);
-        self.last_msgid
     }
 
     pub(super) fn count_accepted(&mut self, owner: Option<usize>, accepted: Accepted) {

@@ -4,10 +4,10 @@
 use super::World;
 use super::account::AccountKind;
 use super::check::{self, MiniProgram};
-use super::ledger::{FollowerState, Seen};
+use super::ledger::FollowerState;
 use super::quota::minute;
-use super::refusal::{Denied, Refusal};
-use super::send::{Accepted, SendAnswer};
+use super::refusal::Denied;
+use super::send::{Accepted, SendAnswer, SendRequest};
 use crate::fault::Endpoint;
 
 /// The longest title of a one-time message, in characters.
@@ -88,22 +88,6 @@ impl World {
         self.answer(now_ms, owner, outcome)
     }
 
-    /// A body that is no JSON: the token is looked at first all the same.
-    pub fn subscription_unreadable(
-        &mut self,
-        now_ms: i64,
-        call: SubscriptionCall,
-        access_token: &str,
-    ) -> Refusal {
-        let owner = self.registry.owner(access_token);
-        self.arrived(call.endpoint(), owner);
-        let denied = match self.registry.check(now_ms, access_token) {
-            Err(denied) => denied,
-            Ok(_) => Denied::code(47001),
-        };
-        self.refusal(now_ms, owner, denied)
-    }
-
     fn judge_subscription(
         &mut self,
         now_ms: i64,
@@ -125,6 +109,11 @@ impl World {
             .get(request.template_id)
             .is_some_and(|template| template.long_term);
         let ledger = &mut account.ledger;
+        if let Some(limit) = rules.per_openid_minute
+            && ledger.in_minute(person, minute(now_ms)) >= limit
+        {
+            return Err(Denied::code(43117));
+        }
         let willing = if long_term || !rules.credits {
             !ledger.has_rejected(person, request.template_id)
         } else {
@@ -133,27 +122,17 @@ impl World {
         if !willing {
             return Err(Denied::code(43101));
         }
-        if let Some(limit) = rules.per_openid_minute {
-            if ledger.in_minute(person, minute(now_ms)) >= limit {
-                return Err(Denied::code(43117));
-            }
+        if rules.per_openid_minute.is_some() {
             ledger.note_minute(person, minute(now_ms));
         }
-        let msgid = self.next_msgid();
-        let seen = (!self.rules.lean).then(|| Seen {
-            at: now_ms,
-            msgid,
-            client_msg_id: None,
-            template_id: request.template_id.into(),
-            data: request.data.into(),
-        });
-        let ledger = &mut self.accounts[number].ledger;
-        ledger.show(person, None, now_ms, msgid, seen);
+        let message = SendRequest {
+            template_id: request.template_id,
+            data: request.data,
+            ..SendRequest::default()
+        };
         Ok(Accepted {
-            msgid,
-            repeated: false,
-            account: number,
             alone: Some(person),
+            ..self.accept(now_ms, number, person, &message)
         })
     }
 
@@ -163,14 +142,7 @@ impl World {
         request: &SubscriptionRequest<'_>,
     ) -> Result<(), Denied> {
         let account = &self.accounts[number];
-        check::template_id_size(request.template_id)?;
-        let wanted = match account.templates.get(request.template_id) {
-            Some(template) => template.keys.as_slice(),
-            None if self.rules.strict || account.deleted.contains(request.template_id) => {
-                return Err(Denied::code(40037));
-            }
-            None => &[],
-        };
+        let wanted = self.wanted(account, request.template_id)?;
         // Nobody has to follow the account for these.
         match account.ledger.state(request.touser) {
             Some(FollowerState::Blacklisted) => return Err(Denied::code(43019)),

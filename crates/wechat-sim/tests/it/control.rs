@@ -90,6 +90,9 @@ async fn accounts_and_people_can_be_changed() {
     told(&sim, "POST", "followers", unsubscribed).await;
     let fresh = token(&sim).await;
     assert_eq!(send(&sim, &fresh, "m1").await.errcode(), 43004);
+    let follows = json!({"appid": APPID, "openid": OPENID, "event": "subscribe"});
+    told(&sim, "POST", "events", follows).await;
+    assert_eq!(send(&sim, &fresh, "m1").await.errcode(), 0);
     let template = json!({"template_id": "t1", "content": "{{thing1.DATA}}"});
     told(
         &sim,
@@ -218,4 +221,17 @@ async fn wrong_commands_are_refused_by_name() {
         assert_eq!(reply.status(), status, "{name}");
         assert!(reply.body.contains(problem), "{}", reply.body);
     }
+}
+
+#[tokio::test]
+async fn an_event_with_a_field_that_it_does_not_have_is_refused() {
+    let sim = demo().await;
+    let event = json!({"appid": APPID, "openid": OPENID, "event": "text", "contents": "hello"});
+    let reply = control(&sim, "POST", "events", event).await;
+    assert_eq!(reply.status(), "400");
+    assert!(
+        reply.body.contains("unknown field `contents`"),
+        "{}",
+        reply.body
+    );
 }

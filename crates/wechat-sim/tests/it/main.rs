@@ -9,6 +9,7 @@
 mod control;
 mod faults;
 mod http;
+mod oauth;
 mod outage;
 mod receipts;
 mod rules;

@@ -75,6 +75,17 @@ fn an_accept_is_good_for_one_message() {
 }
 
 #[test]
+fn a_refused_message_spends_no_accept() {
+    let mut desk = Desk::new();
+    desk.world.rules_mut().per_openid_minute = Some(1);
+    desk.world.subscribe(APPID, OPENID, TEMPLATE, true);
+    desk.world.subscribe(APPID, OPENID, TEMPLATE, true);
+    let request = desk.request();
+    assert_eq!([desk.send(&request), desk.send(&request)], [0, 43117]);
+    assert_eq!(desk.world.credits(APPID, OPENID, TEMPLATE), 1);
+}
+
+#[test]
 fn a_reject_takes_what_was_accepted_away() {
     let mut desk = Desk::new();
     desk.world.subscribe(APPID, OPENID, TEMPLATE, true);

@@ -18,7 +18,8 @@ pub struct Opened {
     pub format: Format,
     /// The place of the key that opened it in [`CallbackSecrets::keys`]; `None` in plain mode.
     pub key: Option<usize>,
-    /// The place of the token that signed it in [`CallbackSecrets::tokens`]; `None` in plain mode.
+    /// The place of the token that signed it in [`CallbackSecrets::tokens`]; `None` in plain mode, and where nothing of
+    /// WeChat's was checked ([`read_passed_on`]).
     pub token: Option<usize>,
 }
 
@@ -63,14 +64,7 @@ pub fn read_passed_on(secrets: &CallbackSecrets, body: &[u8]) -> Result<Opened, 
     let Some(Text(encrypt)) = outer.encrypt else {
         return plain(&CallbackQuery::default(), text);
     };
-    let inside = envelope::decrypt(&secrets.keys, &secrets.appid, &encrypt)?;
-    Ok(Opened {
-        event: event::parse(&inside.message)?,
-        body: inside.message,
-        format: body::format(text)?,
-        key: Some(inside.key),
-        token: None,
-    })
+    inside(secrets, &encrypt, text, None)
 }
 
 /// Opens an encrypted reply to a push, as [`seal_reply`](super::seal::seal_reply) makes one. Answers the plain reply.
@@ -127,12 +121,21 @@ fn decrypted(
     let outer: Outer = Body::new(text)?.fields()?;
     let Text(encrypt) = outer.encrypt.ok_or(CallbackError::NotEncrypted)?;
     let token = signature::verify_encrypted(&secrets.tokens, query, &encrypt)?;
-    let inside = envelope::decrypt(&secrets.keys, &secrets.appid, &encrypt)?;
+    inside(secrets, &encrypt, text, Some(token))
+}
+
+fn inside(
+    secrets: &CallbackSecrets,
+    encrypt: &str,
+    text: &str,
+    token: Option<usize>,
+) -> Result<Opened, CallbackError> {
+    let inside = envelope::decrypt(&secrets.keys, &secrets.appid, encrypt)?;
     Ok(Opened {
         event: event::parse(&inside.message)?,
         body: inside.message,
         format: body::format(text)?,
         key: Some(inside.key),
-        token: Some(token),
+        token,
     })
 }

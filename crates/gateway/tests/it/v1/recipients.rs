@@ -8,11 +8,11 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ACCOUNT, APPID, CALLBACK_TOKEN, Call, Settings, TEMPLATE, TestGateway, get, message, openid,
+    ACCOUNT, APPID, CALLBACK_TOKEN, Call, Settings, TEMPLATE, TestGateway, message, openid,
 };
 
 /// WeChat pushes an event about a user, `later` seconds from now by its clock.
-async fn push(gateway: &TestGateway, openid: &str, event: &str, later: i64, more: &str) {
+pub(super) async fn push(gateway: &TestGateway, openid: &str, event: &str, later: i64, more: &str) {
     let now = SystemClock::new().wall().0 / 1000;
     let (timestamp, nonce) = (now.to_string(), format!("{openid}{event}{later}"));
     let signed = signature::sign(&CallbackToken::new(CALLBACK_TOKEN), &timestamp, &nonce);
@@ -333,69 +333,5 @@ async fn a_message_over_its_recipients_limit_waits() {
     let urgent = gateway.until(&urgent, "sent").await;
     let pause = moment(&waited) - moment(&urgent);
     assert!(pause.total(jiff::Unit::Second).unwrap() >= 2.0, "{pause}");
-    gateway.finish().await;
-}
-
-#[tokio::test]
-async fn of_many_messages_none_reaches_a_suppressed_recipient() {
-    none_reaches_a_suppressed_recipient(1_000).await;
-}
-
-#[tokio::test]
-#[ignore = "long: make soak"]
-async fn of_a_hundred_thousand_messages_none_reaches_a_suppressed_recipient() {
-    none_reaches_a_suppressed_recipient(100_000).await;
-}
-
-/// Every tenth recipient has unsubscribed before the messages are handed over.
-async fn none_reaches_a_suppressed_recipient(many: usize) {
-    let gateway = TestGateway::with(receipts_lost()).await;
-    silent(&gateway);
-    let out = |number: usize| number % 10 == 3;
-    for number in (0..many).filter(|number| out(*number)) {
-        push(&gateway, &openid(number), "unsubscribe", 0, "").await;
-    }
-    let messages: Vec<Value> = (0..many).map(|number| message(&openid(number))).collect();
-    let mut expected = 0;
-    for part in messages.chunks(250) {
-        let reply = gateway
-            .post("/v1/messages/batch", &json!({ "messages": part }))
-            .await;
-        assert_eq!(reply.status, 202, "{reply:?}");
-        expected += part.len() - part.len() / 10;
-        gateway
-            .until_sim("most that may go", |sim| {
-                sim.calls().accepted + 1_000 >= expected as u64
-            })
-            .await;
-    }
-    gateway
-        .until_sim("all that may go", |sim| {
-            sim.calls().accepted == expected as u64
-        })
-        .await;
-    let seen = gateway.sim.seen_counts();
-    for number in 0..many {
-        let times = seen.get(&openid(number)).copied().unwrap_or_default();
-        assert_eq!(times, u32::from(!out(number)), "{number}");
-    }
-    assert_eq!(expected, many - many / 10);
-    assert_eq!(gateway.sim.calls().sends, expected as u64);
-    let mut ended = 0;
-    let mut next = "/v1/messages?status=suppressed&limit=200".to_owned();
-    loop {
-        let page = gateway.get(&next).await.json();
-        ended += page["messages"].as_array().unwrap().len();
-        match page["next_cursor"].as_str() {
-            Some(cursor) => {
-                next = format!("/v1/messages?status=suppressed&limit=200&cursor={cursor}")
-            }
-            None => break,
-        }
-    }
-    assert_eq!(ended, many / 10);
-    let metrics = gateway.call(get("/metrics").unsigned()).await;
-    let counted = "hongyan_suppressions_total{account=\"clinic\",reason=\"not_subscribed\"}";
-    assert!(metrics.text().contains(counted), "{}", metrics.text());
     gateway.finish().await;
 }

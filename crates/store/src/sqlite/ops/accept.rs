@@ -16,7 +16,6 @@ use super::keys::{self, OtherBody};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
-use crate::sqlite::recipients;
 
 pub(in crate::sqlite) struct AcceptOp {
     pub(in crate::sqlite) call: Accept,
@@ -37,10 +36,17 @@ impl Op for AcceptOp {
         Some(self.now)
     }
 
+    fn only_adds(&self) -> bool {
+        true
+    }
+
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
         self.leased.clear();
         let known = match &self.call.idempotency {
-            Some(key) => replay(&base.conn, key, self.now)?,
+            Some(key) => {
+                base.store()?;
+                replay(&base.conn, key, self.now)?
+            }
             None => None,
         };
         if let Some(Err(OtherBody)) = known {
@@ -52,7 +58,7 @@ impl Op for AcceptOp {
             return Ok(Err(AcceptError::BroadcastMoved));
         }
         // The first thing that is written: whatever is refused is refused by now.
-        if !keys::spend(&base.conn, self.call.nonce.as_ref())? {
+        if !base.spend(self.call.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         match known {
@@ -81,6 +87,8 @@ impl AcceptOp {
         let mut accepted = Accepted::with_capacity(self.call.messages.len());
         for (nth, new) in self.call.messages.iter().enumerate() {
             if let Some(key) = &new.dedupe {
+                // It may be known from this very call.
+                base.store()?;
                 let known = match replay(&base.conn, key, self.now)? {
                     Some(Ok(known)) => {
                         Some(known.into_iter().next().unwrap_or(Err(DedupeMismatch)))
@@ -100,9 +108,10 @@ impl AcceptOp {
             if status == Status::Sending {
                 self.leased.push((nth, message.clone()));
             }
-            base.insert(message)?;
+            base.add(message)?;
             let mut reason = None;
             if let Some(Hold::End(why)) = held {
+                base.store()?;
                 base.change(id, self.now, |_, delivery| delivery.suppress(why))?;
                 (status, reason) = (Status::Suppressed, Some(why));
             }
@@ -129,11 +138,11 @@ impl AcceptOp {
             ..
         } = base;
         let later = due_at(new).is_some_and(|at| at > self.now);
-        if later || !held.may_hold(|| codes::openid_hash(&new.content.touser)) {
+        if later || !held.may_hold(&new.content.touser) {
             return Ok(None);
         }
         match accounts.known(conn, &new.content.account)? {
-            Some(account) => recipients::held(conn, held, account, &new.content, self.now),
+            Some(account) => held.hold(conn, account, &new.content, self.now),
             None => Ok(None),
         }
     }

@@ -66,7 +66,7 @@ impl BeatOp {
     /// Leases of this node that it does not know of, although the answer to their claim must have come by now.
     fn forgotten(&self, base: &Base) -> Vec<LeaseRef> {
         let known: HashSet<&LeaseRef> = self.in_flight.iter().collect();
-        let leases = base.leases.values().filter_map(|message| {
+        let leases = base.leases.values().filter_map(|(_, message)| {
             let lease = message.delivery.lease.as_ref()?;
             let named = LeaseRef {
                 id: message.id,
@@ -105,7 +105,7 @@ impl Op for ReclaimOp {
 /// Takes back every lease that hangs on no epoch in force.
 fn take_back_gone(base: &mut Base, now: UnixMs) -> Result<usize, Fault> {
     let nodes = &base.nodes;
-    let gone = base.leases.values().filter_map(|message| {
+    let gone = base.leases.values().filter_map(|(_, message)| {
         let lease = message.delivery.lease.as_ref()?;
         let node = nodes.get(&lease.node);
         let in_force = node.is_some_and(|node| node.epoch == lease.epoch);

@@ -47,7 +47,7 @@ impl Op for CreateOp {
             Some(Ok(ids)) => ids.into_iter().next().and_then(Result::ok),
             None => None,
         };
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         if let Some(id) = known.and_then(BroadcastId::of_message_id)
@@ -137,7 +137,7 @@ impl Op for AppendOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(ChangeError::NonceSeen));
         }
         let Some(mut one) = find(&base.conn, &mut base.accounts, self.id)? else {
@@ -253,7 +253,7 @@ impl Op for WishOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(ChangeError::NonceSeen));
         }
         base.tallies.write(&base.conn)?;

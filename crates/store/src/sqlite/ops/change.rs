@@ -6,7 +6,7 @@ use hongyan_courier::delivery::{CancelRefused, Cancelled, RetryRefused};
 use hongyan_courier::message::MessageId;
 use hongyan_courier::port::{Again, ChangeError, Moved, Nonce};
 
-use super::{Op, keys};
+use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 
@@ -25,7 +25,7 @@ impl Op for CancelOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(ChangeError::NonceSeen));
         }
         let changed = base.change(self.id, self.now, |_, delivery| delivery.cancel())?;
@@ -50,7 +50,7 @@ impl Op for RetryOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(ChangeError::NonceSeen));
         }
         let (force, now) = (self.force, self.now);

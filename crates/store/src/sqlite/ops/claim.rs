@@ -16,9 +16,8 @@ use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
-use crate::sqlite::held::Held;
-use crate::sqlite::recipients;
-use crate::sqlite::rows;
+use crate::sqlite::held::{self, Held};
+use crate::sqlite::rows::{self, Found};
 
 /// By account and openid.
 pub(in crate::sqlite) type Lines = backlog::Lines<(i64, String)>;
@@ -27,9 +26,6 @@ pub(in crate::sqlite) struct ClaimOp {
     pub(in crate::sqlite) claim: Claim,
     pub(in crate::sqlite) now: UnixMs,
 }
-
-/// A message, with where its row lies.
-type Found = (i64, Message);
 
 /// What a claim picks: whose turn it is, and whose is put off.
 #[derive(Default)]
@@ -80,10 +76,7 @@ impl Op for ClaimOp {
             base.change(id, self.now, |_, delivery| delivery.due_at = later)?;
         }
         let suppressed = self.hold_back(base, pick.held)?;
-        let mut messages = Vec::with_capacity(pick.chosen.len());
-        for (rowid, message) in pick.chosen {
-            messages.push(base.lease(rowid, message, self.lease())?);
-        }
+        let messages = base.lease(pick.chosen, &self.lease())?;
         let next_due = if more {
             None
         } else {
@@ -211,7 +204,7 @@ impl ClaimOp {
         if message.delivery.doubtful() {
             return Ok(None);
         }
-        let hold = recipients::held(conn, held, account, &message.content, self.now)?;
+        let hold = held.hold(conn, account, &message.content, self.now)?;
         if hold.is_some() || self.claim.limits.is_empty() {
             return Ok(hold);
         }
@@ -219,7 +212,7 @@ impl ClaimOp {
         if let Some(known) = limited.get(&line) {
             return Ok(Some(*known));
         }
-        let over = recipients::over_limit(conn, account, &self.claim.limits, message, self.now)?;
+        let over = held::over_limit(conn, account, &self.claim.limits, message, self.now)?;
         if let Some(over) = over {
             limited.insert(line, over);
         }
@@ -242,12 +235,7 @@ impl ClaimOp {
                 }
             })?;
             if let Some(changed) = changed.filter(|changed| changed.answer) {
-                ended.push(Swept {
-                    id,
-                    account: changed.account,
-                    status: changed.moved.status,
-                    reason: changed.moved.reason,
-                });
+                ended.push(changed.swept(id));
             }
         }
         Ok(ended)

@@ -58,6 +58,7 @@ fn steps_of_a_limited_claim(waiting: usize) -> usize {
         leased: Vec::new(),
     };
     assert!(accept.run(&mut base).unwrap().is_ok());
+    base.store().unwrap();
     let mut first = ClaimOp {
         claim: Claim {
             shares: [1, 0, 0],

@@ -106,11 +106,11 @@ impl EnforceOp {
 
     /// Messages with a call under way that nobody asked to be cancelled yet.
     fn being_sent(&self, base: &Base) -> Vec<MessageId> {
-        let of = base.leases.values().filter(|message| {
+        let of = base.leases.values().filter(|(_, message)| {
             let of = message.content.broadcast;
             of.is_some_and(|of| of.id == self.id) && !message.delivery.cancel_requested
         });
-        of.map(|message| message.id).collect()
+        of.map(|(_, message)| message.id).collect()
     }
 
     /// Forgets some of its rows, and in the end that it must be looked after. Answers whether there are more.
@@ -124,7 +124,7 @@ impl EnforceOp {
         for (sql, limit) in [(pieces, PIECES_FORGOTTEN), (followers, FOLLOWERS_FORGOTTEN)] {
             gone += base.conn.prepare_cached(sql)?.execute([id, limit])?;
         }
-        let under_way = base.leases.values().any(|message| {
+        let under_way = base.leases.values().any(|(_, message)| {
             let of = message.content.broadcast;
             of.is_some_and(|of| of.id == self.id)
         });

@@ -8,7 +8,7 @@ use hongyan_courier::webhook::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Op, keys};
+use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::hooks::Hooks;
@@ -194,7 +194,7 @@ impl Op for PostAgainOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         let conn = &base.conn;

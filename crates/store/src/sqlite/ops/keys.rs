@@ -16,28 +16,6 @@ const MISMATCH: [u8; 16] = [0; 16];
 /// What a key stored, in order.
 pub(super) type Ids = Vec<Result<MessageId, DedupeMismatch>>;
 
-/// Spends a nonce, where there is one. Answers whether it may be used: it is fresh, or comes again with the body it is
-/// bound to.
-pub(super) fn spend(conn: &Connection, nonce: Option<&Nonce>) -> Result<bool, Fault> {
-    let Some(nonce) = nonce else { return Ok(true) };
-    let sql =
-        "INSERT OR IGNORE INTO nonces (owner, nonce, expires_at, body) VALUES (?1, ?2, ?3, ?4)";
-    let fresh = conn.prepare_cached(sql)?.execute(params![
-        nonce.owner,
-        nonce.nonce,
-        nonce.expires_at.0,
-        nonce.body.as_ref().map(<[u8; 32]>::as_slice),
-    ])?;
-    if fresh == 1 {
-        return Ok(true);
-    }
-    let mut find =
-        conn.prepare_cached("SELECT body FROM nonces WHERE owner = ?1 AND nonce = ?2")?;
-    let known: Option<[u8; 32]> =
-        find.query_row(params![nonce.owner, nonce.nonce], |row| row.get(0))?;
-    Ok(known.is_some() && known == nonce.body)
-}
-
 /// A key came again with another body.
 pub(super) struct OtherBody;
 
@@ -108,7 +86,7 @@ impl Op for Spend {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        let fresh = spend(&base.conn, Some(&self.nonce))?;
+        let fresh = base.spend(Some(&self.nonce))?;
         Ok(fresh.then_some(()).ok_or(AcceptError::NonceSeen))
     }
 }

@@ -40,6 +40,10 @@ pub(super) trait Op: Send + 'static {
     fn rows(&self) -> usize {
         1
     }
+    /// Whether it is about new messages, so that it need not wait for others to have rows.
+    fn only_adds(&self) -> bool {
+        false
+    }
     /// When it was asked for.
     fn now(&self) -> Option<UnixMs>;
     /// Does it. Whatever it returns as a fault is rolled back.
@@ -55,6 +59,7 @@ pub(super) trait Op: Send + 'static {
 /// An operation with whoever waits for its answer.
 pub(super) trait Job: Send {
     fn rows(&self) -> usize;
+    fn only_adds(&self) -> bool;
     fn now(&self) -> Option<UnixMs>;
     fn run(&mut self, base: &mut Base) -> Result<(), Fault>;
     fn committed(self: Box<Self>);
@@ -82,6 +87,10 @@ impl<O: Op> Asked<O> {
 impl<O: Op> Job for Asked<O> {
     fn rows(&self) -> usize {
         self.op.rows()
+    }
+
+    fn only_adds(&self) -> bool {
+        self.op.only_adds()
     }
 
     fn now(&self) -> Option<UnixMs> {

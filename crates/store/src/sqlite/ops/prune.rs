@@ -48,7 +48,7 @@ impl Op for PruneOp {
                 base.orphans -= i64::try_from(gone).unwrap_or(i64::MAX);
                 Ok(gone)
             }
-            Old::Nonces => forget(NONCES),
+            Old::Nonces => base.nonces.prune(&base.conn, before, limit),
             Old::Keys => forget(KEYS),
             Old::Suppressions => forget(SUPPRESSIONS),
             Old::Recipients => recipients(&base.conn, before, limit),
@@ -64,8 +64,6 @@ const ORPHANS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, creat
     (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NULL AND at < ?1 LIMIT ?2)";
 const RECEIPTS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, create_time, status) IN \
     (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NOT NULL AND at < ?1 LIMIT ?2)";
-const NONCES: &str = "DELETE FROM nonces WHERE (owner, nonce) IN \
-    (SELECT owner, nonce FROM nonces WHERE expires_at <= ?1 LIMIT ?2)";
 const KEYS: &str = "DELETE FROM idempotency WHERE (scope, key) IN \
     (SELECT scope, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)";
 const SUPPRESSIONS: &str = "DELETE FROM suppressions WHERE (account, openid, template_id, reason) IN \

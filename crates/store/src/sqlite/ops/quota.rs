@@ -24,8 +24,7 @@ impl Op for SetQuotaOp {
 
     fn run(&mut self, base: &mut Base) -> Result<(), Fault> {
         let account = base.accounts.id(&base.conn, &self.account)?;
-        let body = serde_json::to_string(&self.record)
-            .map_err(|error| Fault::Unreadable(error.to_string()))?;
+        let body = serde_json::to_string(&self.record)?;
         base.conn
             .prepare_cached("INSERT OR REPLACE INTO quotas (account, body) VALUES (?1, ?2)")?
             .execute(params![account, body])?;

@@ -16,7 +16,7 @@ use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
 use hongyan_courier::recipient::News;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Op, keys};
+use super::Op;
 use crate::sqlite::accounts::Accounts;
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
@@ -49,7 +49,7 @@ impl Op for ReceiveOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         let r = &self.receipt;

@@ -5,7 +5,7 @@ use hongyan_courier::message::AccountName;
 use hongyan_courier::port::{AcceptError, Nonce};
 use hongyan_courier::recipient::{Heard, News};
 
-use super::{Op, keys};
+use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::recipients;
@@ -27,7 +27,7 @@ impl Op for HearOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        if !keys::spend(&base.conn, self.nonce.as_ref())? {
+        if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
         recipients::hear(base, &self.account, &self.openid, &self.news, self.now).map(Ok)

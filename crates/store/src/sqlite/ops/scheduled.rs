@@ -62,6 +62,7 @@ fn among(waiting: usize) -> (TempDir, PathBuf, Base) {
     base.conn.execute_batch("BEGIN").unwrap();
     let stored = accept((0..waiting).map(scheduled).collect()).run(&mut base);
     assert!(stored.unwrap().is_ok());
+    base.store().unwrap();
     base.conn.execute_batch("COMMIT").unwrap();
     base.depths.publish();
     (dir, path, base)
@@ -96,6 +97,7 @@ fn steps(waiting: usize) -> Vec<(&'static str, usize)> {
             .unwrap()
             .is_ok()
     );
+    base.store().unwrap();
     note("accept");
     let held_back = Claim {
         at_most: [usize::MAX, 0, 0],

@@ -48,14 +48,14 @@ impl LookOp {
             held,
             ..
         } = base;
-        let Some(message) = leases.get(&self.lease.id) else {
+        let Some((_, message)) = leases.get(&self.lease.id) else {
             return Ok(None);
         };
         let content = &message.content;
         let Some(account) = accounts.known(conn, &content.account)? else {
             return Ok(None);
         };
-        match recipients::held(conn, held, account, content, self.now)? {
+        match held.hold(conn, account, content, self.now)? {
             Some(Hold::End(reason)) => Ok(Some(reason)),
             Some(Hold::Until(_)) | None => Ok(None),
         }

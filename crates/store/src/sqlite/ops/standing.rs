@@ -24,8 +24,7 @@ impl Op for SetStandingOp {
 
     fn run(&mut self, base: &mut Base) -> Result<(), Fault> {
         let account = base.accounts.id(&base.conn, &self.account)?;
-        let body = serde_json::to_string(&self.standing)
-            .map_err(|error| Fault::Unreadable(error.to_string()))?;
+        let body = serde_json::to_string(&self.standing)?;
         base.conn
             .prepare_cached("INSERT OR REPLACE INTO standings (account, body) VALUES (?1, ?2)")?
             .execute(params![account, body])?;

@@ -95,16 +95,9 @@ fn apply(
 ) -> Result<Vec<Swept>, Fault> {
     let mut swept = Vec::new();
     for id in due {
-        let Some(changed) = base.change(id, now, &step)? else {
-            continue;
-        };
-        if changed.answer {
-            swept.push(Swept {
-                id,
-                account: changed.account,
-                status: changed.moved.status,
-                reason: changed.moved.reason,
-            });
+        let changed = base.change(id, now, &step)?;
+        if let Some(changed) = changed.filter(|changed| changed.answer) {
+            swept.push(changed.swept(id));
         }
     }
     Ok(swept)

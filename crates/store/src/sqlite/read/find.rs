@@ -17,7 +17,8 @@ pub(in crate::sqlite) fn message(
     reader: &mut Reader,
     id: MessageId,
 ) -> Result<Option<Message>, Fault> {
-    base::find(&reader.conn, &mut reader.accounts, id)
+    let found = base::find(&reader.conn, &mut reader.accounts, id)?;
+    Ok(found.map(|(_, message)| message))
 }
 
 /// The most rows that are walked to count what is due of an account and priority, if not all that waits is due.
@@ -85,8 +86,7 @@ pub(in crate::sqlite) fn standing(
     let body: Option<String> = find
         .query_row([account.as_str()], |row| row.get(0))
         .optional()?;
-    let standing = body.map(|body| serde_json::from_str(&body)).transpose();
-    let standing = standing.map_err(|error| Fault::Unreadable(error.to_string()))?;
+    let standing = body.map(|body| serde_json::from_str(&body)).transpose()?;
     Ok(standing.unwrap_or_default())
 }
 

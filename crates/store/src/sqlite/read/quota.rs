@@ -19,8 +19,7 @@ pub(in crate::sqlite) fn quota(
     let body: Option<String> = find
         .query_row([account.as_str()], |row| row.get(0))
         .optional()?;
-    let record = body.map(|body| serde_json::from_str(&body)).transpose();
-    let record = record.map_err(|error| Fault::Unreadable(error.to_string()))?;
+    let record = body.map(|body| serde_json::from_str(&body)).transpose()?;
     Ok(record.unwrap_or_default())
 }
 

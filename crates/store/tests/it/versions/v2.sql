@@ -210,6 +210,12 @@ CREATE TABLE recipients (
 ) WITHOUT ROWID;
 INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000,NULL);
+CREATE TABLE spent_nonces (
+    owner      TEXT    NOT NULL,    -- whose: a client's id, or what it is for
+    nonce      TEXT    NOT NULL,    -- the nonce itself
+    expires_at INTEGER NOT NULL     -- when it may be forgotten
+);
+INSERT INTO "spent_nonces" VALUES('his','m',1795400604000);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, message, openid, post, template};
 
-const TEXT: &str =
+pub(super) const TEXT: &str =
     "商品：{{thing1.DATA}}\n金额：{{amount2.DATA}}\n取餐码：{{character_string3.DATA}}";
 const OTHER: &str = "OTHERbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY";
-const LONG: &str = "一二三四五六七八九十一二三四五六七八九十长";
+pub(super) const LONG: &str = "一二三四五六七八九十一二三四五六七八九十长";
 
 async fn with(account: &str) -> TestGateway {
     let settings = Settings {
@@ -19,7 +19,7 @@ async fn with(account: &str) -> TestGateway {
     gateway
 }
 
-fn body(thing: &str, amount: &str, code: &str) -> Value {
+pub(super) fn body(thing: &str, amount: &str, code: &str) -> Value {
     let mut body = message(&openid(1));
     body["data"] = json!({
         "thing1": {"value": thing}, "amount2": {"value": amount}, "character_string3": {"value": code},
@@ -27,7 +27,7 @@ fn body(thing: &str, amount: &str, code: &str) -> Value {
     body
 }
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     body("咖啡", "¥18.50", "A-17")
 }
 
@@ -310,57 +310,4 @@ async fn a_kind_whose_templates_nobody_lists_is_checked_by_its_keys_types() {
         (&json!("send"), &json!([]))
     );
     gateway.finish().await;
-}
-
-/// Of so many messages every tenth is one that WeChat would refuse. Each is refused here, and none of those reaches it.
-async fn what_wechat_would_refuse_never_reaches_it(count: usize) {
-    let gateway = with("").await;
-    let bad = |nth: usize| match nth / 10 % 4 {
-        0 => body(LONG, "¥1", "A"),
-        1 => body("咖啡", "十八元", "A"),
-        2 => body("咖啡", "¥1", "汉字"),
-        _ => body("", "¥1", "A"),
-    };
-    let (mut taken, mut refused) = (0, 0);
-    for first in (0..count).step_by(1_000) {
-        let one = |nth: usize| {
-            let mut one = if nth.is_multiple_of(10) {
-                bad(nth)
-            } else {
-                good()
-            };
-            one["touser"] = json!(openid(nth));
-            one
-        };
-        let messages: Vec<Value> = (first..count.min(first + 1_000)).map(one).collect();
-        let batch = json!({"messages": messages});
-        let reply = gateway.post("/v1/messages/batch", &batch).await.json();
-        for result in reply["results"].as_array().unwrap() {
-            let is_taken = result["id"].is_string();
-            taken += usize::from(is_taken);
-            refused += usize::from(!is_taken && result["error"]["code"] == "invalid_message");
-        }
-        // One batch after the other, so that a slow machine needs no more patience than a quick one.
-        let goal = u64::try_from(taken).unwrap();
-        let all = format!("{goal} messages");
-        gateway
-            .until_sim(&all, |sim| sim.calls().accepted == goal)
-            .await;
-    }
-    let bad = count.div_ceil(10);
-    assert_eq!((taken, refused), (count - bad, bad));
-    let calls = gateway.sim.calls();
-    assert_eq!(calls.sends, calls.accepted, "no call was in vain");
-    gateway.finish().await;
-}
-
-#[tokio::test]
-async fn of_many_messages_those_that_wechat_would_refuse_never_reach_it() {
-    what_wechat_would_refuse_never_reaches_it(2_000).await;
-}
-
-#[tokio::test]
-#[ignore = "long: make soak"]
-async fn of_a_hundred_thousand_messages_those_that_wechat_would_refuse_never_reach_it() {
-    what_wechat_would_refuse_never_reaches_it(100_000).await;
 }

@@ -5,6 +5,7 @@ mod change;
 mod fit;
 mod hang_up;
 mod idempotency;
+mod in_vain;
 mod invalid;
 mod kinds;
 mod list;
