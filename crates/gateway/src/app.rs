@@ -152,6 +152,7 @@ impl App {
             gauges: Gauges {
                 ledger: core.store.clone(),
                 outbox: core.store.clone(),
+                broadcasts: core.store.clone(),
                 sender: sender.clone(),
                 connections: {
                     let store = core.store.clone();

@@ -6,6 +6,8 @@ use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use hongyan_courier::broadcast::port::Broadcasts;
+use hongyan_courier::broadcast::{Broadcast, State as BroadcastState};
 use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::{AccountName, Reason, Status};
 use hongyan_courier::observer::{Event, Observer, Sought, Tier};
@@ -147,6 +149,7 @@ impl Observer for Meter {
             Verdict::Delivered => "delivered",
             Verdict::Again { .. } => "again",
             Verdict::GivenUp { .. } => "given_up",
+            Verdict::Gone { .. } => "gone",
         };
         let webhook = webhook.to_owned();
         counter!("hongyan_webhook_posts_total", "webhook" => webhook, "result" => result)
@@ -211,6 +214,7 @@ fn synced(account: &AccountName, at: Option<UnixMs>) {
 pub struct Gauges {
     pub ledger: Arc<dyn Ledger>,
     pub outbox: Arc<dyn Outbox>,
+    pub broadcasts: Arc<dyn Broadcasts>,
     /// None where this process posts no events.
     pub sender: Option<Arc<Sender>>,
     /// How the store's connections are used.
@@ -262,6 +266,10 @@ impl Gauges {
             Ok(depths) => self.queue(&depths, now),
             Err(error) => tracing::warn!(%error, "cannot measure the queue"),
         }
+        match self.broadcasts.alive(now).await {
+            Ok(alive) => broadcasts(&self.accounts, &alive, now),
+            Err(error) => tracing::warn!(%error, "cannot measure the broadcasts"),
+        }
     }
 
     /// What is left of an account's quota, and how fast it may send; without a limit that is +Inf.
@@ -293,7 +301,8 @@ impl Gauges {
                     .set(count(events));
             }
             let failing = sender.condition(&name).open_until.is_some();
-            degraded(format!("webhook:{name}"), failing);
+            let is = failing || backlog.off_since.is_some();
+            degraded(format!("webhook:{name}"), is);
         }
     }
 
@@ -318,6 +327,47 @@ impl Gauges {
             let age = oldest.map_or(Duration::ZERO, |due| now.since(due));
             gauge!("hongyan_queue_oldest_seconds", "account" => account.to_string())
                 .set(age.as_secs_f64());
+        }
+    }
+}
+
+/// How many broadcasts of each account are under way, and how far they are together. A broadcast's id is no label: there is
+/// no end of them.
+fn broadcasts(accounts: &[AccountName], alive: &[Broadcast], now: UnixMs) {
+    for account in accounts {
+        let of = |state| {
+            let all = alive.iter();
+            all.filter(move |one| one.state == state && one.order.account == *account)
+        };
+        for state in [BroadcastState::Running, BroadcastState::Paused] {
+            gauge!("hongyan_broadcasts", "account" => account.to_string(), "status" => state.as_str())
+                .set(count(of(state).count() as u64));
+        }
+        let sum = |rows: fn(&Broadcast, UnixMs) -> u64| -> u64 {
+            let under_way = of(BroadcastState::Running).chain(of(BroadcastState::Paused));
+            under_way.map(|one| rows(one, now)).sum()
+        };
+        let rows: [(&str, u64); 10] = [
+            (
+                "remaining",
+                sum(|one, now| one.rows_left() - one.rows_expired(now)),
+            ),
+            ("waiting", sum(|one, _| one.progress.waiting())),
+            ("sent", sum(|one, _| one.progress.sent)),
+            ("delivered", sum(|one, _| one.progress.delivered)),
+            ("failed", sum(|one, _| one.progress.failed)),
+            ("suppressed", sum(|one, _| one.progress.suppressed)),
+            ("cancelled", sum(|one, _| one.progress.cancelled)),
+            (
+                "expired",
+                sum(|one, now| one.progress.expired + one.rows_expired(now)),
+            ),
+            ("unconfirmed", sum(|one, _| one.progress.unconfirmed)),
+            ("refused", sum(|one, _| one.progress.refused)),
+        ];
+        for (state, rows) in rows {
+            gauge!("hongyan_broadcast_rows", "account" => account.to_string(), "state" => state)
+                .set(count(rows));
         }
     }
 }

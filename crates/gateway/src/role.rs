@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hongyan_courier::retention::Pruner;
+use hongyan_courier::sweep::Sweeper;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -143,13 +145,8 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     watch(gauges, callbacks, &tasks, &last);
-    if let Some(sweeper) = sweeper {
-        let sweep_stop = stop.clone();
-        tasks.spawn(async move { sweeper.run(sweep_stop).await });
-    }
-    if let Some(pruner) = pruner {
-        let prune_stop = stop.clone();
-        tasks.spawn(async move { pruner.run(prune_stop).await });
+    if let (Some(sweeper), Some(pruner)) = (sweeper, pruner) {
+        upkeep(sweeper, pruner, &tasks, &stop);
     }
     if let Some(confirmations) = confirmations {
         let confirm_stop = stop.clone();
@@ -185,6 +182,13 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     // What was answered is durable already: without this the next start only has more to look through.
     within(deadline, store.close(), "the store's last work").await;
     tracing::info!("stopped");
+}
+
+/// What time does to messages, and what is forgotten.
+fn upkeep(sweeper: Sweeper, pruner: Pruner, tasks: &TaskTracker, stop: &CancellationToken) {
+    let (sweeping, pruning) = (stop.clone(), stop.clone());
+    tasks.spawn(async move { sweeper.run(sweeping).await });
+    tasks.spawn(async move { pruner.run(pruning).await });
 }
 
 /// What is measured, and what waits on disk to be taken into the store and passed on to whoever wants it.

@@ -212,8 +212,7 @@ impl Expander {
         if broadcast.order.send_at.is_some_and(|at| now < at) {
             return Ok(());
         }
-        let too_late = broadcast.order.expires_at.is_some_and(|at| now >= at);
-        if broadcast.is_expanded() || too_late {
+        if broadcast.is_expanded() || broadcast.is_too_late(now) {
             if broadcast.progress.waiting() == 0 {
                 self.finish(broadcast).await?;
             }

@@ -410,6 +410,24 @@ impl Broadcast {
         self.upload.rows.saturating_sub(self.cursor.row)
     }
 
+    /// Whether nothing more may become a message, because what it says is of yesterday.
+    #[must_use]
+    pub fn is_too_late(&self, now: UnixMs) -> bool {
+        self.order.expires_at.is_some_and(|at| now >= at)
+    }
+
+    /// Good rows that will not become messages, because it is too late for them.
+    #[must_use]
+    pub fn rows_expired(&self, now: UnixMs) -> u64 {
+        let too_late = match self.state {
+            State::Running | State::Paused => self.is_too_late(now),
+            // For nothing else it is done with rows left.
+            State::Done => true,
+            State::Draft | State::Uploading | State::Ready | State::Cancelled => false,
+        };
+        if too_late { self.rows_left() } else { 0 }
+    }
+
     /// Whether every row has become a message or cannot become one.
     #[must_use]
     pub fn is_expanded(&self) -> bool {
@@ -429,7 +447,7 @@ impl Broadcast {
     /// When its last message will have been settled, if it goes on like this.
     #[must_use]
     pub fn forecast(&self, now: UnixMs) -> Option<UnixMs> {
-        let left = self.rows_left() + self.progress.waiting();
+        let left = self.rows_left() - self.rows_expired(now) + self.progress.waiting();
         if !self.upload.complete || left == 0 {
             return None;
         }

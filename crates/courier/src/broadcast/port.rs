@@ -80,6 +80,14 @@ pub enum AppendRefused {
     State(State),
 }
 
+impl Expansion {
+    /// Whether rows may become messages of a broadcast that stands so: it runs, and is where they were read.
+    #[must_use]
+    pub fn belongs_to(&self, state: State, cursor: Cursor) -> bool {
+        state == State::Running && cursor == self.from
+    }
+}
+
 impl Append {
     /// Whether the rows belong to a broadcast as it stands.
     pub fn check(&self, broadcast: &Broadcast) -> Result<(), AppendRefused> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::rows::Row;
 
 /// Fields whose text is a link, in which a value must not change where it leads.
-const LINKS: [&str; 2] = ["url", "pagepath"];
+const LINKS: [&str; 3] = ["url", "page", "pagepath"];
 const TOUSER: &str = "touser";
 const DATA: &str = "data";
 
@@ -299,11 +299,11 @@ mod tests {
     #[test]
     fn a_value_cannot_lead_a_link_elsewhere() {
         check(
-            json!({"url": "https://example.com/{{id}}?q={{id}}", "miniprogram": {"pagepath": "p?id={{id}}", "appid": "{{id}}"},
+            json!({"page": "p?id={{id}}", "url": "https://example.com/{{id}}?q={{id}}", "miniprogram": {"pagepath": "p?id={{id}}", "appid": "{{id}}"},
                 "data": {}}),
             &["id"],
             &["../a&b=王"],
-            json!({"touser": "o1", "url": "https://example.com/..%2Fa%26b%3D%E7%8E%8B?q=..%2Fa%26b%3D%E7%8E%8B",
+            json!({"touser": "o1", "page": "p?id=..%2Fa%26b%3D%E7%8E%8B", "url": "https://example.com/..%2Fa%26b%3D%E7%8E%8B?q=..%2Fa%26b%3D%E7%8E%8B",
                 "miniprogram": {"pagepath": "p?id=..%2Fa%26b%3D%E7%8E%8B", "appid": "../a&b=王"}, "data": {}}),
         );
         check(

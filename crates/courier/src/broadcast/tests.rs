@@ -116,6 +116,28 @@ fn a_pause_does_not_count_into_the_forecast() {
 }
 
 #[test]
+fn rows_that_were_left_when_their_time_was_over_have_expired() {
+    let at = |seconds: i64| UnixMs(seconds * 1_000);
+    for state in State::ALL {
+        let mut one = broadcast(Source::Rows, *state);
+        one.order = Arc::new(Order {
+            expires_at: Some(at(100)),
+            ..Order::clone(&one.order)
+        });
+        one.cursor.row = 4;
+        let expired = |now: UnixMs| one.rows_expired(now);
+        let ends = matches!(state, State::Running | State::Paused | State::Done);
+        assert_eq!(expired(at(100)), if ends { 6 } else { 0 }, "{state}");
+        // What is done has no more to come, whatever a clock says.
+        let done = *state == State::Done;
+        assert_eq!(expired(at(99)), if done { 6 } else { 0 }, "{state}");
+    }
+    let mut one = broadcast(Source::Rows, State::Done);
+    one.cursor.row = 10;
+    assert_eq!(one.rows_expired(at(100)), 0);
+}
+
+#[test]
 fn ids_sort_by_time_and_survive_text() {
     let (early, late) = (
         BroadcastId::new(UnixMs(1_000)),

@@ -40,6 +40,12 @@ impl Stores {
         self.outbox.tried(vec![(id, verdict)], now).await.unwrap();
     }
 
+    async fn off_since(&self, webhook: &str) -> Option<UnixMs> {
+        let backlogs = self.outbox.backlogs().await.unwrap();
+        let of = backlogs.iter().find(|of| of.webhook == webhook);
+        of.unwrap().off_since
+    }
+
     async fn cancelled(&self, openid: &str, now: UnixMs) {
         let id = self.store(content(openid), now).await;
         self.ledger.cancel(id, None, now).await.unwrap();
@@ -56,8 +62,13 @@ fn again(at: UnixMs) -> Verdict {
 }
 
 fn given_up() -> Verdict {
-    let why = "HTTP 410".to_owned();
+    let why = "HTTP 400".to_owned();
     Verdict::GivenUp { why }
+}
+
+fn gone() -> Verdict {
+    let why = "HTTP 410".to_owned();
+    Verdict::Gone { why }
 }
 
 pub async fn a_move_leaves_an_event_for_those_who_want_it<A: Adapter>() {
@@ -180,6 +191,51 @@ pub async fn an_event_too_old_is_given_up<A: Adapter>() {
         .outbox
         .events("all", Some(EventState::Failed), None, 10);
     assert_eq!(failed.await.unwrap().len(), 1);
+    // Asked for again it has all of its time again, also for its tries to go wrong.
+    let made = stores
+        .outbox
+        .post_again("all", Again::Failed(NOW), 10, None, late);
+    assert_eq!(made.await.unwrap(), 1);
+    let last = late.plus(GIVE_UP_AFTER);
+    let taken = stores.events_due("all", last).await;
+    assert_eq!((taken[0].event.at, taken[0].begun_at), (NOW, late));
+    let late = last.plus(TAKEN_FOR);
+    assert!(stores.events_due("all", late).await.is_empty());
+}
+
+pub async fn a_webhook_that_says_it_is_gone_is_left_alone_until_it_is_resumed<A: Adapter>() {
+    let adapter = A::fresh().await;
+    let stores = adapter.stores();
+    let both = [hook("all"), hook("other")];
+    stores.hooked(&both).await;
+    for n in 0..2 {
+        stores.cancelled(&format!("o{n}"), NOW).await;
+    }
+    let due = stores.events_due("all", NOW).await;
+    stores
+        .tried(due[0].event.id, Verdict::Delivered, at(1))
+        .await;
+    // That the one it took is refused elsewhere meanwhile says nothing.
+    stores.tried(due[0].event.id, gone(), at(1)).await;
+    assert_eq!(stores.off_since("all").await, None);
+    stores.tried(due[1].event.id, gone(), at(2)).await;
+    stores.tried(due[1].event.id, gone(), at(3)).await;
+    stores.cancelled("o2", at(4)).await;
+    drop(stores);
+    let stores = adapter.reopened().await.stores();
+    stores.hooked(&both).await;
+    assert_eq!(stores.off_since("all").await, Some(at(2)));
+    assert!(stores.events_due("all", NOW.plus(DAY)).await.is_empty());
+    assert_eq!(stores.off_since("other").await, None);
+    assert_eq!(stores.events_due("other", at(5)).await.len(), 3);
+    let once = Some(nonce("n", at(5)));
+    let resume = |nonce| stores.outbox.resume("all", nonce, at(5));
+    assert!(resume(once.clone()).await.unwrap());
+    assert!(matches!(resume(once).await, Err(AcceptError::NonceSeen)));
+    assert!(!resume(None).await.unwrap());
+    assert_eq!(stores.off_since("all").await, None);
+    // Nothing was lost meanwhile.
+    assert_eq!(stores.events_due("all", at(5)).await.len(), 2);
 }
 
 pub async fn what_was_given_up_can_be_posted_again<A: Adapter>() {
@@ -257,12 +313,14 @@ pub async fn backlogs_count_what_waits_and_what_was_given_up<A: Adapter>() {
         waiting: 2,
         oldest: Some(at(1)),
         failed: 1,
+        off_since: None,
     };
     let new = Backlog {
         webhook: "new".into(),
         waiting: 0,
         oldest: None,
         failed: 0,
+        off_since: None,
     };
     assert_eq!(backlogs, [all, new]);
 }

@@ -13,6 +13,8 @@ use crate::time::UnixMs;
 
 /// After so many calls in a row without a definite answer a lane closes.
 pub const FAILURES_TO_CLOSE: u32 = 5;
+/// A lane whose calls had no answer for so long may be stuck: it leaves the slots that are free to others.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The first and the longest pause before a probe goes out on a closed lane.
 const PROBE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -53,6 +55,8 @@ pub(super) struct Lane {
     cap: usize,
     backlog: Backlog,
     looked_at: UnixMs,
+    /// When its last answer came, or the first of the calls that are under way began.
+    answered_at: UnixMs,
     failures: u32,
     /// Set while the lane is closed: when the next probe may go, and the pause that led there.
     closed: Option<(UnixMs, Duration)>,
@@ -76,6 +80,7 @@ impl Lane {
             cap,
             backlog: Backlog::More,
             looked_at: UnixMs(0),
+            answered_at: UnixMs(0),
             failures: 0,
             closed: None,
             stopped: false,
@@ -100,6 +105,19 @@ impl Lane {
     fn room(&self) -> usize {
         let failures = usize::try_from(self.failures).unwrap_or(usize::MAX);
         self.cap.saturating_sub(failures).max(1)
+    }
+
+    /// A slot was taken for it.
+    pub(super) fn took(&mut self, now: UnixMs) {
+        if self.in_flight == 0 {
+            self.answered_at = now;
+        }
+        self.in_flight += 1;
+    }
+
+    /// Whether its calls are under way without an answer for so long that it may be stuck.
+    pub(super) fn is_slow(&self, now: UnixMs) -> bool {
+        self.in_flight > 0 && now.since(self.answered_at) >= PATIENCE
     }
 
     /// How many a claim should ask for: all that may begin, but not more than are known to wait, because the slots of a
@@ -239,6 +257,9 @@ impl Lane {
     /// Takes note of how a call went. Answers whether the lane opened or closed by it.
     pub(super) fn record(&mut self, health: Health, probe: bool, now: UnixMs) -> bool {
         let was_closed = self.is_closed();
+        if health != Health::Failing {
+            self.answered_at = now;
+        }
         match health {
             Health::Fine => self.open(probe),
             Health::Paused(until) => {

@@ -129,9 +129,10 @@ impl Dispatch {
         let ready = |account: &AccountName| keeper.ready(account);
         let rounds = slots.plan(ready, POLL, clock.now());
         if rounds.is_empty() {
+            let now = clock.now();
             let pause = slots
-                .next_look(ready, POLL)
-                .since(clock.now())
+                .next_look(ready, POLL, now)
+                .since(now)
                 .clamp(Duration::from_millis(1), POLL);
             tokio::select! {
                 () = stop.cancelled() => {}

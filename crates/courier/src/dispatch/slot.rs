@@ -64,6 +64,12 @@ pub(super) struct Round {
 }
 
 impl Table {
+    /// Whether a lane leaves the free slots to others, because it may be stuck and holds as many. So a slow account gathers
+    /// no more slots than it leaves, however much it has to send.
+    fn yields(&self, lane: &Lane, now: UnixMs) -> bool {
+        self.lanes.len() > 1 && lane.is_slow(now) && lane.in_flight >= self.free
+    }
+
     /// How many of the free slots each of these lanes gets. Each goes to whoever holds least, else slow calls would gather
     /// every slot that quick ones give back; among equals the order decides.
     fn share_out(&self, lanes: Vec<usize>, now: UnixMs) -> Vec<(usize, usize)> {
@@ -76,7 +82,8 @@ impl Table {
         {
             shares[nth] += 1;
             free -= 1;
-            if shares[nth] < self.lanes[lanes[nth]].demand(now).min(CLAIM_MAX) {
+            let lane = &self.lanes[lanes[nth]];
+            if shares[nth] < lane.demand(now).min(CLAIM_MAX) && !lane.is_slow(now) {
                 line.push(Reverse((held + 1, nth)));
             }
         }
@@ -102,10 +109,17 @@ impl Slots {
         accounts: impl IntoIterator<Item = (AccountName, usize)>,
         hours: HashMap<AccountName, Arc<QuietHours>>,
     ) -> Arc<Self> {
+        let accounts: Vec<(AccountName, usize)> = accounts.into_iter().collect();
+        // A quarter is always left to the others, whatever happens to one that is busy.
+        let most = if accounts.len() > 1 {
+            total - total / 4
+        } else {
+            total
+        };
         let lanes: Vec<Lane> = accounts
             .into_iter()
             .map(|(name, cap)| {
-                let mut lane = Lane::new(name, cap.min(total));
+                let mut lane = Lane::new(name, cap.min(most));
                 lane.gate.hours = hours.get(&lane.account).cloned();
                 lane
             })
@@ -193,17 +207,24 @@ impl Slots {
             && lane.is_clear(now)
             && lane.capacity(now) > 0
             && lane.gate.lets_pass(content.priority, lane.in_flight);
+        let open = open && !table.yields(&table.lanes[nth], now);
         if !open || !table.busy.insert((nth, content.touser.clone())) {
             return None;
         }
         let recipient = Some(content.touser.clone());
-        Some((self.take(&mut table, nth, recipient), epoch))
+        Some((self.take(&mut table, nth, recipient, now), epoch))
     }
 
-    fn take(self: &Arc<Self>, table: &mut Table, lane: usize, recipient: Option<String>) -> Slot {
+    fn take(
+        self: &Arc<Self>,
+        table: &mut Table,
+        lane: usize,
+        recipient: Option<String>,
+        now: UnixMs,
+    ) -> Slot {
         table.free -= 1;
         let probe = table.lanes[lane].is_closed();
-        table.lanes[lane].in_flight += 1;
+        table.lanes[lane].took(now);
         Slot {
             slots: Arc::clone(self),
             lane,
@@ -230,16 +251,17 @@ impl Slots {
         };
         let count = table.lanes.len();
         table.lanes.iter_mut().for_each(|lane| lane.look(now));
-        let wanting = (0..count)
-            .map(|i| (table.cursor + i) % count)
-            .filter(|&i| table.lanes[i].wants(now, poll) && ready(&table.lanes[i].account));
+        let wanting = (0..count).map(|i| (table.cursor + i) % count).filter(|&i| {
+            let lane = &table.lanes[i];
+            lane.wants(now, poll) && !table.yields(lane, now) && ready(&lane.account)
+        });
         let shared_out = table.share_out(wanting.collect(), now);
         let mut rounds = Vec::new();
         for (lane, limit) in shared_out {
             table.cursor = (lane + 1) % count;
             let at_most = table.lanes[lane].gate.at_most(table.lanes[lane].in_flight);
             let slots = (0..limit)
-                .map(|_| self.take(&mut table, lane, None))
+                .map(|_| self.take(&mut table, lane, None, now))
                 .collect();
             let busy = table
                 .busy
@@ -290,7 +312,12 @@ impl Slots {
     }
 
     /// When to look again although nothing happens in between.
-    pub(super) fn next_look(&self, ready: impl Fn(&AccountName) -> bool, poll: Duration) -> UnixMs {
+    pub(super) fn next_look(
+        &self,
+        ready: impl Fn(&AccountName) -> bool,
+        poll: Duration,
+        now: UnixMs,
+    ) -> UnixMs {
         let table = self.table();
         if table.free == 0 || table.draining || table.epoch.is_none() {
             return UnixMs(i64::MAX);
@@ -298,7 +325,8 @@ impl Slots {
         let looks = table
             .lanes
             .iter()
-            .filter(|lane| ready(&lane.account))
+            // A slot that comes back has it looked again.
+            .filter(|lane| !table.yields(lane, now) && ready(&lane.account))
             .map(|lane| lane.next_look(poll));
         looks.min().unwrap_or(UnixMs(i64::MAX))
     }

@@ -33,11 +33,11 @@ pub(super) struct Kept {
 }
 
 impl State {
-    /// Whether rows may become messages: their broadcast runs, and is where they were read.
+    /// Whether rows may become messages.
     pub(super) fn may_expand(&self, expansion: &Expansion) -> bool {
-        self.broadcasts.get(&expansion.id).is_some_and(|kept| {
-            kept.broadcast.state == Stands::Running && kept.broadcast.cursor == expansion.from
-        })
+        self.broadcasts
+            .get(&expansion.id)
+            .is_some_and(|kept| expansion.belongs_to(kept.broadcast.state, kept.broadcast.cursor))
     }
 
     /// The rows have become messages.

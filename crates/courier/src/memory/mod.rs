@@ -237,6 +237,19 @@ impl Outbox for MemoryStore {
         Ok(())
     }
 
+    async fn resume(
+        &self,
+        webhook: &str,
+        nonce: Option<Nonce>,
+        _now: UnixMs,
+    ) -> Result<bool, AcceptError> {
+        let mut state = self.state();
+        if !state.spend(nonce.as_ref()) {
+            return Err(AcceptError::NonceSeen);
+        }
+        Ok(state.outbox.resume(webhook))
+    }
+
     async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {
         Ok(self.state().outbox.backlogs())
     }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::State;
-use crate::message::{Message, MessageId, Status};
-use crate::port::Moved;
+use crate::message::{Message, Status};
 use crate::time::UnixMs;
 use crate::webhook::{
     Again, Backlog, Event, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR,
@@ -16,6 +15,8 @@ use crate::webhook::{
 pub(super) struct Outbox {
     pub(super) webhooks: Vec<Subscription>,
     events: BTreeMap<EventId, Entry>,
+    /// The webhooks that are switched off, and since when.
+    off: BTreeMap<String, UnixMs>,
 }
 
 #[derive(Debug)]
@@ -35,23 +36,17 @@ impl Entry {
 impl Outbox {
     /// Leaves the events of a step.
     pub(super) fn leave(&mut self, before: Option<Status>, message: &Message, now: UnixMs) {
-        let delivery = &message.delivery;
-        if self.webhooks.is_empty() || !is_told(before, delivery.status) {
+        let (content, status) = (&message.content, message.delivery.status);
+        if self.webhooks.is_empty() || !is_told(before, status) {
             return;
         }
-        let moved = Moved {
-            status: delivery.status,
-            reason: delivery.reason,
-            msgid: delivery.msgid,
-            due_at: delivery.due_at,
-        };
-        let (content, status) = (&message.content, delivery.status);
         for hook in self.webhooks.iter().filter(|w| w.wants(content, status)) {
-            let event = Event::new(&hook.name, message.id, &moved, now);
+            let event = Event::new(&hook.name, message, now);
             let entry = Entry {
                 kept: Kept {
                     event,
                     state: EventState::Waiting,
+                    begun_at: now,
                     tries: 0,
                     due_at: Some(now),
                     last_error: None,
@@ -67,7 +62,11 @@ impl Outbox {
         all.filter(move |entry| entry.kept.event.webhook == webhook)
     }
 
-    fn take(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<(Event, u32, MessageId)> {
+    /// What is taken out, as it is with this try.
+    fn take(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<Kept> {
+        if self.off.contains_key(webhook) {
+            return Vec::new();
+        }
         let due = |entry: &&mut Entry| entry.kept.due_at.is_some_and(|at| at <= now);
         let mut due: Vec<_> = self.of(webhook).filter(due).collect();
         due.sort_by_key(|entry| entry.kept.due_at);
@@ -76,14 +75,13 @@ impl Outbox {
             if taken.len() == limit {
                 break;
             }
-            if entry.kept.event.at.plus(GIVE_UP_AFTER) < now {
+            if entry.kept.begun_at.plus(GIVE_UP_AFTER) < now {
                 entry.end(EventState::Failed, now);
                 continue;
             }
             entry.kept.tries += 1;
             entry.kept.due_at = Some(now.plus(TAKEN_FOR));
-            let event = entry.kept.event.clone();
-            taken.push((event.clone(), entry.kept.tries, event.message));
+            taken.push(entry.kept.clone());
         }
         taken
     }
@@ -104,8 +102,18 @@ impl Outbox {
                     entry.kept.last_error = Some(why);
                     entry.end(EventState::Failed, now);
                 }
+                Verdict::Gone { why } => {
+                    entry.kept.due_at = Some(now);
+                    entry.kept.last_error = Some(why);
+                    let webhook = entry.kept.event.webhook.clone();
+                    self.off.entry(webhook).or_insert(now);
+                }
             }
         }
+    }
+
+    pub(super) fn resume(&mut self, webhook: &str) -> bool {
+        self.off.remove(webhook).is_some()
     }
 
     pub(super) fn backlogs(&self) -> Vec<Backlog> {
@@ -119,6 +127,7 @@ impl Outbox {
                 waiting: of(EventState::Waiting).count() as u64,
                 oldest: of(EventState::Waiting).map(|kept| kept.event.at).min(),
                 failed: of(EventState::Failed).count() as u64,
+                off_since: self.off.get(&hook.name).copied(),
             }
         };
         self.webhooks.iter().map(backlog).collect()
@@ -156,6 +165,7 @@ impl Outbox {
         let mut again = 0;
         for entry in self.of(webhook).filter(meant).take(limit) {
             entry.kept.state = EventState::Waiting;
+            entry.kept.begun_at = now;
             entry.kept.tries = 0;
             entry.kept.due_at = Some(now);
             entry.ended_at = None;
@@ -182,10 +192,11 @@ impl Outbox {
 impl State {
     pub(super) fn take_events(&mut self, webhook: &str, limit: usize, now: UnixMs) -> Vec<Taken> {
         let taken = self.outbox.take(webhook, limit, now);
-        let with_message = |(event, tries, id): (Event, u32, MessageId)| Taken {
-            event,
-            tries,
-            message: self.find(id),
+        let with_message = |kept: Kept| Taken {
+            message: self.find(kept.event.message),
+            event: kept.event,
+            begun_at: kept.begun_at,
+            tries: kept.tries,
         };
         taken.into_iter().map(with_message).collect()
     }

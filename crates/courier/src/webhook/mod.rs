@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::message::{Content, Message, MessageId, Reason, Status, words};
-use crate::port::{AcceptError, Moved, Nonce, StoreError};
+use crate::port::{AcceptError, Nonce, StoreError};
 use crate::time::UnixMs;
 
 pub use retry::{GIVE_UP_AFTER, TRIES_MAX, Verdict, judge};
@@ -35,7 +35,7 @@ pub const TOLD: [Status; 7] = [
 /// How long an event that was taken out for a try is nobody else's. Whoever dies with it loses no more than this.
 pub const TAKEN_FOR: Duration = Duration::from_secs(60);
 
-/// How long the event of a webhook that is no longer configured waits for it to come back.
+/// How long an event waits for a webhook that is no longer configured, or is switched off, to come back.
 pub const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 /// One webhook: of which messages and statuses it is told.
@@ -149,16 +149,17 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event of a step, for a webhook.
+    /// The event of a message that moved just now, for a webhook.
     #[must_use]
-    pub fn new(webhook: &str, message: MessageId, moved: &Moved, now: UnixMs) -> Self {
+    pub fn new(webhook: &str, message: &Message, now: UnixMs) -> Self {
+        let delivery = &message.delivery;
         Self {
             id: EventId::new(now),
             webhook: webhook.to_owned(),
-            message,
-            status: moved.status,
-            reason: moved.reason,
-            msgid: moved.msgid,
+            message: message.id,
+            status: delivery.status,
+            reason: delivery.reason,
+            msgid: delivery.msgid,
             at: now,
         }
     }
@@ -184,7 +185,9 @@ pub struct Kept {
     pub event: Event,
     /// What became of it.
     pub state: EventState,
-    /// Tries that were begun.
+    /// Since when it is tried: it happened then, or somebody asked for it again.
+    pub begun_at: UnixMs,
+    /// Tries that were begun since.
     pub tries: u32,
     /// When the next one is due; none if it does not wait.
     pub due_at: Option<UnixMs>,
@@ -197,7 +200,9 @@ pub struct Kept {
 pub struct Taken {
     /// The event.
     pub event: Event,
-    /// Tries that were begun, this one included.
+    /// Since when it is tried: it happened then, or somebody asked for it again.
+    pub begun_at: UnixMs,
+    /// Tries that were begun since, this one included.
     pub tries: u32,
     /// The message as it stands now; none if it was forgotten meanwhile.
     pub message: Option<Message>,
@@ -214,6 +219,8 @@ pub struct Backlog {
     pub oldest: Option<UnixMs>,
     /// So many were given up and not forgotten yet.
     pub failed: u64,
+    /// Since when it is switched off, because it said that it was gone; none while it is not.
+    pub off_since: Option<UnixMs>,
 }
 
 /// Which events to post again.
@@ -231,7 +238,7 @@ pub trait Outbox: Send + Sync {
     /// From now on events are left for these webhooks and no others, also by a restart. Durable when answered.
     async fn subscribe(&self, webhooks: Vec<Subscription>) -> Result<(), StoreError>;
     /// Takes out at most `limit` due events of a webhook, oldest due first; each is due again [`TAKEN_FOR`] later. Those
-    /// that are older than [`GIVE_UP_AFTER`] are given up instead.
+    /// that have been tried for longer than [`GIVE_UP_AFTER`] are given up instead. One that is switched off is left alone.
     async fn take(
         &self,
         webhook: &str,
@@ -239,7 +246,15 @@ pub trait Outbox: Send + Sync {
         now: UnixMs,
     ) -> Result<Vec<Taken>, StoreError>;
     /// Records how tries went; durable when answered. One that was settled meanwhile stays as it is, unless it was taken.
+    /// [`Verdict::Gone`] switches its webhook off, also for every later start.
     async fn tried(&self, tries: Vec<(EventId, Verdict)>, now: UnixMs) -> Result<(), StoreError>;
+    /// A webhook that is switched off is asked again. Answers whether it was.
+    async fn resume(
+        &self,
+        webhook: &str,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<bool, AcceptError>;
     /// How the webhooks' events stand.
     async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError>;
     /// A page of a webhook's events, newest first, older than `before`.
@@ -250,7 +265,7 @@ pub trait Outbox: Send + Sync {
         before: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<Kept>, StoreError>;
-    /// Makes events due again, at most `limit`, with all their tries ahead of them. Answers how many.
+    /// Makes events due again, at most `limit`, with all their tries and time ahead of them. Answers how many.
     async fn post_again(
         &self,
         webhook: &str,

@@ -1,8 +1,8 @@
-//! What becomes of an event after a try: a pure function of what came of it, of its age and its tries.
+//! What becomes of an event after a try: a pure function of what came of it, of its tries and their time.
 
 use std::time::Duration;
 
-use super::{Event, Posted};
+use super::Posted;
 use crate::next::Roll;
 use crate::time::UnixMs;
 
@@ -22,7 +22,7 @@ const PAUSES: [Duration; 9] = [
 /// An event is tried so often and then given up.
 pub const TRIES_MAX: u32 = PAUSES.len() as u32 + 1;
 
-/// An event that is older is given up, tried or not: its webhook may have been away all the time.
+/// An event that did not get through for so long is given up, tried or not: its webhook may have been away all the time.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(72 * 3_600);
 
 /// The longest that a webhook can ask to be left alone.
@@ -48,16 +48,21 @@ pub enum Verdict {
         /// What came of the last try.
         why: String,
     },
+    /// Its webhook says that it is gone for good: the webhook is switched off, and the event waits until it is resumed.
+    Gone {
+        /// What came of this try.
+        why: String,
+    },
 }
 
-/// What becomes of an event after `tries` tries of which the last came to `posted`.
+/// What becomes of an event after `tries` tries since `begun_at`, of which the last came to `posted`.
 #[must_use]
-pub fn judge(event: &Event, tries: u32, posted: &Posted, now: UnixMs, roll: Roll) -> Verdict {
+pub fn judge(begun_at: UnixMs, tries: u32, posted: &Posted, now: UnixMs, roll: Roll) -> Verdict {
     let (why, wished) = match posted {
         Posted::Taken => return Verdict::Delivered,
         Posted::Refused { status, .. } if *status == GONE => {
             let why = format!("HTTP {GONE}: the webhook says that it is gone");
-            return Verdict::GivenUp { why };
+            return Verdict::Gone { why };
         }
         Posted::Refused {
             status,
@@ -73,7 +78,7 @@ pub fn judge(event: &Event, tries: u32, posted: &Posted, now: UnixMs, roll: Roll
     let wished = wished.unwrap_or_default().min(RETRY_AFTER_MAX);
     // A fifth of jitter, so that what failed together does not come back together.
     let at = now.plus(pause.mul_f64(0.9 + 0.2 * roll.0).max(wished));
-    if at > event.at.plus(GIVE_UP_AFTER) {
+    if at > begun_at.plus(GIVE_UP_AFTER) {
         return Verdict::GivenUp { why };
     }
     Verdict::Again { at, why }

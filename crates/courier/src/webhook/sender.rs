@@ -210,21 +210,29 @@ impl Line<'_> {
     fn note(&mut self, Ended { taken, posted }: Ended) {
         let parts = &self.sender.parts;
         let (name, now) = (&self.target.name, parts.clock.now());
-        match &posted {
-            Posted::Taken => self.breaker.well(),
-            Posted::Refused { retry_after, .. } => {
+        let verdict = judge(taken.begun_at, taken.tries, &posted, now, Roll::draw());
+        match (&verdict, &posted) {
+            // The store lets nothing out to one that is gone; once it is resumed, it begins anew.
+            (Verdict::Delivered | Verdict::Gone { .. }, _) => self.breaker.well(),
+            // It says nothing of the webhook.
+            (_, Posted::Unpostable(_)) => {}
+            (_, posted) => {
                 self.breaker.failed(now);
-                if let Some(wait) = retry_after {
+                if let Posted::Refused {
+                    retry_after: Some(wait),
+                    ..
+                } = posted
+                {
                     self.breaker.pause(now.plus(RETRY_AFTER_MAX.min(*wait)));
                 }
             }
-            Posted::Unreached(_) => self.breaker.failed(now),
-            // It says nothing of the webhook.
-            Posted::Unpostable(_) => {}
         }
-        let verdict = judge(&taken.event, taken.tries, &posted, now, Roll::draw());
         let why = match &verdict {
             Verdict::Delivered => None,
+            Verdict::Gone { why } => {
+                tracing::warn!(webhook = %name, event = %taken.event.id, why, "a webhook is switched off until it is resumed");
+                Some(why.clone())
+            }
             Verdict::Again { why, .. } => {
                 tracing::debug!(webhook = %name, event = %taken.event.id, why, "an event was not taken");
                 Some(why.clone())

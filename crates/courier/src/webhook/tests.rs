@@ -30,16 +30,6 @@ fn content(client: &str, account: &str) -> Content {
     }
 }
 
-fn event(status: Status) -> Event {
-    let moved = Moved {
-        status,
-        reason: None,
-        msgid: Some(1),
-        due_at: NOW,
-    };
-    Event::new("hook", MessageId::new(NOW), &moved, NOW)
-}
-
 #[test]
 fn a_webhook_is_told_of_its_clients_messages_alone() {
     let mut hook = Subscription {
@@ -82,10 +72,10 @@ fn a_late_try_says_what_the_first_said() {
         msgid: Some(1),
         generation: 0,
     };
-    let sent = event(Status::Sent);
     message.delivery.status = Status::Sent;
     message.delivery.msgid = Some(1);
     message.delivery.attempts = vec![call(NOW)];
+    let sent = Event::new("hook", &message, NOW);
     let first = sent.as_it_stood(&message);
     let later = NOW.plus(Duration::from_secs(1));
     message.delivery.status = Status::Delivered;
@@ -97,10 +87,10 @@ fn a_late_try_says_what_the_first_said() {
 
 #[test]
 fn an_event_is_tried_for_hours_and_then_given_up() {
-    let (event, refused) = (event(Status::Sent), refusal(500, None));
+    let refused = refusal(500, None);
     let mut now = NOW;
     for tries in 1..TRIES_MAX {
-        match judge(&event, tries, &refused, now, Roll(0.5)) {
+        match judge(NOW, tries, &refused, now, Roll(0.5)) {
             Verdict::Again { at, why } => {
                 assert!(at > now, "{tries}");
                 assert_eq!(why, "HTTP 500");
@@ -111,10 +101,10 @@ fn an_event_is_tried_for_hours_and_then_given_up() {
     }
     let hours = now.since(NOW).as_secs() / 3_600;
     assert!((12..24).contains(&hours), "{hours}");
-    let last = judge(&event, TRIES_MAX, &refused, now, Roll(0.5));
+    let last = judge(NOW, TRIES_MAX, &refused, now, Roll(0.5));
     assert!(matches!(last, Verdict::GivenUp { .. }));
     let old = NOW.plus(GIVE_UP_AFTER);
-    let late = judge(&event, 1, &refused, old, Roll(0.5));
+    let late = judge(NOW, 1, &refused, old, Roll(0.5));
     assert!(matches!(late, Verdict::GivenUp { .. }));
 }
 
@@ -128,19 +118,13 @@ fn refusal(status: u16, seconds: Option<u64>) -> Posted {
 #[test]
 fn a_webhook_may_ask_for_time_but_not_for_ever() {
     for (asked, seconds) in [(None, 5), (Some(90), 90), (Some(999_999), 3_600)] {
-        let verdict = judge(
-            &event(Status::Sent),
-            1,
-            &refusal(429, asked),
-            NOW,
-            Roll(0.5),
-        );
+        let verdict = judge(NOW, 1, &refusal(429, asked), NOW, Roll(0.5));
         let at = NOW.plus(Duration::from_secs(seconds));
         let why = "HTTP 429".to_owned();
         assert_eq!(verdict, Verdict::Again { at, why }, "{asked:?}");
     }
-    let gone = judge(&event(Status::Sent), 1, &refusal(410, None), NOW, Roll(0.5));
-    assert!(matches!(gone, Verdict::GivenUp { .. }));
+    let gone = judge(NOW, 1, &refusal(410, None), NOW, Roll(0.5));
+    assert!(matches!(gone, Verdict::Gone { .. }));
 }
 
 #[test]

@@ -283,7 +283,7 @@ async fn nothing_begins_before_its_time_or_after_its_end() {
     stage.rounds(3).await;
     assert_eq!(stage.one(early).await.progress.accepted, 0);
     let ended = stage.one(late).await;
-    assert_eq!((ended.state, ended.rows_left()), (State::Done, 5));
+    assert_eq!((ended.state, ended.rows_expired(now)), (State::Done, 5));
     tokio::time::advance(Duration::from_secs(60)).await;
     stage.rounds(1).await;
     assert_eq!(stage.one(early).await.progress.accepted, 5);

@@ -9,6 +9,7 @@ use hongyan_courier::Clock;
 use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::Message;
 use hongyan_courier::port::{Ledger, Queue};
+use hongyan_courier::retention::{Keep, Pruner};
 use hongyan_courier::webhook::{
     Bell, Event, EventId, EventState, Outbox, Parts, Post, Posted, Sender, Subscription, TOLD,
     TRIES_MAX, Target,
@@ -172,6 +173,28 @@ async fn an_outage_of_a_day_loses_no_event_and_is_no_storm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_webhook_that_says_it_is_gone_is_asked_no_more_until_it_is_resumed() {
+    let stage = Stage::start(&["one"]).await;
+    let refusal = Posted::Refused {
+        status: 410,
+        retry_after: None,
+    };
+    stage.outside.answer("one", refusal);
+    stage.moves(0..20).await;
+    tokio::time::sleep(seconds(24 * 3_600)).await;
+    // Those that were under way when the first was refused, and no other.
+    assert_eq!(stage.outside.posted_to("one").len(), 4);
+    assert_eq!(stage.count("one", EventState::Waiting).await, 20);
+    stage.outside.answer("one", Posted::Taken);
+    let now = stage.clock.now();
+    assert!(stage.store.resume("one", None, now).await.unwrap());
+    stage.bell.ring();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(stage.count("one", EventState::Delivered).await, 20);
+    stage.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_nobody_takes_is_given_up_and_kept() {
     let stage = Stage::start(&["one"]).await;
     let refusal = Posted::Refused {
@@ -205,4 +228,39 @@ async fn a_stop_waits_a_moment_for_posts_and_loses_none() {
     stage.stopped().await;
     let later = NOW.plus(seconds(100));
     assert_eq!(store.take("one", 10, later).await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_forgotten_so_long_after_it_ended() {
+    let stage = Stage::start(&["taken", "given up"]).await;
+    let unpostable = Posted::Unpostable("it was forgotten".into());
+    stage.outside.answer("given up", unpostable);
+    stage.moves(0..600).await;
+    tokio::time::sleep(seconds(1)).await;
+    let (store, clock) = (stage.store.clone(), stage.clock.clone());
+    stage.stopped().await;
+    let day = seconds(86_400);
+    let keep = Keep {
+        delivered_events: 7 * day,
+        ..Keep::all(30 * day)
+    };
+    let pruner = Pruner {
+        ledger: Arc::new(store.clone()),
+        clock: clock.clone(),
+        observer: Arc::new(Vec::new()),
+        keep: keep.clone(),
+    };
+    let kept_at = async |age: Duration| {
+        tokio::time::sleep(NOW.plus(age).since(clock.now())).await;
+        pruner.round(&CancellationToken::new()).await.unwrap();
+        let all = ["taken", "given up"].map(|name| store.events(name, None, None, 1_000));
+        let all = futures::future::join_all(all).await;
+        all.into_iter()
+            .map(|page| page.unwrap().len())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kept_at(keep.delivered_events).await, [600, 600]);
+    assert_eq!(kept_at(keep.delivered_events + seconds(2)).await, [0, 600]);
+    assert_eq!(kept_at(keep.failed_events).await, [0, 600]);
+    assert_eq!(kept_at(keep.failed_events + seconds(2)).await, [0, 0]);
 }

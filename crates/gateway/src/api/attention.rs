@@ -11,6 +11,7 @@ use hongyan_courier::port::{DeadLetterOffice, DeadLetters};
 use hongyan_courier::template::catalogue::Templates;
 use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
+use hongyan_courier::webhook::Outbox;
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,6 +36,7 @@ pub struct Attention {
     pub conditions: Arc<Conditions>,
     pub templates: Arc<dyn Templates>,
     pub dead_letters: Arc<dyn DeadLetterOffice>,
+    pub outbox: Arc<dyn Outbox>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -47,15 +49,16 @@ pub struct AttentionList {
 /// One thing that needs a human.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AttentionItem {
-    /// `account`, `template`, `failed` or `unconfirmed`
+    /// `account`, `template`, `webhook`, `failed` or `unconfirmed`
     #[schema(example = "failed")]
     subject: &'static str,
-    account: String,
-    /// The template's id, where it is about one.
+    /// None where it is about a webhook.
+    account: Option<String>,
+    /// The template's id or the webhook's name, where it is about one.
     key: Option<String>,
     /// Why, as a stable word.
     reason: Option<&'static str>,
-    /// How many messages it is about, where it is about messages.
+    /// How many messages it is about, or how many events wait for the webhook.
     count: Option<u64>,
     /// When it was so last.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -70,7 +73,7 @@ pub struct AttentionItem {
     command: Option<String>,
 }
 
-/// What needs a human: accounts and templates that stand still, messages that failed, messages of which nobody knows
+/// What needs a human: accounts, templates and webhooks that stand still, messages that failed, messages of which nobody knows
 /// whether they arrived; each with what to do about it.
 #[utoipa::path(
     get, path = "/v1/attention", tag = "operations",
@@ -113,10 +116,26 @@ impl Attention {
             let catalogue = self.templates.catalogue(name).await?;
             items.extend(catalogue.stops.values().map(|stop| of_template(name, stop)));
         }
+        if account.is_none() {
+            items.extend(self.of_webhooks().await?);
+        }
         let heaps = self.dead_letters.dead_letters(since).await?;
         let heaps = heaps.into_iter().filter(|heap| wanted(&heap.account));
         items.extend(heaps.map(of_messages));
         Ok(items)
+    }
+
+    async fn of_webhooks(&self) -> Result<Vec<AttentionItem>, Problem> {
+        let backlogs = self.outbox.backlogs().await?.into_iter();
+        let off = backlogs.filter(|of| of.off_since.is_some());
+        let items = off.map(|of| AttentionItem {
+            command: Some(format!("hongyan webhooks resume {}", of.webhook)),
+            key: Some(of.webhook),
+            count: Some(of.waiting),
+            at: of.off_since.map(Moment),
+            ..AttentionItem::new("webhook", None, advice::WEBHOOK)
+        });
+        Ok(items.collect())
     }
 
     fn of_account(&self, name: &AccountName) -> Option<AttentionItem> {
@@ -173,10 +192,14 @@ fn of_messages(heap: DeadLetters) -> AttentionItem {
 }
 
 impl AttentionItem {
-    fn new(subject: &'static str, account: &AccountName, advice: Advice) -> Self {
+    fn new<'a>(
+        subject: &'static str,
+        account: impl Into<Option<&'a AccountName>>,
+        advice: Advice,
+    ) -> Self {
         Self {
             subject,
-            account: account.to_string(),
+            account: account.into().map(AccountName::to_string),
             key: None,
             reason: None,
             count: None,

@@ -101,6 +101,10 @@ fn service(parts: &UseCases) -> OpenApiRouter {
             Need::Write(&[Scope::Webhooks]),
         ))
         .routes(behind(
+            routes!(webhooks::resume).with_state(parts.webhooks.clone()),
+            Need::Write(&[Scope::Webhooks]),
+        ))
+        .routes(behind(
             routes!(receipts::take).with_state(parts.callbacks.clone()),
             Need::Write(&[Scope::Receipts]),
         ))

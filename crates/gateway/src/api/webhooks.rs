@@ -1,4 +1,4 @@
-//! `GET /v1/webhooks`, the events of one, and posting them again.
+//! `GET /v1/webhooks`, the events of one, posting them again, and resuming one that was switched off.
 //! It must not show a secret, nor what an event's message says.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::api::path::PathPart;
 use crate::api::query::Query;
 
 /// The most events that one call posts again, so that sending is not held up.
-const AGAIN_MAX: usize = 1_000;
+pub const AGAIN_MAX: usize = 1_000;
 
 /// What the webhook calls are made of.
 pub struct Webhooks {
@@ -54,9 +54,12 @@ pub struct WebhookView {
     events: Vec<String>,
     /// Of which accounts; of all if it is empty.
     accounts: Vec<String>,
-    /// `ok`, or `failing` while it is asked by one event at a time
+    /// `ok`, `failing` while it is asked by one event at a time, or `off` since it answered 410
     #[schema(example = "ok")]
     state: &'static str,
+    /// Since when it is off. Nothing is posted to it until it is resumed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    off_since: Option<Moment>,
     /// While it is failing: when it is asked again.
     #[schema(value_type = Option<String>, format = DateTime)]
     retry_at: Option<Moment>,
@@ -122,6 +125,8 @@ impl Webhooks {
             .as_ref()
             .map(|sender| sender.condition(&hook.name));
         let condition = condition.unwrap_or_default();
+        let off_since = backlog.and_then(|of| of.off_since);
+        let retry_at = condition.open_until.filter(|_| off_since.is_none());
         let events = hook
             .statuses
             .iter()
@@ -132,11 +137,13 @@ impl Webhooks {
             url: url.clone(),
             events: events.collect(),
             accounts: hook.accounts.clone(),
-            state: match condition.open_until {
-                Some(_) => "failing",
-                None => "ok",
+            state: match (off_since, retry_at) {
+                (Some(_), _) => "off",
+                (None, Some(_)) => "failing",
+                (None, None) => "ok",
             },
-            retry_at: condition.open_until.map(Moment),
+            off_since: off_since.map(Moment),
+            retry_at: retry_at.map(Moment),
             last_error: condition.last_error,
             waiting: backlog.map_or(0, |of| of.waiting),
             oldest_waiting_at: backlog.and_then(|of| of.oldest).map(Moment),
@@ -144,11 +151,9 @@ impl Webhooks {
         }
     }
 
-    fn known(&self, name: &str) -> Result<(), Problem> {
-        let known = self.hooks.iter().any(|(hook, _)| hook.name == name);
-        known
-            .then_some(())
-            .ok_or_else(|| Problem::not_found("there is no such webhook"))
+    fn known(&self, name: &str) -> Result<&(Subscription, String), Problem> {
+        let known = self.hooks.iter().find(|(hook, _)| hook.name == name);
+        known.ok_or_else(|| Problem::not_found("there is no such webhook"))
     }
 }
 
@@ -218,11 +223,11 @@ pub struct Redelivery {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Redelivered {
-    /// So many are posted again now. At most 1000 for one call: call again until none are left.
+    /// So many are posted again now. At most 1000 for one call: after as many, call again.
     events: usize,
 }
 
-/// Posts events again, with all their tries ahead of them.
+/// Posts events again, with all their tries and time ahead of them.
 #[utoipa::path(
     post, path = "/v1/webhooks/{name}/redeliver", tag = "webhooks",
     params(("name" = String, Path, description = "The webhook's name")),
@@ -252,6 +257,31 @@ pub async fn redeliver(
     }
     webhooks.bell.ring();
     Ok((StatusCode::ACCEPTED, Json(Redelivered { events })))
+}
+
+/// Posts to a webhook again that was switched off, what waited meanwhile first. On one that is not, it changes nothing.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{name}/resume", tag = "webhooks",
+    params(("name" = String, Path, description = "The webhook's name")),
+    responses(
+        (status = 200, body = WebhookView),
+        (status = 404, description = "No such webhook", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn resume(
+    State(webhooks): State<Arc<Webhooks>>,
+    PathPart(name): PathPart,
+    uri: Uri,
+    signed: Signed,
+) -> Result<Json<WebhookView>, Problem> {
+    Query::read(&uri)?.nothing_else(&[])?;
+    let hook = webhooks.known(&name)?;
+    let now = webhooks.clock.now();
+    webhooks.outbox.resume(&name, signed.nonce, now).await?;
+    webhooks.bell.ring();
+    let backlogs = webhooks.outbox.backlogs().await?;
+    let backlog = backlogs.iter().find(|of| of.webhook == name);
+    Ok(Json(webhooks.view(hook, backlog)))
 }
 
 impl Redelivery {

@@ -34,6 +34,7 @@ impl Core {
             conditions: self.conditions.clone(),
             templates: self.store.clone(),
             dead_letters: self.store.clone(),
+            outbox: self.store.clone(),
             clock: self.clock.clone(),
         })
     }

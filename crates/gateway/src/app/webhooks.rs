@@ -43,6 +43,7 @@ pub(super) fn sender(
         url: hook.url.clone(),
         keys,
         allowed: hook.allowed.clone(),
+        authorities: hook.authorities.clone(),
     });
     let targets = config.webhooks.iter().map(|hook| Target {
         name: hook.name.clone(),

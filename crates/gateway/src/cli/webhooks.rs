@@ -1,4 +1,4 @@
-//! `hongyan webhooks list|events|redeliver|secret`: how the webhooks fare, and what to do about it.
+//! `hongyan webhooks list|events|redeliver|resume|secret`: how the webhooks fare, and what to do about it.
 //! It must not post an event: the gateway does.
 
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::api::webhooks::AGAIN_MAX;
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
@@ -26,6 +27,7 @@ enum WebhooksCommand {
     List(ListArgs),
     Events(EventsArgs),
     Redeliver(RedeliverArgs),
+    Resume(ResumeArgs),
     Secret(SecretArgs),
 }
 
@@ -74,6 +76,16 @@ struct RedeliverArgs {
     gateway: GatewayArgs,
 }
 
+/// Post to a webhook again that is off since it answered 410.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan webhooks resume orders-status")]
+struct ResumeArgs {
+    /// The webhook's name
+    name: String,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
 /// Print a new secret for a webhook.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hongyan webhooks secret")]
@@ -84,15 +96,17 @@ pub fn run(args: &WebhooksArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
         WebhooksCommand::List(args) => list(args, context),
         WebhooksCommand::Events(args) => events(args, context),
         WebhooksCommand::Redeliver(args) => redeliver(args, context),
+        WebhooksCommand::Resume(args) => resume(args, context),
         WebhooksCommand::Secret(SecretArgs {}) => secret(context),
     }
 }
 
+const WEBHOOK_COLUMNS: [&str; 6] = ["name", "client", "state", "waiting", "failed", "last_error"];
+
 fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let client = GatewayClient::new(&args.gateway)?;
     let list = block_on_here(client.get("/v1/webhooks"))?;
-    let columns = ["name", "client", "state", "waiting", "failed", "last_error"];
-    shown(&list, "webhooks", &columns, context)
+    shown(&list, "webhooks", &WEBHOOK_COLUMNS, context)
 }
 
 fn events(args: &EventsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -133,12 +147,12 @@ fn redeliver(args: &RedeliverArgs, context: &mut Context<'_>) -> anyhow::Result<
         (None, None) => json!({}),
     };
     let mut total = 0;
-    // One call makes a bounded number due; those that it made due are given up no longer.
+    // One call makes a bounded number due. None are left after fewer; but some may soon be given up anew.
     loop {
         let made = block_on_here(client.post(&path, &body))?;
         let made = made["events"].as_u64().unwrap_or(0);
         total += made;
-        if made == 0 || args.event.is_some() {
+        if made < AGAIN_MAX as u64 {
             break;
         }
     }
@@ -151,6 +165,22 @@ fn redeliver(args: &RedeliverArgs, context: &mut Context<'_>) -> anyhow::Result<
         context.line(&format!("{total} {said}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn resume(args: &ResumeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let client = GatewayClient::new(&args.gateway)?;
+    let path = format!("/v1/webhooks/{}/resume", encoded(&args.name));
+    let webhook = block_on_here(client.post(&path, &json!({})))?;
+    if context.json {
+        context.value(&webhook)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    shown(
+        &json!({"webhooks": [webhook]}),
+        "webhooks",
+        &WEBHOOK_COLUMNS,
+        context,
+    )
 }
 
 fn secret(context: &mut Context<'_>) -> anyhow::Result<ExitCode> {

@@ -4,6 +4,9 @@
 use hongyan_courier::message::Status;
 use hongyan_courier::webhook::TOLD;
 use http::Uri;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 
 use crate::config::accounts::refuse_literal;
@@ -32,6 +35,8 @@ pub struct Webhook {
     pub accounts: Vec<String>,
     /// Networks that may be reached although they are not public.
     pub allowed: Vec<Network>,
+    /// Whose certificates are believed; the public authorities' if there are none here.
+    pub authorities: Option<RootCertStore>,
     pub max_concurrency: u32,
 }
 
@@ -46,6 +51,7 @@ pub struct WebhookFile {
     events: OneOrMany<String>,
     accounts: OneOrMany<String>,
     allow: OneOrMany<String>,
+    ca: Option<String>,
     max_concurrency: Option<u32>,
 }
 
@@ -62,6 +68,8 @@ impl WebhookFile {
             refuse_literal(&format!("{key}.secrets"), profile, findings);
         }
         let allowed = read(&self.allow.0, &format!("{key}.allow"), str::parse, findings);
+        let ca = self.ca.as_slice();
+        let authorities = read(ca, &format!("{key}.ca"), authorities, findings).pop();
         let events = read(&self.events.0, &format!("{key}.events"), event, findings);
         let url = url(
             self.url,
@@ -84,6 +92,7 @@ impl WebhookFile {
             },
             accounts: self.accounts.0,
             allowed,
+            authorities,
             max_concurrency: cap,
         })
     }
@@ -142,6 +151,24 @@ fn event(text: &str) -> Result<Status, String> {
             let known = TOLD.map(|status| format!("message.{status}"));
             format!("there is no event {text:?}; known are {}", known.join(", "))
         })
+}
+
+/// The authorities of a private network, from a file of their certificates.
+fn authorities(text: &str) -> Result<RootCertStore, String> {
+    let path = text.strip_prefix("file:").filter(|path| !path.is_empty());
+    let path = path.ok_or("must be file:PATH, a file of certificates as PEM")?;
+    let mut authorities = RootCertStore::empty();
+    let found = CertificateDer::pem_file_iter(path);
+    for certificate in found.map_err(|error| format!("{text} cannot be read: {error}"))? {
+        let certificate = certificate.map_err(|error| format!("{text} is not PEM: {error}"))?;
+        authorities
+            .add(certificate)
+            .map_err(|error| format!("{text} holds what is no certificate: {error}"))?;
+    }
+    if authorities.is_empty() {
+        return Err(format!("{text} holds no certificate as PEM"));
+    }
+    Ok(authorities)
 }
 
 /// The text is not repeated: a URL may hold a password.

@@ -22,6 +22,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
+use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
@@ -41,8 +42,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 const IDLE_MAX: Duration = Duration::from_secs(10);
 const LIFE_MAX: Duration = Duration::from_secs(120);
 
-/// A webhook as it is posted to.
-#[derive(Debug)]
+/// A webhook as it is posted to. It cannot be printed: its URL may hold a secret.
 pub struct Hook {
     pub name: String,
     pub url: Uri,
@@ -50,6 +50,8 @@ pub struct Hook {
     pub keys: Vec<WebhookKey>,
     /// Networks that may be reached although they are not public.
     pub allowed: Vec<Network>,
+    /// Whose certificates are believed; the public authorities' if there are none here.
+    pub authorities: Option<RootCertStore>,
 }
 
 /// What an event looks like.
@@ -89,8 +91,18 @@ impl Poster {
             let mut http = HttpConnector::new_with_resolver(Judged(hook.allowed.clone().into()));
             http.enforce_http(false);
             http.set_nodelay(true);
-            let connector = HttpsConnectorBuilder::new()
-                .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
+            let provider = rustls::crypto::aws_lc_rs::default_provider();
+            let connector = HttpsConnectorBuilder::new();
+            let connector = match &hook.authorities {
+                None => connector.with_provider_and_webpki_roots(provider)?,
+                Some(authorities) => connector.with_tls_config(
+                    ClientConfig::builder_with_provider(provider.into())
+                        .with_safe_default_protocol_versions()?
+                        .with_root_certificates(authorities.clone())
+                        .with_no_client_auth(),
+                ),
+            };
+            let connector = connector
                 .https_or_http()
                 .enable_http1()
                 .wrap_connector(http);

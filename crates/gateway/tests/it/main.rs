@@ -15,5 +15,6 @@ mod ops;
 mod program;
 mod receipts;
 mod retention;
+mod snippets;
 mod store;
 mod v1;

@@ -144,6 +144,7 @@ async fn the_document_lists_the_routes_and_what_they_ask_for() {
         "POST /v1/recipients/{openid}/resume",
         "POST /v1/recipients/{openid}/suppress",
         "POST /v1/webhooks/{name}/redeliver",
+        "POST /v1/webhooks/{name}/resume",
         "POST /v1/templates",
         "POST /v1/templates/sync",
         "POST /v1/templates/{id}/resume",

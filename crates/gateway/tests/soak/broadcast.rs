@@ -23,40 +23,38 @@ const PIECE: usize = 500_001;
 /// No more than this, in MiB, whatever the number of rows.
 const MEMORY_MAX: u64 = 400;
 
-fn file(rows: u64) -> String {
-    let mut text = String::from("openid,name\n");
-    for n in 0..rows {
-        text.push_str(&format!("oSoak{n:023},第 {n} 位\n"));
-    }
-    text
-}
-
-async fn post(caller: &mut Caller, target: &str, body: &str) -> Value {
-    for _ in 0..200 {
-        let request = caller.request("POST", target, body, None);
-        match caller.call(request).await {
-            Ok((200..=202, body)) => return body,
-            Ok((503, _)) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            Ok((status, body)) => panic!("POST {target}: {status} {body}"),
-        }
-    }
-    panic!("POST {target}: the gateway does not answer")
+/// A file's lines.
+fn lines(rows: u64) -> impl Iterator<Item = String> {
+    let each = (0..rows).map(|n| format!("oSoak{n:023},第 {n} 位\n"));
+    std::iter::once("openid,name\n".to_owned()).chain(each)
 }
 
 /// Orders it, hands its rows over in pieces, and starts it.
 async fn begin(caller: &mut Caller, rows: u64) -> String {
     let order = json!({"account": "main", "template_id": TEMPLATE, "data": {"thing1": {"value": "{{name}}您好"}}});
-    let id = post(caller, "/v1/broadcasts", &order.to_string()).await["id"].clone();
+    let id = caller.post("/v1/broadcasts", &order.to_string()).await["id"].clone();
     let id = id.as_str().unwrap().to_owned();
-    let (file, mut offset) = (file(rows), 0);
-    while offset < file.len() {
-        let end = file.floor_char_boundary(offset + PIECE);
-        let last = end == file.len();
+    let (mut piece, mut offset) = (String::new(), 0);
+    let mut lines = lines(rows).peekable();
+    while let Some(line) = lines.next() {
+        piece.push_str(&line);
+        let last = lines.peek().is_none();
+        if piece.len() < PIECE && !last {
+            continue;
+        }
+        // It ends within a row, unless it is the last.
+        let end = if last {
+            piece.len()
+        } else {
+            piece.floor_char_boundary(PIECE)
+        };
         let target = format!("/v1/broadcasts/{id}/rows?offset={offset}&last={last}");
-        let stands = post(caller, &target, &file[offset..end]).await;
-        offset = usize::try_from(stands["upload"]["offset"].as_u64().unwrap()).unwrap();
+        let stands = caller.post(&target, &piece[..end]).await;
+        offset += end as u64;
+        assert_eq!(stands["upload"]["offset"], offset);
+        piece.drain(..end);
     }
-    let started = post(caller, &format!("/v1/broadcasts/{id}/start"), "").await;
+    let started = caller.post(&format!("/v1/broadcasts/{id}/start"), "").await;
     assert_eq!(started["upload"]["rows"], rows);
     id
 }
@@ -68,7 +66,7 @@ async fn remind(caller: &mut Caller, count: u64) -> Vec<Duration> {
         let body = json!({"account": "main", "touser": format!("oUrge{n:023}"), "template_id": TEMPLATE,
             "data": {"thing1": {"value": "明天就诊"}}, "priority": "high"});
         let began = Instant::now();
-        let sent = post(caller, "/v1/messages?wait=30", &body.to_string()).await;
+        let sent = caller.post("/v1/messages?wait=30", &body.to_string()).await;
         assert_eq!(sent["status"], "sent", "{sent}");
         took.push(began.elapsed());
     }
@@ -145,6 +143,85 @@ async fn until_done(caller: &mut Caller, path: &str, at_most: Duration) -> Value
         assert!(began.elapsed() < at_most, "not done: {broadcast}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// How many pieces of rows the database holds.
+fn pieces(gateway: &Gateway) -> i64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let database = rusqlite::Connection::open_with_flags(gateway.database(), flags).unwrap();
+    let sql = "SELECT count(*) FROM broadcast_pieces";
+    database.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// The largest broadcast that there may be: taken in, begun, and cancelled with nearly all of it left.
+async fn take_and_cancel(rows: u64, sent: u64) {
+    let mut gateway = Gateway::start(Wish::slots(64)).await;
+    gateway.sim.fault("slow=5ms".parse().unwrap());
+    let mut caller = Caller::new(gateway.port);
+    let began = Instant::now();
+    let id = begin(&mut caller, rows).await;
+    let path = format!("/v1/broadcasts/{id}");
+    let mut most = gateway.memory_mib();
+    println!(
+        "{rows} rows uploaded after {:.1?}: {most} MiB of memory, {} MiB of database",
+        began.elapsed(),
+        gateway.store_mib()
+    );
+    until_within("some are sent", Duration::from_secs(300), async || {
+        gateway.sim.calls().accepted >= sent
+    })
+    .await;
+    most = most.max(gateway.memory_mib());
+    let cancelled = Instant::now();
+    caller.post(&format!("{path}/cancel"), "").await;
+    let ended = loop {
+        let broadcast = caller.get(&path).await;
+        if broadcast["progress"]["waiting"] == 0 {
+            break broadcast;
+        }
+        assert!(
+            cancelled.elapsed() < Duration::from_secs(120),
+            "{broadcast}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    println!(
+        "cancelled after {:.1?}: {}",
+        cancelled.elapsed(),
+        ended["progress"]
+    );
+    let progress = |name: &str| ended["progress"][name].as_u64().unwrap();
+    assert_eq!(progress("remaining") + progress("accepted"), rows);
+    assert_eq!(
+        progress("sent") + progress("cancelled"),
+        progress("accepted")
+    );
+    assert_eq!(progress("sent"), gateway.sim.calls().accepted);
+    // Its rows are forgotten a little at a time, and nobody waits for it.
+    let (reminders, forgetting) = (remind(&mut caller, 50).await, Instant::now());
+    println!("urgent meanwhile: most {:?}", reminders.last().unwrap());
+    assert!(*reminders.last().unwrap() < Duration::from_secs(1));
+    while pieces(&gateway) > 0 {
+        assert!(
+            forgetting.elapsed() < Duration::from_secs(300),
+            "rows are kept"
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    most = most.max(gateway.memory_mib());
+    println!(
+        "rows forgotten after {:.1?}; at most {most} MiB",
+        cancelled.elapsed()
+    );
+    assert!(most < MEMORY_MAX, "{most} MiB");
+    let (_, well) = gateway.terminate().await;
+    assert!(well, "{}", gateway.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make soak"]
+async fn ten_million_rows_are_taken_and_cancelled() {
+    take_and_cancel(10_000_000, 50_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -126,6 +126,18 @@ impl Caller {
         Ok((status, read.unwrap_or_else(|_| text())))
     }
 
+    pub(crate) async fn post(&mut self, target: &str, body: &str) -> Value {
+        for _ in 0..200 {
+            let request = self.request("POST", target, body, None);
+            match self.call(request).await {
+                Ok((200..=202, body)) => return body,
+                Ok((503, _)) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Ok((status, body)) => panic!("POST {target}: {status} {body}"),
+            }
+        }
+        panic!("POST {target}: the gateway does not answer")
+    }
+
     pub(crate) async fn get(&mut self, target: &str) -> Value {
         for _ in 0..200 {
             let request = self.request("GET", target, "", None);
@@ -147,6 +159,16 @@ pub(crate) fn message_for(account: &str, n: u64) -> String {
     format!(
         r#"{{"account":"{account}","touser":"oSoak{n:023}","template_id":"{TEMPLATE}","data":{{"thing1":{{"value":"第 {n} 条"}}}}}}"#
     )
+}
+
+/// Hands over many messages at once. A batch that got no answer may be there, so it is not for tests that cut connections.
+pub(crate) async fn hand_over_batch(caller: &mut Caller, messages: impl Iterator<Item = String>) {
+    let messages: Vec<String> = messages.collect();
+    let body = format!(r#"{{"messages":[{}]}}"#, messages.join(","));
+    let answer = caller.post("/v1/messages/batch", &body).await;
+    let results = answer["results"].as_array().unwrap();
+    let taken = results.iter().filter(|result| result["id"].is_string());
+    assert_eq!(taken.count(), messages.len(), "{answer}");
 }
 
 /// Messages being handed over while a test makes trouble.

@@ -47,6 +47,21 @@ pub(crate) async fn all(caller: &mut Caller) -> HashMap<String, Value> {
     }
 }
 
+/// All messages, by id, once each of them is as wanted.
+pub(crate) async fn all_when(
+    caller: &mut Caller,
+    wanted: impl Fn(&Value) -> bool,
+) -> HashMap<String, Value> {
+    let began = Instant::now();
+    loop {
+        let found = all(caller).await;
+        let Some(other) = found.values().find(|message| !wanted(message)) else {
+            return found;
+        };
+        assert!(began.elapsed() < PATIENCE, "not yet: {other}");
+    }
+}
+
 /// Whether a call of the message was not answered.
 pub(crate) fn was_in_doubt(message: &Value) -> bool {
     let attempts = message["attempts"].as_array().unwrap();

@@ -26,6 +26,20 @@ pub(crate) struct Wish {
     /// None for the default, as below.
     pub(crate) shutdown_timeout: Option<&'static str>,
     pub(crate) read_timeout: Option<&'static str>,
+    /// Of the first account; more than any run needs by default.
+    pub(crate) daily_quota: u64,
+    pub(crate) quota_poll: Option<&'static str>,
+    /// Accounts in all, of which every test has two.
+    pub(crate) accounts: usize,
+}
+
+/// The name and appid of an account by its number.
+pub(crate) fn account(nth: usize) -> (String, String) {
+    match nth {
+        0 => ("main".to_owned(), APPID.to_owned()),
+        1 => ("other".to_owned(), OTHER_APPID.to_owned()),
+        _ => (format!("clinic-{nth}"), format!("wx{nth:016x}")),
+    }
 }
 
 impl Wish {
@@ -36,6 +50,9 @@ impl Wish {
             receipt_timeout: None,
             shutdown_timeout: None,
             read_timeout: None,
+            daily_quota: 100_000_000,
+            quota_poll: None,
+            accounts: 2,
         }
     }
 }
@@ -66,13 +83,12 @@ fn free_port() -> u16 {
 
 impl Gateway {
     pub(crate) async fn start(wish: Wish) -> Self {
-        let accounts = [APPID, OTHER_APPID].map(|appid| AccountConfig {
-            daily_quota: 100_000_000,
-            ..AccountConfig::new(appid, SECRET)
-        });
-        let sim = Sim::start(SimConfig::new(accounts.to_vec()).lean())
+        let accounts = (0..wish.accounts).map(account);
+        let known = accounts.map(|(_, appid)| AccountConfig::new(&appid, SECRET));
+        let sim = Sim::start(SimConfig::new(known.collect()).lean())
             .await
             .unwrap();
+        assert!(sim.set_daily_quota(APPID, wish.daily_quota));
         let (port, folder) = (free_port(), TempDir::new().unwrap());
         let receipts = match wish.receipt_timeout {
             None => String::new(),
@@ -83,20 +99,22 @@ impl Gateway {
             }
         };
         let url = sim.url();
-        let account = |name: &str, appid: &str| {
+        let table = |nth: usize| {
+            let (name, appid) = account(nth);
             format!(
                 "[[accounts]]\nname = \"{name}\"\nappid = \"{appid}\"\nsecret = \"{SECRET}\"\napi_base = \"{url}\"\n"
             )
         };
+        let others: String = (1..wish.accounts).map(table).collect();
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n{}[delivery]\nconcurrency = {}\n\
-             [upstream]\nprobe_interval = \"1s\"\n{}{}{receipts}{}\
+             [quota]\n{}[upstream]\nprobe_interval = \"1s\"\n{}{}{receipts}{others}\
              [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\", \"accounts\", \"broadcasts\"]\n",
             line("shutdown_timeout", wish.shutdown_timeout),
             wish.concurrency,
+            line("poll_interval", wish.quota_poll),
             line("read_timeout", wish.read_timeout),
-            account("main", APPID),
-            account("other", OTHER_APPID),
+            table(0),
         );
         std::fs::write(folder.path().join("hongyan.toml"), config).unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_hongyan"));
@@ -163,6 +181,13 @@ impl Gateway {
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         let status = child.wait().await.unwrap();
         (began.elapsed(), status.success())
+    }
+
+    /// How large its database is, in MiB, with what is not in the file itself yet.
+    pub(crate) fn store_mib(&self) -> u64 {
+        let files = ["hongyan.db", "hongyan.db-wal"].map(|name| self.folder.path().join(name));
+        let bytes = files.iter().filter_map(|file| std::fs::metadata(file).ok());
+        bytes.map(|file| file.len()).sum::<u64>() >> 20
     }
 
     /// Where its database lies.

@@ -3,7 +3,6 @@
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::message::{Message, Reason, Status};
-use hongyan_courier::port::Moved;
 use hongyan_courier::webhook::{Event, Subscription, is_told};
 use rusqlite::{Connection, params};
 
@@ -14,8 +13,8 @@ use super::fault::Fault;
 #[derive(Debug, Default)]
 pub(super) struct Hooks(Vec<(i64, Subscription)>);
 
-const LEAVE: &str = "INSERT INTO webhook_events (id, webhook, message, status, reason, msgid, at, state, tries, due_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?7)";
+const LEAVE: &str = "INSERT INTO webhook_events (id, webhook, message, status, reason, msgid, at, state, begun_at, tries, \
+    due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?7, 0, ?7)";
 
 impl Hooks {
     pub(super) fn load(conn: &Connection) -> Result<Self, Fault> {
@@ -40,19 +39,12 @@ impl Hooks {
         message: &Message,
         now: UnixMs,
     ) -> Result<(), Fault> {
-        let delivery = &message.delivery;
-        if self.0.is_empty() || !is_told(before, delivery.status) {
+        let (content, status) = (&message.content, message.delivery.status);
+        if self.0.is_empty() || !is_told(before, status) {
             return Ok(());
         }
-        let moved = Moved {
-            status: delivery.status,
-            reason: delivery.reason,
-            msgid: delivery.msgid,
-            due_at: delivery.due_at,
-        };
-        let (content, status) = (&message.content, delivery.status);
         for (number, hook) in self.0.iter().filter(|(_, w)| w.wants(content, status)) {
-            let event = Event::new(&hook.name, message.id, &moved, now);
+            let event = Event::new(&hook.name, message, now);
             conn.prepare_cached(LEAVE)?.execute(params![
                 event.id.as_bytes().as_slice(),
                 number,

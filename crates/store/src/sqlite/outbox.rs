@@ -8,7 +8,7 @@ use hongyan_courier::webhook::{
 };
 
 use super::SqliteStore;
-use super::ops::events::{PostAgainOp, SubscribeOp, TakeOp, TriedOp};
+use super::ops::events::{PostAgainOp, ResumeOp, SubscribeOp, TakeOp, TriedOp};
 use super::read::events;
 
 #[async_trait]
@@ -34,6 +34,21 @@ impl Outbox for SqliteStore {
 
     async fn tried(&self, tries: Vec<(EventId, Verdict)>, now: UnixMs) -> Result<(), StoreError> {
         self.ask(TriedOp { tries, now }).await
+    }
+
+    async fn resume(
+        &self,
+        webhook: &str,
+        nonce: Option<Nonce>,
+        now: UnixMs,
+    ) -> Result<bool, AcceptError> {
+        let webhook = webhook.to_owned();
+        self.ask(ResumeOp {
+            webhook,
+            nonce,
+            now,
+        })
+        .await?
     }
 
     async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use hongyan_courier::broadcast::BroadcastRow;
 use hongyan_courier::message::Status;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params_from_iter};
 
 use super::fault::Fault;
 
@@ -43,28 +43,12 @@ impl Tallies {
     /// Writes down what was gathered.
     pub(super) fn write(&mut self, conn: &Connection) -> Result<(), Fault> {
         while let Some((broadcast, more)) = self.0.pop_first() {
-            let [
-                sent,
-                delivered,
-                failed,
-                suppressed,
-                cancelled,
-                expired,
-                unconfirmed,
-            ] = more;
             let sql = "UPDATE broadcast_progress SET sent = sent + ?2, delivered = delivered + ?3, failed = failed + ?4, \
                 suppressed = suppressed + ?5, cancelled = cancelled + ?6, expired = expired + ?7, \
                 unconfirmed = unconfirmed + ?8 WHERE broadcast = ?1";
-            conn.prepare_cached(sql)?.execute(params![
-                broadcast,
-                sent,
-                delivered,
-                failed,
-                suppressed,
-                cancelled,
-                expired,
-                unconfirmed
-            ])?;
+            let values = std::iter::once(broadcast).chain(more);
+            conn.prepare_cached(sql)?
+                .execute(params_from_iter(values))?;
         }
         Ok(())
     }

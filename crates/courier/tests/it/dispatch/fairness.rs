@@ -69,6 +69,51 @@ async fn calls_that_hang_hold_no_more_than_their_accounts_slots() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_hangs_with_all_it_has_leaves_a_quarter_of_the_slots() {
+    let hang = |content: &Content| match content.account.as_str() {
+        ACCOUNT => seconds(50),
+        _ => LATENCY,
+    };
+    let settings = Settings::new(16, &[ACCOUNT, OTHER], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(hang)).await;
+    stage.hand_over(calls(ACCOUNT, 0..100)).await;
+    until(async || stage.wechat.count() == 12).await;
+    let handed_over = stage.wechat.sends(ACCOUNT)[11].at;
+    stage.hand_over(calls(OTHER, 0..100)).await;
+    until(async || stage.wechat.sends(OTHER).len() == 100).await;
+    let took = last_answer(&stage.wechat.sends(OTHER)).since(handed_over);
+    assert!(took <= LATENCY * 30, "{took:?}");
+    assert_eq!(stage.wechat.sends(ACCOUNT).len(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_hangs_gathers_no_more_slots_than_it_leaves() {
+    let hang = |content: &Content| match content.account.as_str() {
+        ACCOUNT => seconds(50),
+        _ => LATENCY,
+    };
+    let settings = Settings::new(32, &[ACCOUNT, OTHER], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(hang)).await;
+    until(async || {
+        // So that there is a token, and each message finds a free slot as it comes.
+        stage.hand_over(calls(OTHER, 0..1)).await;
+        stage.wechat.count() > 0
+    })
+    .await;
+    for n in 1..200 {
+        stage.hand_over(calls(ACCOUNT, n..n + 1)).await;
+        stage.hand_over(calls(OTHER, n..n + 1)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let held = stage.wechat.sends(ACCOUNT).len();
+    assert!((10..=16).contains(&held), "{held} of 32");
+    let sends = stage.wechat.sends(OTHER);
+    let waits = sends.windows(2).map(|two| two[1].at.since(two[0].at));
+    let longest = waits.max().unwrap();
+    assert!(longest <= Duration::from_millis(60), "{longest:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn slow_calls_do_not_gather_the_slots_that_quick_ones_give_back() {
     let slow = |content: &Content| match content.account.as_str() {
         ACCOUNT => seconds(20),

@@ -40,6 +40,11 @@ pub(super) fn of_template(cause: StopCause) -> Advice {
     look(english, chinese)
 }
 
+pub(super) const WEBHOOK: Advice = look(
+    "It answered 410, so nothing is posted to it any more; its events wait for a week. Put its url right if it moved, then resume it.",
+    "该 webhook 返回了 410，已停止投递；事件最多等待一周。若地址已变更请先更正 url，再恢复投递。",
+);
+
 /// Of messages that failed or are unconfirmed.
 pub(super) fn of_messages(status: Status, reason: Option<Reason>) -> Advice {
     if status == Status::Unconfirmed {

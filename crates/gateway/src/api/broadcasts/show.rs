@@ -74,7 +74,7 @@ pub struct UploadView {
 /// What became of the rows.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProgressView {
-    /// Rows that have not become messages.
+    /// Rows that have not become messages, and may yet.
     remaining: u64,
     /// Rows that became messages.
     accepted: u64,
@@ -88,6 +88,7 @@ pub struct ProgressView {
     failed: u64,
     suppressed: u64,
     cancelled: u64,
+    /// Messages that were too late, and rows that it was too late to make messages of.
     expired: u64,
     unconfirmed: u64,
 }
@@ -113,6 +114,7 @@ impl From<&BadRow> for ProblemRow {
 impl BroadcastView {
     pub(super) fn new(broadcast: &Broadcast, bad: &[BadRow], now: UnixMs) -> Self {
         let (order, upload, progress) = (&broadcast.order, &broadcast.upload, &broadcast.progress);
+        let expired = broadcast.rows_expired(now);
         Self {
             id: broadcast.id.to_string(),
             account: order.account.to_string(),
@@ -132,7 +134,7 @@ impl BroadcastView {
                 bad_rows: upload.bad,
             },
             progress: ProgressView {
-                remaining: broadcast.rows_left(),
+                remaining: broadcast.rows_left() - expired,
                 accepted: progress.accepted,
                 refused: progress.refused,
                 waiting: progress.waiting(),
@@ -141,7 +143,7 @@ impl BroadcastView {
                 failed: progress.failed,
                 suppressed: progress.suppressed,
                 cancelled: progress.cancelled,
-                expired: progress.expired,
+                expired: progress.expired + expired,
                 unconfirmed: progress.unconfirmed,
             },
             per_second: broadcast.pace(now).map(|pace| (pace * 10.0).round() / 10.0),

@@ -245,6 +245,28 @@ fn webhooks_that_cannot_work_are_refused() {
 }
 
 #[test]
+fn a_webhooks_authority_is_a_file_of_certificates() {
+    for (ca, problem) in [
+        (
+            "/etc/ca.pem",
+            "must be file:PATH, a file of certificates as PEM",
+        ),
+        (
+            "file:/dev/null",
+            "file:/dev/null holds no certificate as PEM",
+        ),
+    ] {
+        let text = format!(
+            "{CLINIC}[[clients]]\nid = \"orders\"\nsecrets = [\"env:S\"]\nscopes = [\"messages:send\"]\n\
+             [[webhooks]]\nname = \"h\"\nclient = \"orders\"\nsecrets = [\"env:W\"]\n\
+             url = \"https://example.com/\"\nca = \"{ca}\"\n"
+        );
+        let expected = format!("webhooks[h].ca (hongyan.toml): {problem}");
+        check("dev", &text, &[&expected]);
+    }
+}
+
+#[test]
 fn web_authorisation_that_cannot_work_is_refused() {
     let way = |more: &str| {
         format!(

@@ -1,6 +1,7 @@
 //! What every story stands on: a gateway in a folder of its own, its WeChat, and a caller who signs.
 //! A story ends with `finish`, which fails it if leased work is left behind.
 
+mod authority;
 mod call;
 mod receiver;
 mod settings;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use authority::{AUTHORITY, serve_privately};
 pub(crate) use call::{Call, Reply, get, post};
 pub(crate) use receiver::{Post, Receiver};
 pub(crate) use settings::{

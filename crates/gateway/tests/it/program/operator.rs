@@ -239,8 +239,8 @@ async fn operators_look_after_webhooks() {
     let gateway = TestGateway::with(settings).await;
     receiver.answer(410);
     gateway.send(&message(&openid(1))).await;
-    let failed = |list: &Value| list["webhooks"][0]["failed"] == 1;
-    gateway.until_reply("/v1/webhooks", "failed", failed).await;
+    let off = |list: &Value| list["webhooks"][0]["state"] == "off";
+    gateway.until_reply("/v1/webhooks", "off", off).await;
     let command = async |words: &[&str]| operate(&gateway, words).await.unwrap();
     let list = command(&["webhooks", "list"]).await;
     assert!(
@@ -253,10 +253,22 @@ async fn operators_look_after_webhooks() {
             .to_string()
             .contains("hidden")
     );
-    let events = command(&["webhooks", "events", "status", "--state", "failed"]).await;
+    let events = command(&["webhooks", "events", "status", "--state", "waiting"]).await;
     assert!(events.contains("message.sent"), "{events}");
-    let again = json(&gateway, &["webhooks", "redeliver", "status"]).await;
-    assert_eq!(again["events"], 1);
+    let resumed = command(&["webhooks", "resume", "status"]).await;
+    assert!(resumed.contains(" ok "), "{resumed}");
     receiver.until(2).await;
+    let delivered = |page: &Value| page["events"][0]["state"] == "delivered";
+    let path = "/v1/webhooks/status/events";
+    let event = gateway.until_reply(path, "its event", delivered).await["events"][0]["id"].clone();
+    let event = event.as_str().unwrap();
+    let again = json(
+        &gateway,
+        &["webhooks", "redeliver", "status", "--event", event],
+    )
+    .await;
+    assert_eq!(again["events"], 1);
+    let posts = receiver.until(3).await;
+    assert_eq!(posts[2].body, posts[0].body);
     gateway.finish().await;
 }

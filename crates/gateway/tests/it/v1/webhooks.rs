@@ -7,7 +7,9 @@ use hongyan_wechat::callback::Mode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::harness::{CLIENT, Post, Receiver, Settings, TestGateway, message, openid};
+use crate::harness::{
+    AUTHORITY, CLIENT, Post, Receiver, Settings, TestGateway, message, openid, serve_privately,
+};
 
 const KEYS: [&str; 2] = [
     "bmV3IHNlY3JldCBvZiB0aGlydHktdHdvIGJ5dGVzLiE=",
@@ -127,20 +129,90 @@ async fn an_event_that_was_not_taken_comes_again_the_same() {
 }
 
 #[tokio::test]
-async fn an_event_that_was_given_up_is_kept_for_an_operator() {
-    let (gateway, receiver) = told(None).await;
+async fn a_webhook_that_answers_410_is_off_until_an_operator_resumes_it() {
+    let (mut gateway, receiver) = told(None).await;
     receiver.answer(410);
     gateway.send(&message(&openid(1))).await;
-    let failed = webhook(&gateway, "an event given up", |hook| hook["failed"] == 1).await;
-    assert_eq!(failed["waiting"], 0);
-    let reply = gateway
-        .post("/v1/webhooks/status/redeliver", &json!({}))
-        .await;
-    assert_eq!(reply.json(), json!({"events": 1}));
-    receiver.until(2).await;
-    let well = |hook: &Value| hook["failed"] == 0 && hook["waiting"] == 0;
-    webhook(&gateway, "nothing left", well).await;
+    let off = webhook(&gateway, "that it is off", |hook| hook["state"] == "off").await;
+    assert!(off["off_since"].is_string());
+    assert_eq!(
+        off["last_error"],
+        "HTTP 410: the webhook says that it is gone"
+    );
+    let needed = gateway.get("/v1/attention").await.json();
+    assert_eq!(needed["items"][0]["subject"], "webhook");
+    assert_eq!(needed["items"][0]["key"], "status");
+    assert_eq!(
+        needed["items"][0]["command"],
+        "hongyan webhooks resume status"
+    );
+    gateway.restart().await;
+    let id = gateway.send(&message(&openid(2))).await;
+    gateway.until(&id, "sent").await;
+    let off = webhook(&gateway, "two events that wait", |hook| {
+        hook["waiting"] == 2
+    })
+    .await;
+    assert_eq!((&off["state"], &off["failed"]), (&json!("off"), &json!(0)));
+    assert_eq!(receiver.posts().len(), 1, "nobody asks it");
+    let resume = "/v1/webhooks/status/resume";
+    let resumed = gateway.post(resume, &json!({})).await;
+    assert_eq!(resumed.json()["state"], "ok");
+    let posts = receiver.until(3).await;
+    let again = posts[1..].iter().filter(|post| post.body == posts[0].body);
+    assert_eq!(again.count(), 1, "what it refused comes again");
+    webhook(&gateway, "nothing left", |hook| hook["waiting"] == 0).await;
+    assert_eq!(
+        gateway.get("/v1/attention").await.json()["items"],
+        json!([])
+    );
+    assert_eq!(gateway.post(resume, &json!({})).await.status, 200);
+    let elsewhere = gateway.post("/v1/webhooks/other/resume", &json!({})).await;
+    elsewhere.problem(404, "not_found");
     gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_names_the_broadcast_of_its_message() {
+    let (gateway, receiver) = told(None).await;
+    let order = json!({"template_id": crate::harness::TEMPLATE, "data": {"thing1": {"value": "大家好"}},
+        "recipients": [openid(1)]});
+    let broadcast = gateway.post("/v1/broadcasts", &order).await.json();
+    let start = format!("/v1/broadcasts/{}/start", broadcast["id"].as_str().unwrap());
+    gateway.post(&start, &json!({})).await;
+    let post = receiver.until(1).await.remove(0);
+    assert_eq!(post.json()["data"]["broadcast"], broadcast["id"]);
+    gateway.send(&message(&openid(2))).await;
+    let post = receiver.until(2).await.remove(1);
+    assert!(post.json()["data"].get("broadcast").is_none());
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_private_authority_is_believed_where_it_is_named_and_nowhere_else() {
+    let host = serve_privately().to_string();
+    for (ca, state) in [
+        (format!("ca = \"file:{AUTHORITY}\""), "delivered"),
+        (String::new(), "waiting"),
+    ] {
+        let more = format!("allow = [\"127.0.0.1\"]\n{ca}");
+        let settings = Settings {
+            more: hook(&host, &more).replace("http://", "https://"),
+            ..Settings::default()
+        };
+        let gateway = TestGateway::with(settings).await;
+        gateway.send(&message(&openid(1))).await;
+        let tried = |page: &Value| {
+            page["events"][0]["state"] == "delivered" || page["events"][0]["last_error"].is_string()
+        };
+        let page = gateway
+            .until_reply("/v1/webhooks/status/events", "a try", tried)
+            .await;
+        assert_eq!(page["events"][0]["state"], state, "{page}");
+        let error = page["events"][0]["last_error"].to_string();
+        assert_eq!(error.contains("UnknownIssuer"), ca.is_empty(), "{error}");
+        gateway.finish().await;
+    }
 }
 
 #[tokio::test]

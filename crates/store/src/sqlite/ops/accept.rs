@@ -53,7 +53,7 @@ impl Op for AcceptOp {
             return Ok(Err(AcceptError::IdempotencyMismatch));
         }
         if let Some(rows) = &self.call.broadcast
-            && !broadcast::may_expand(base, rows)?
+            && !broadcast::may_expand(&base.conn, rows)?
         {
             return Ok(Err(AcceptError::BroadcastMoved));
         }

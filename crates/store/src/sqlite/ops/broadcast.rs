@@ -4,9 +4,7 @@
 use hongyan_courier::UnixMs;
 use hongyan_courier::broadcast::port::{Append, AppendRefused, BAD_ROWS_KEPT, Expansion, Follow};
 use hongyan_courier::broadcast::rows::{BadRow, OPENID, write_row};
-use hongyan_courier::broadcast::{
-    Broadcast, BroadcastId, NewBroadcast, Place, State, Wish, WishRefused,
-};
+use hongyan_courier::broadcast::{Broadcast, BroadcastId, NewBroadcast, Place, Wish, WishRefused};
 use hongyan_courier::port::{AcceptError, Accepted, ChangeError, IdempotencyKey, Nonce};
 use rusqlite::{Connection, params};
 
@@ -15,7 +13,7 @@ use super::keys::{self, OtherBody};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
-use crate::sqlite::read::broadcast::{find, signed};
+use crate::sqlite::read::broadcast::{find, signed, stands};
 
 /// The most bytes of rows that one database row holds.
 const PIECE_BYTES: usize = 64 << 10;
@@ -269,10 +267,10 @@ impl Op for WishOp {
     }
 }
 
-/// Whether rows may become messages: their broadcast runs, and is where they were read.
-pub(super) fn may_expand(base: &mut Base, expansion: &Expansion) -> Result<bool, Fault> {
-    let one = find(&base.conn, &mut base.accounts, expansion.id)?;
-    Ok(one.is_some_and(|one| one.state == State::Running && one.cursor == expansion.from))
+/// Whether rows may become messages.
+pub(super) fn may_expand(conn: &Connection, expansion: &Expansion) -> Result<bool, Fault> {
+    let stands = stands(conn, expansion.id)?;
+    Ok(stands.is_some_and(|(state, cursor)| expansion.belongs_to(state, cursor)))
 }
 
 /// The rows have become messages.

@@ -12,7 +12,7 @@ use rusqlite::params;
 use super::Op;
 use crate::sqlite::base::Base;
 use crate::sqlite::fault::Fault;
-use crate::sqlite::read::broadcast::find;
+use crate::sqlite::read::broadcast::stands;
 
 /// The most pieces and followers that are forgotten at a time.
 const PIECES_FORGOTTEN: i64 = 16;
@@ -37,21 +37,21 @@ impl Op for EnforceOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Enforced, Fault> {
-        let Some(one) = find(&base.conn, &mut base.accounts, self.id)? else {
+        let Some((state, _)) = stands(&base.conn, self.id)? else {
             return Ok(Enforced::default());
         };
-        let step: fn(&mut Delivery) -> bool = match one.state {
+        let step: fn(&mut Delivery) -> bool = match state {
             State::Paused => Delivery::hold,
             State::Running => Delivery::let_go,
             State::Cancelled => |delivery| delivery.cancel().is_ok(),
             _ => |_| false,
         };
-        let mut messages = self.waiting(base, one.state)?;
-        if one.state == State::Cancelled {
+        let mut messages = self.waiting(base, state)?;
+        if state == State::Cancelled {
             messages.extend(self.being_sent(base));
         }
         let mut enforced = Enforced {
-            state: Some(one.state),
+            state: Some(state),
             more: messages.len() > self.limit,
             ..Enforced::default()
         };
@@ -71,7 +71,7 @@ impl Op for EnforceOp {
                 });
             }
         }
-        if one.state.ended() && !enforced.more {
+        if state.ended() && !enforced.more {
             enforced.more = self.forget(base)?;
         }
         Ok(enforced)

@@ -4,12 +4,13 @@
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::{AcceptError, Nonce};
 use hongyan_courier::webhook::{
-    Again, Event, EventId, GIVE_UP_AFTER, Subscription, TAKEN_FOR, Taken, Verdict,
+    Again, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR, Taken, Verdict,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::Op;
 use crate::sqlite::base::Base;
+use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::hooks::Hooks;
 use crate::sqlite::read::events as read;
@@ -67,20 +68,21 @@ impl Op for TakeOp {
     fn run(&mut self, base: &mut Base) -> Result<Vec<Taken>, Fault> {
         let (fresh, old) = self.due(&base.conn)?;
         for id in old {
-            end(&base.conn, id, FAILED, self.now)?;
+            end(&base.conn, id, EventState::Failed, self.now)?;
         }
         let mut taken = Vec::with_capacity(fresh.len());
-        for (event, tries) in fresh {
-            let tries = tries + 1;
+        for kept in fresh {
+            let tries = kept.tries + 1;
             let sql = "UPDATE webhook_events SET tries = ?2, due_at = ?3 WHERE id = ?1";
             base.conn.prepare_cached(sql)?.execute(params![
-                event.id.as_bytes().as_slice(),
+                kept.event.id.as_bytes().as_slice(),
                 tries,
                 self.now.plus(TAKEN_FOR).0
             ])?;
             taken.push(Taken {
-                message: base.find(event.message)?,
-                event,
+                message: base.find(kept.event.message)?,
+                event: kept.event,
+                begun_at: kept.begun_at,
                 tries,
             });
         }
@@ -88,25 +90,23 @@ impl Op for TakeOp {
     }
 }
 
-/// Events to post, with their tries so far, and events to give up.
-type Due = (Vec<(Event, u32)>, Vec<EventId>);
-
 impl TakeOp {
-    /// What is to be posted, and what is too old for it.
-    fn due(&self, conn: &Connection) -> Result<Due, Fault> {
+    /// What is to be posted, and what has been tried for too long.
+    fn due(&self, conn: &Connection) -> Result<(Vec<Kept>, Vec<EventId>), Fault> {
         let (mut fresh, mut old) = (Vec::new(), Vec::new());
         let sql = read::select!(
-            "WHERE webhook = (SELECT id FROM webhooks WHERE name = ?1) AND due_at <= ?2 ORDER BY due_at"
+            "WHERE webhook = (SELECT id FROM webhooks WHERE name = ?1 AND off_since IS NULL) AND due_at <= ?2 \
+             ORDER BY due_at"
         );
         let mut find = conn.prepare_cached(sql)?;
         let mut found = find.query(params![self.webhook, self.now.0])?;
         while fresh.len() < self.limit && old.len() < GIVEN_UP_AT_ONCE {
             let Some(row) = found.next()? else { break };
             let kept = read::kept(&self.webhook, row)?;
-            if kept.event.at.plus(GIVE_UP_AFTER) < self.now {
+            if kept.begun_at.plus(GIVE_UP_AFTER) < self.now {
                 old.push(kept.event.id);
             } else {
-                fresh.push((kept.event, kept.tries));
+                fresh.push(kept);
             }
         }
         Ok((fresh, old))
@@ -135,7 +135,7 @@ impl Op for TriedOp {
             let conn = &base.conn;
             let key = id.as_bytes().as_slice();
             match verdict {
-                Verdict::Delivered => end(conn, *id, DELIVERED, self.now)?,
+                Verdict::Delivered => end(conn, *id, EventState::Delivered, self.now)?,
                 Verdict::Again { at, why } => {
                     let sql = "UPDATE webhook_events SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND state = 0";
                     conn.prepare_cached(sql)?.execute(params![key, at.0, why])?;
@@ -144,7 +144,18 @@ impl Op for TriedOp {
                     let sql =
                         "UPDATE webhook_events SET last_error = ?2 WHERE id = ?1 AND state = 0";
                     if conn.prepare_cached(sql)?.execute(params![key, why])? == 1 {
-                        end(conn, *id, FAILED, self.now)?;
+                        end(conn, *id, EventState::Failed, self.now)?;
+                    }
+                }
+                Verdict::Gone { why } => {
+                    let sql = "UPDATE webhook_events SET due_at = ?2, last_error = ?3 WHERE id = ?1 AND state = 0";
+                    let waits = conn
+                        .prepare_cached(sql)?
+                        .execute(params![key, self.now.0, why])?;
+                    let sql = "UPDATE webhooks SET off_since = ?2 \
+                        WHERE id = (SELECT webhook FROM webhook_events WHERE id = ?1) AND off_since IS NULL";
+                    if waits == 1 {
+                        conn.execute(sql, params![key, self.now.0])?;
                     }
                 }
             }
@@ -153,14 +164,35 @@ impl Op for TriedOp {
     }
 }
 
-const DELIVERED: i64 = 1;
-const FAILED: i64 = 2;
-
-fn end(conn: &Connection, id: EventId, state: i64, now: UnixMs) -> Result<(), Fault> {
+fn end(conn: &Connection, id: EventId, state: EventState, now: UnixMs) -> Result<(), Fault> {
     let sql = "UPDATE webhook_events SET state = ?2, due_at = NULL, ended_at = ?3 WHERE id = ?1";
+    let (id, state) = (id.as_bytes().as_slice(), codes::of_event_state(state));
     conn.prepare_cached(sql)?
-        .execute(params![id.as_bytes().as_slice(), state, now.0])?;
+        .execute(params![id, state, now.0])?;
     Ok(())
+}
+
+pub(in crate::sqlite) struct ResumeOp {
+    pub(in crate::sqlite) webhook: String,
+    pub(in crate::sqlite) nonce: Option<Nonce>,
+    pub(in crate::sqlite) now: UnixMs,
+}
+
+impl Op for ResumeOp {
+    type Answer = Result<bool, AcceptError>;
+    const NAME: &'static str = "resume_webhook";
+
+    fn now(&self) -> Option<UnixMs> {
+        Some(self.now)
+    }
+
+    fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
+        if !base.spend(self.nonce.as_ref())? {
+            return Ok(Err(AcceptError::NonceSeen));
+        }
+        let sql = "UPDATE webhooks SET off_since = NULL WHERE name = ?1 AND off_since IS NOT NULL";
+        Ok(Ok(base.conn.execute(sql, [&self.webhook])? == 1))
+    }
 }
 
 pub(in crate::sqlite) struct PostAgainOp {
@@ -175,7 +207,7 @@ pub(in crate::sqlite) struct PostAgainOp {
 macro_rules! again {
     ($tail:literal) => {
         concat!(
-            "UPDATE webhook_events SET state = 0, tries = 0, due_at = ?1, ended_at = NULL ",
+            "UPDATE webhook_events SET state = 0, begun_at = ?1, tries = 0, due_at = ?1, ended_at = NULL ",
             $tail
         )
     };
@@ -198,11 +230,7 @@ impl Op for PostAgainOp {
             return Ok(Err(AcceptError::NonceSeen));
         }
         let conn = &base.conn;
-        let find = "SELECT id FROM webhooks WHERE name = ?1";
-        let number: Option<i64> = conn
-            .query_row(find, [&self.webhook], |row| row.get(0))
-            .optional()?;
-        let Some(number) = number else {
+        let Some(number) = read::number(conn, &self.webhook)? else {
             return Ok(Ok(0));
         };
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);

@@ -45,6 +45,22 @@ pub(in crate::sqlite) fn find(
         .transpose()
 }
 
+/// Where a broadcast stands and how far its rows have become messages, without what was ordered.
+pub(in crate::sqlite) fn stands(
+    conn: &Connection,
+    id: BroadcastId,
+) -> Result<Option<(State, Cursor)>, Fault> {
+    let sql = "SELECT state, cursor_byte, cursor_lines, cursor_row FROM broadcasts \
+        JOIN broadcast_progress ON broadcast = id WHERE id = ?1";
+    let mut find = conn.prepare_cached(sql)?;
+    let mut found = find.query([id.number()])?;
+    let Some(row) = found.next()? else {
+        return Ok(None);
+    };
+    let state = codes::broadcast_state(row.get(0)?)?;
+    Ok(Some((state, cursor(row, 1)?)))
+}
+
 /// A page of them, newest first.
 pub(in crate::sqlite) fn page(
     reader: &mut Reader,
@@ -192,13 +208,7 @@ fn of_row(
             bad: number(20)?,
             next_openid: row.get(21)?,
         },
-        cursor: Cursor {
-            place: Place {
-                byte: number(22)?,
-                lines: number(23)?,
-            },
-            row: number(24)?,
-        },
+        cursor: cursor(row, 22)?,
         progress: Progress {
             accepted: number(25)?,
             refused: number(26)?,
@@ -211,6 +221,18 @@ fn of_row(
             unconfirmed: number(33)?,
         },
         due: 0,
+    })
+}
+
+/// A place in the rows, in three columns from there on.
+fn cursor(row: &Row<'_>, first: usize) -> Result<Cursor, Fault> {
+    let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    Ok(Cursor {
+        place: Place {
+            byte: number(first)?,
+            lines: number(first + 1)?,
+        },
+        row: number(first + 2)?,
     })
 }
 

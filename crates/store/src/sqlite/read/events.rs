@@ -4,7 +4,7 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::message::MessageId;
 use hongyan_courier::webhook::{Backlog, Event, EventId, EventState, Kept};
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Reader;
 use crate::sqlite::codes;
@@ -15,7 +15,7 @@ use crate::sqlite::rows;
 macro_rules! select {
     ($tail:literal) => {
         concat!(
-            "SELECT id, message, status, reason, msgid, at, state, tries, due_at, last_error FROM webhook_events ",
+            "SELECT id, message, status, reason, msgid, at, state, begun_at, tries, due_at, last_error FROM webhook_events ",
             $tail
         )
     };
@@ -36,10 +36,18 @@ pub(in crate::sqlite) fn kept(webhook: &str, row: &Row<'_>) -> Result<Kept, Faul
             at: UnixMs(row.get(5)?),
         },
         state: codes::event_state(row.get(6)?)?,
-        tries: row.get(7)?,
-        due_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
-        last_error: row.get(9)?,
+        begun_at: UnixMs(row.get(7)?),
+        tries: row.get(8)?,
+        due_at: row.get::<_, Option<i64>>(9)?.map(UnixMs),
+        last_error: row.get(10)?,
     })
+}
+
+/// What `webhook_events` call a webhook of this name; none if it was never configured.
+pub(in crate::sqlite) fn number(conn: &Connection, webhook: &str) -> Result<Option<i64>, Fault> {
+    let mut find = conn.prepare_cached("SELECT id FROM webhooks WHERE name = ?1")?;
+    let number = find.query_row([webhook], |row| row.get(0));
+    Ok(number.optional()?)
 }
 
 pub(in crate::sqlite) fn page(
@@ -49,12 +57,7 @@ pub(in crate::sqlite) fn page(
     before: Option<EventId>,
     limit: usize,
 ) -> Result<Vec<Kept>, Fault> {
-    let find = "SELECT id FROM webhooks WHERE name = ?1";
-    let number: Option<i64> = reader
-        .conn
-        .query_row(find, [webhook], |row| row.get(0))
-        .optional()?;
-    let Some(number) = number else {
+    let Some(number) = number(&reader.conn, webhook)? else {
         return Ok(Vec::new());
     };
     let mut sql = String::from(select!("WHERE webhook = ?"));
@@ -81,7 +84,7 @@ pub(in crate::sqlite) fn page(
 
 /// It walks the indexes of what waits and of what was given up, not the table.
 pub(in crate::sqlite) fn backlogs(reader: &mut Reader) -> Result<Vec<Backlog>, Fault> {
-    let sql = "SELECT name, \
+    let sql = "SELECT name, off_since, \
         (SELECT count(*) FROM webhook_events WHERE webhook = webhooks.id AND due_at IS NOT NULL), \
         (SELECT count(*) FROM webhook_events WHERE webhook = webhooks.id AND state = 2 AND ended_at IS NOT NULL), \
         (SELECT min(at) FROM webhook_events WHERE webhook = webhooks.id AND due_at IS NOT NULL) \
@@ -92,9 +95,10 @@ pub(in crate::sqlite) fn backlogs(reader: &mut Reader) -> Result<Vec<Backlog>, F
     while let Some(row) = found.next()? {
         backlogs.push(Backlog {
             webhook: row.get(0)?,
-            waiting: row.get::<_, i64>(1)?.unsigned_abs(),
-            failed: row.get::<_, i64>(2)?.unsigned_abs(),
-            oldest: row.get::<_, Option<i64>>(3)?.map(UnixMs),
+            off_since: row.get::<_, Option<i64>>(1)?.map(UnixMs),
+            waiting: row.get::<_, i64>(2)?.unsigned_abs(),
+            failed: row.get::<_, i64>(3)?.unsigned_abs(),
+            oldest: row.get::<_, Option<i64>>(4)?.map(UnixMs),
         });
     }
     Ok(backlogs)

@@ -288,18 +288,20 @@ CREATE TABLE webhook_events (
     msgid      INTEGER,                         -- its msgid
     at         INTEGER NOT NULL,                -- when that was
     state      INTEGER NOT NULL,                -- 0 waiting, 1 delivered, 2 failed
-    tries      INTEGER NOT NULL,                -- tries that were begun
+    begun_at   INTEGER NOT NULL,                -- since when it is tried: at, or when somebody asked for it again
+    tries      INTEGER NOT NULL,                -- tries that were begun since
     due_at     INTEGER,                         -- when the next one is due; null if it does not wait
     ended_at   INTEGER,                         -- when it was delivered or given up
     last_error TEXT                             -- what came of the last try that failed
 ) WITHOUT ROWID;
-INSERT INTO "webhook_events" VALUES(X'01A2062DF1A1765780118671C9B37A01',1,X'01A2062DE2007A3CA1B606DF54119170',3,NULL,7,1795400003000,0,1,1795400063000,NULL,'HTTP 500');
+INSERT INTO "webhook_events" VALUES(X'01A2062DF1A1765780118671C9B37A01',1,X'01A2062DE2007A3CA1B606DF54119170',3,NULL,7,1795400003000,0,1795400003000,1,1795400063000,NULL,'HTTP 500');
 CREATE TABLE webhooks (
-    id   INTEGER PRIMARY KEY,       -- what webhook_events holds
-    name TEXT    NOT NULL UNIQUE,   -- as in the configuration
-    body TEXT                       -- courier's Subscription, as JSON; null once it is no longer configured
+    id        INTEGER PRIMARY KEY,       -- what webhook_events holds
+    name      TEXT    NOT NULL UNIQUE,   -- as in the configuration
+    body      TEXT,                      -- courier's Subscription, as JSON; null once it is no longer configured
+    off_since INTEGER                    -- since when it is switched off, because it said that it was gone
 );
-INSERT INTO "webhooks" VALUES(1,'his','{"name":"his","client":"his","statuses":["delivered","failed"],"accounts":["clinic"]}');
+INSERT INTO "webhooks" VALUES(1,'his','{"name":"his","client":"his","statuses":["delivered","failed"],"accounts":["clinic"]}',NULL);
 CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE status = 0 OR status = 1;
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;

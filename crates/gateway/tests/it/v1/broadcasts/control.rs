@@ -6,7 +6,7 @@ use hongyan_gateway::clock::SystemClock;
 use serde_json::json;
 
 use super::{file, order, piece};
-use crate::harness::{Settings, TEMPLATE, TestGateway, message, openid};
+use crate::harness::{Settings, TEMPLATE, TestGateway, get, message, openid};
 
 impl TestGateway {
     /// A broadcast of so many rows that runs, while WeChat takes its time.
@@ -100,6 +100,56 @@ async fn a_cancel_ends_what_was_not_sent() {
 }
 
 #[tokio::test]
+async fn metrics_say_how_far_an_accounts_broadcasts_are() {
+    // A name of its own: gateways of one process share their metrics.
+    let settings = Settings {
+        others: vec![("metered", "wx00000000000000bb")],
+        ..Settings::default()
+    };
+    let mut gateway = TestGateway::with(settings).await;
+    let mut order = order();
+    order["account"] = json!("metered");
+    order["rate"] = json!(10);
+    let id = gateway.ordered(&order).await;
+    gateway.call(piece(&id, 0, true, &file(40))).await;
+    gateway.wish(&id, "start").await;
+    gateway
+        .until_sim("some of them", |sim| sim.calls().accepted > 2)
+        .await;
+    gateway.wish(&id, "pause").await;
+    let sent = gateway.settled().await;
+    // They are measured at the start, and then every few seconds.
+    gateway.restart().await;
+    let stands = gateway.get(&format!("/v1/broadcasts/{id}")).await.json();
+    let waiting = stands["progress"]["waiting"].as_u64().unwrap();
+    let wanted = [
+        ("s{account=\"metered\",status=\"paused\"", 1),
+        ("s{account=\"metered\",status=\"running\"", 0),
+        ("_rows{account=\"metered\",state=\"sent\"", sent),
+        ("_rows{account=\"metered\",state=\"waiting\"", waiting),
+        (
+            "_rows{account=\"metered\",state=\"remaining\"",
+            40 - sent - waiting,
+        ),
+        ("_rows{account=\"metered\",state=\"refused\"", 0),
+    ];
+    let wanted = wanted.map(|(of, count)| format!("hongyan_broadcast{of}}} {count}\n"));
+    let reached = async {
+        loop {
+            let metrics = gateway.call(get("/metrics").unsigned()).await;
+            if wanted.iter().all(|line| metrics.text().contains(line)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(15), reached).await;
+    assert!(reached.is_ok(), "{wanted:?}");
+    gateway.wish(&id, "cancel").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn an_urgent_message_does_not_wait_for_a_broadcast() {
     let gateway = TestGateway::with(few_slots()).await;
     let id = gateway.slowly_sending(2_000).await;
@@ -159,7 +209,10 @@ async fn what_has_a_time_waits_for_it_and_ends_with_it() {
     gateway.call(piece(&ends, 0, true, &file(500))).await;
     gateway.wish(&ends, "start").await;
     let done = gateway.until_broadcast(&ends, "done").await;
-    assert!(done["progress"]["remaining"].as_u64() > Some(400));
+    let progress = |name: &str| done["progress"][name].as_u64().unwrap();
+    assert_eq!(progress("remaining"), 0);
+    assert!(progress("expired") > 400, "{done}");
+    assert_eq!(progress("expired") + progress("sent"), 500);
     let waiting = gateway.get(&format!("/v1/broadcasts/{waits}")).await.json();
     assert_eq!(
         (&waiting["status"], &waiting["progress"]["accepted"]),

@@ -2,6 +2,7 @@
 
 mod control;
 mod invalid;
+mod kinds;
 mod send;
 mod upload;
 

@@ -2,9 +2,10 @@
 
 -- The webhooks by number. A number is never used again.
 CREATE TABLE webhooks (
-    id   INTEGER PRIMARY KEY,       -- what webhook_events holds
-    name TEXT    NOT NULL UNIQUE,   -- as in the configuration
-    body TEXT                       -- courier's Subscription, as JSON; null once it is no longer configured
+    id        INTEGER PRIMARY KEY,       -- what webhook_events holds
+    name      TEXT    NOT NULL UNIQUE,   -- as in the configuration
+    body      TEXT,                      -- courier's Subscription, as JSON; null once it is no longer configured
+    off_since INTEGER                    -- since when it is switched off, because it said that it was gone
 );
 
 -- That a message moved, for one webhook. Left by the transaction that moved it.
@@ -17,7 +18,8 @@ CREATE TABLE webhook_events (
     msgid      INTEGER,                         -- its msgid
     at         INTEGER NOT NULL,                -- when that was
     state      INTEGER NOT NULL,                -- 0 waiting, 1 delivered, 2 failed
-    tries      INTEGER NOT NULL,                -- tries that were begun
+    begun_at   INTEGER NOT NULL,                -- since when it is tried: at, or when somebody asked for it again
+    tries      INTEGER NOT NULL,                -- tries that were begun since
     due_at     INTEGER,                         -- when the next one is due; null if it does not wait
     ended_at   INTEGER,                         -- when it was delivered or given up
     last_error TEXT                             -- what came of the last try that failed
