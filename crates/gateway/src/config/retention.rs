@@ -162,7 +162,7 @@ mod tests {
             .into_iter()
             .chain(ENDS.map(|status| status.as_str()));
         for name in all {
-            let short = format!("{name} = \"47h\"");
+            let short = format!("{name} = \"47h\"\norphan_receipts = \"1h\"");
             assert_eq!(problems(&short), [format!("retention.{name}")]);
         }
         let long = "receipts = \"3d\"\norphan_receipts = \"4d\"";

@@ -1,7 +1,9 @@
 //! Keeping and forgetting: what ended is there for as long as the configuration says for its status, and then it is not.
 
+use hongyan_gateway::clock::SystemClock;
 use hongyan_wechat::callback::Mode;
 use http::StatusCode;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::harness::{Settings, TestGateway, get, message, openid};
@@ -23,7 +25,9 @@ async fn messages_are_forgotten_by_where_they_ended() {
     let delivered = gateway.send(&message(&openid(1))).await;
     gateway.until(&delivered, "delivered").await;
     let mut later = message(&openid(2));
-    later["send_at"] = json!("2099-01-01T00:00:00Z");
+    let tomorrow = SystemClock::new().wall().0 + 86_400_000;
+    let tomorrow = Timestamp::from_millisecond(tomorrow).unwrap();
+    later["send_at"] = json!(tomorrow.to_string());
     let cancelled = gateway.send(&later).await;
     let path = format!("/v1/messages/{cancelled}");
     gateway.post(&format!("{path}/cancel"), &json!({})).await;

@@ -109,7 +109,7 @@ async fn what_is_old_is_found_by_its_age() {
     for (query, index) in [
         (
             "rowid FROM messages INDEXED BY messages_ended WHERE ended_at IS NOT NULL AND status = 3 AND ended_at < 9",
-            "messages_ended (status=? AND ended_at<?)",
+            "messages_ended (status=? AND ended_at>? AND ended_at<?)",
         ),
         (
             "msgid FROM receipts WHERE message IS NOT NULL AND at < 9",
@@ -117,7 +117,7 @@ async fn what_is_old_is_found_by_its_age() {
         ),
         (
             "openid FROM recipients WHERE idle_since IS NOT NULL AND idle_since < 9",
-            "recipients_idle (idle_since<?)",
+            "recipients_idle (idle_since>? AND idle_since<?)",
         ),
         (
             "id FROM template_history WHERE at < 9",
@@ -129,11 +129,11 @@ async fn what_is_old_is_found_by_its_age() {
         ),
         (
             "id FROM webhook_events WHERE webhook = 1 AND ended_at IS NOT NULL AND ended_at < 9 AND state = 1",
-            "webhook_events_ended (webhook=? AND state=? AND ended_at<?)",
+            "webhook_events_ended (webhook=? AND state=? AND ended_at>? AND ended_at<?)",
         ),
         (
             "id FROM webhook_events WHERE webhook = 1 AND due_at IS NOT NULL AND due_at < 9 AND state = 0",
-            "webhook_events_due (webhook=? AND due_at<?)",
+            "webhook_events_due (webhook=? AND due_at>? AND due_at<?)",
         ),
     ] {
         let plan = plan(&place, &format!("SELECT {query} LIMIT 5"));

@@ -75,16 +75,6 @@ impl NodePorts {
         *most = open.len().max(*most);
     }
 
-    async fn is_suppressed(&self, id: MessageId, now: UnixMs) -> bool {
-        let Some(message) = self.store.find(id).await.unwrap() else {
-            return false;
-        };
-        let content = &message.content;
-        let known = self.store.recipient(&content.account, &content.touser);
-        let known = known.await.unwrap().suppressions;
-        matches!(hold(&known, &content.template_id, now), Some(Hold::End(_)))
-    }
-
     /// The messages, as far as they matter: nobody asks where nothing can strike any more.
     pub(super) async fn rows(&self) -> Vec<Message> {
         if self.fate.counts() {
@@ -93,6 +83,15 @@ impl NodePorts {
             Vec::new()
         }
     }
+}
+
+/// Whether a message's recipient is not to be written to.
+pub(super) async fn is_suppressed(store: &MemoryStore, message: &Message, now: UnixMs) -> bool {
+    let content = &message.content;
+    let known = store.recipient(&content.account, &content.touser);
+    let known = known.await.unwrap().suppressions;
+    let hold = hold(&known, &content.template_id, now);
+    matches!(hold, Some(Hold::End(_)))
 }
 
 #[async_trait]
@@ -111,7 +110,8 @@ impl Queue for NodePorts {
 
     async fn look(&self, lease: LeaseRef, now: UnixMs) -> Result<Look, StoreError> {
         let effect = async {
-            let suppressed = self.is_suppressed(lease.id, now).await;
+            let message = self.store.find(lease.id).await.unwrap();
+            let suppressed = is_suppressed(&self.store, &message.unwrap(), now).await;
             self.looked.lock().unwrap().insert(lease.id, suppressed);
             self.store.look(lease, now).await
         };

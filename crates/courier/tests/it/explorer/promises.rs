@@ -22,8 +22,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) struck: bool,
     /// Whether something of a node was held up between its check and its first byte.
     pub(crate) frozen: bool,
-    /// Whether its recipients are not to be written to in the end.
-    pub(crate) suppressed: bool,
+    /// Messages whose recipients are not to be written to in the end.
+    pub(crate) suppressed: &'a HashSet<MessageId>,
 }
 
 /// What is known of one message.
@@ -203,7 +203,8 @@ fn heedless(case: &Case<'_>) -> Option<String> {
 
 /// R2: who may be written to again is.
 fn unheard(case: &Case<'_>, evidence: &Evidence<'_>) -> Option<String> {
-    let lost = case.message.delivery.status == Status::Suppressed && !evidence.suppressed;
+    let suppressed = evidence.suppressed.contains(&case.message.id);
+    let lost = case.message.delivery.status == Status::Suppressed && !suppressed;
     lost.then(|| "R2: although its recipient is not suppressed any more".into())
 }
 

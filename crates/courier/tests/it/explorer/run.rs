@@ -1,7 +1,7 @@
 //! One run of one story: nodes on one store, a blow at one call, recovery, and time until everything has ended.
 //! It judges nothing; that is for `promises`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::fate::{Blow, Fate, StoreHealth, Strike};
 use super::former::Former;
-use super::ports::NodePorts;
+use super::ports::{NodePorts, is_suppressed};
 use super::promises::{Evidence, broken};
 use super::scenario::Scenario;
 use super::wechat::{Receipt, WeChat, When};
@@ -332,6 +332,12 @@ impl Run {
         // What was held up goes on when everything else is over.
         tokio::time::sleep(self.scenario.aftermath() + held_up).await;
         let messages = self.messages().await;
+        let mut suppressed = HashSet::new();
+        for message in &messages {
+            if is_suppressed(&self.store, message, self.clock.now()).await {
+                suppressed.insert(message.id);
+            }
+        }
         let mut broken = broken(&Evidence {
             scenario: &self.scenario,
             truth: &self.wechat.truth.lock().unwrap(),
@@ -339,11 +345,7 @@ impl Run {
             forced,
             struck: fate.has_struck(),
             frozen: matches!(blow, Some(Blow::Freeze(_))),
-            suppressed: match blow {
-                Some(Blow::Suppress) => true,
-                Some(Blow::Resume) => false,
-                _ => self.scenario.suppressed,
-            },
+            suppressed: &suppressed,
         });
         for member in self.nodes.lock().unwrap().iter() {
             let name = &member.ports.fate.node;
