@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hongyan_courier::recipient::confirm::Confirmations;
 use hongyan_courier::retention::Pruner;
 use hongyan_courier::sweep::Sweeper;
 use tokio::net::TcpListener;
@@ -145,13 +146,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     watch(gauges, callbacks, &tasks, &last);
-    if let (Some(sweeper), Some(pruner)) = (sweeper, pruner) {
-        upkeep(sweeper, pruner, &tasks, &stop);
-    }
-    if let Some(confirmations) = confirmations {
-        let confirm_stop = stop.clone();
-        tasks.spawn(async move { confirmations.run(confirm_stop).await });
-    }
+    keep_up((sweeper, pruner, confirmations), &tasks, &stop);
     if let Some(expander) = expander {
         tasks.spawn(expander.run());
     }
@@ -184,11 +179,24 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     tracing::info!("stopped");
 }
 
-/// What time does to messages, and what is forgotten.
-fn upkeep(sweeper: Sweeper, pruner: Pruner, tasks: &TaskTracker, stop: &CancellationToken) {
-    let (sweeping, pruning) = (stop.clone(), stop.clone());
-    tasks.spawn(async move { sweeper.run(sweeping).await });
-    tasks.spawn(async move { pruner.run(pruning).await });
+/// What goes on beside the sending, where this process does it.
+fn keep_up(
+    (sweeper, pruner, confirmations): (Option<Sweeper>, Option<Pruner>, Option<Confirmations>),
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    if let Some(sweeper) = sweeper {
+        let stop = stop.clone();
+        tasks.spawn(async move { sweeper.run(stop).await });
+    }
+    if let Some(pruner) = pruner {
+        let stop = stop.clone();
+        tasks.spawn(async move { pruner.run(stop).await });
+    }
+    if let Some(confirmations) = confirmations {
+        let stop = stop.clone();
+        tasks.spawn(async move { confirmations.run(stop).await });
+    }
 }
 
 /// What is measured, and what waits on disk to be taken into the store and passed on to whoever wants it.
