@@ -26,28 +26,18 @@ impl Acceptor {
     /// Stores the messages of one call, all or none.
     pub async fn accept(&self, mut call: Accept) -> Result<Accepted, AcceptError> {
         let now = self.clock.now();
-        let dues: Vec<UnixMs> = call
-            .messages
-            .iter()
-            .map(|m| self.due(&m.content, now))
-            .collect();
-        let contents: Vec<_> = call
-            .messages
-            .iter()
-            .map(|m| Arc::clone(&m.content))
-            .collect();
-        if let Some(dispatch) = &self.dispatch {
-            for (message, due) in call.messages.iter_mut().zip(&dues) {
-                if *due <= now {
-                    message.permit = dispatch.permit(&message.content, now);
-                }
+        let mut handed_over = Vec::with_capacity(call.messages.len());
+        for message in &mut call.messages {
+            let due = self.due(&message.content, now);
+            if due > now {
+                message.not_before = Some(due);
+            } else if let Some(dispatch) = &self.dispatch {
+                message.permit = dispatch.permit(&message.content, now);
             }
-        }
-        for (message, due) in call.messages.iter_mut().zip(&dues) {
-            message.not_before = (*due > now).then_some(*due);
+            handed_over.push((Arc::clone(&message.content), due));
         }
         let accepted = self.queue.accept(call, now).await?;
-        for ((stored, due), content) in accepted.iter().zip(dues).zip(contents) {
+        for (stored, (content, due)) in accepted.iter().zip(handed_over) {
             let Ok(stored) = stored else { continue };
             if stored.replayed {
                 continue;

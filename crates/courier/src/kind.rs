@@ -78,6 +78,10 @@ pub struct Traits {
     pub values: ValueRules,
     /// Whether its template is one of those that `get_all_private_template` lists.
     pub listed: bool,
+    /// Whether it is sent out of the day's quota that is watched, which is that of template messages.
+    pub of_the_quota: bool,
+    /// Whether each message uses up an agreement of its user. Template messages go to every follower.
+    pub needs_agreement: bool,
     /// The fields it has besides those that all have.
     pub fields: &'static [KindField],
     /// Those of them that it cannot do without.
@@ -90,6 +94,8 @@ const TEMPLATE: Traits = Traits {
     receipt: ReceiptBy::Msgid,
     values: ValueRules::Template,
     listed: true,
+    of_the_quota: true,
+    needs_agreement: false,
     fields: &[KindField::Url, KindField::Miniprogram],
     required: &[],
 };
@@ -100,6 +106,8 @@ const SUBSCRIPTION: Traits = Traits {
     receipt: ReceiptBy::Match,
     values: ValueRules::Subscription,
     listed: false,
+    of_the_quota: false,
+    needs_agreement: true,
     fields: &[
         KindField::Page,
         KindField::Miniprogram,
@@ -115,6 +123,8 @@ const ONE_TIME: Traits = Traits {
     receipt: ReceiptBy::Nothing,
     values: ValueRules::Content,
     listed: false,
+    of_the_quota: false,
+    needs_agreement: true,
     fields: &[
         KindField::Url,
         KindField::Miniprogram,
@@ -130,6 +140,8 @@ const MINI_PROGRAM: Traits = Traits {
     receipt: ReceiptBy::Match,
     values: ValueRules::Subscription,
     listed: false,
+    of_the_quota: false,
+    needs_agreement: true,
     fields: &[
         KindField::Page,
         KindField::MiniprogramState,

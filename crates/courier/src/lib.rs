@@ -26,6 +26,7 @@ pub mod rate;
 pub mod reach;
 pub mod receipt;
 pub mod recipient;
+pub mod retention;
 pub mod sweep;
 pub mod template;
 pub mod time;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::message::{AccountName, MessageId, Reason, Status};
+use crate::retention::Old;
 use crate::time::UnixMs;
 use crate::webhook::Verdict;
 
@@ -126,6 +127,9 @@ pub trait Observer: Send + Sync {
     /// A token was looked for, as happens at each call: too often to be an event.
     fn token_sought(&self, _tier: Tier, _sought: Sought) {}
 
+    /// So many old records were forgotten.
+    fn pruned(&self, _what: Old, _count: usize) {}
+
     /// An event was posted to a webhook, or was to be.
     fn webhook_tried(&self, _webhook: &str, _verdict: &Verdict) {}
 }
@@ -141,6 +145,12 @@ impl Observer for Vec<std::sync::Arc<dyn Observer>> {
     fn token_sought(&self, tier: Tier, sought: Sought) {
         for one in self {
             one.token_sought(tier, sought);
+        }
+    }
+
+    fn pruned(&self, what: Old, count: usize) {
+        for one in self {
+            one.pruned(what, count);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason,
 use crate::reach::Reach;
 use crate::receipt::{NewReceipt, ReceiptTaken};
 use crate::recipient::RecipientLimit;
+use crate::retention::Old;
 use crate::time::UnixMs;
 
 mod dead_letters;
@@ -334,7 +335,7 @@ pub struct Depth {
     pub queued: u64,
     /// The oldest of those that are due has been due since.
     pub oldest_due: Option<UnixMs>,
-    /// So many are due by now.
+    /// So many are due by now; counted to a bound where others are not.
     pub past_due: u64,
 }
 
@@ -372,14 +373,9 @@ pub trait Ledger: Send + Sync {
     /// Applies what time does, to at most `limit` messages.
     async fn sweep(&self, what: Sweep, limit: usize, now: UnixMs)
     -> Result<Vec<Swept>, StoreError>;
-    /// Forgets what ended before `ended_before`, spent nonces and old keys; at most `limit` of each. Answers how many.
-    /// `now` is the wall's, by which nonces are judged.
-    async fn prune(
-        &self,
-        ended_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError>;
+    /// Forgets what is older than `before`, or carries a moment that has come by then; at most `limit` records. Answers how many, so that fewer than `limit` means that
+    /// no more is old.
+    async fn prune(&self, what: Old, before: UnixMs, limit: usize) -> Result<usize, StoreError>;
     /// How much waits.
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError>;
     /// Whether changes become durable at present: it goes the way that every change goes, and changes nothing.

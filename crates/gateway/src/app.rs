@@ -24,7 +24,8 @@ use hongyan_courier::port::Ledger;
 use hongyan_courier::quota::{self, QuotaNews, Quotas};
 use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::recipient::confirm::Confirmations;
-use hongyan_courier::sweep::{Keep, Sweeper};
+use hongyan_courier::retention::Pruner;
+use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Keeper, MemoryTokenCache};
@@ -78,6 +79,7 @@ pub struct App {
     pub book: Arc<Book>,
     pub accounts: Vec<AccountName>,
     pub sweeper: Option<Sweeper>,
+    pub pruner: Option<Pruner>,
     pub confirmations: Option<Confirmations>,
     pub expander: Option<Arc<Expander>>,
     pub webhooks: Option<Arc<webhook::Sender>>,
@@ -125,7 +127,8 @@ impl App {
         webhooks::subscribe(&*store, config).await?;
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
-        let sweeper = roles.works().then(|| core.sweeper(config));
+        let sweeper = roles.works().then(|| core.sweeper());
+        let pruner = roles.works().then(|| core.pruner(config));
         let expander = roles
             .works()
             .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
@@ -155,6 +158,7 @@ impl App {
             ops,
             dispatch,
             sweeper,
+            pruner,
             confirmations: recipients::confirmations(&core, roles),
             expander,
             gauges: Gauges {
@@ -299,17 +303,20 @@ impl Core {
         })
     }
 
-    fn sweeper(&self, config: &Config) -> Sweeper {
+    fn sweeper(&self) -> Sweeper {
         Sweeper {
             ledger: self.store.clone(),
-            outbox: self.store.clone(),
             clock: self.clock.clone(),
             observer: self.observer.clone(),
-            keep: Keep {
-                messages: config.retention.messages,
-                delivered_events: config.retention.webhook_events,
-                failed_events: config.retention.failed_webhook_events,
-            },
+        }
+    }
+
+    fn pruner(&self, config: &Config) -> Pruner {
+        Pruner {
+            ledger: self.store.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
+            keep: config.retention.keep(),
         }
     }
 

@@ -13,6 +13,7 @@ use hongyan_courier::message::{AccountName, Reason, Status};
 use hongyan_courier::observer::{Event, Observer, Sought, Tier};
 use hongyan_courier::port::{Depth, Ledger};
 use hongyan_courier::quota::Quotas;
+use hongyan_courier::retention::Old;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::webhook::{Outbox, Sender, Verdict};
 use hongyan_store::sqlite::{Connections, Watch};
@@ -137,6 +138,10 @@ impl Observer for Meter {
             Sought::Error => "error",
         };
         self.sought.of((tier, result)).increment(1);
+    }
+
+    fn pruned(&self, what: Old, count: usize) {
+        counter!("hongyan_pruned_total", "what" => what.as_str()).increment(count as u64);
     }
 
     fn webhook_tried(&self, webhook: &str, verdict: &Verdict) {

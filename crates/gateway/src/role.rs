@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hongyan_courier::recipient::confirm::Confirmations;
+use hongyan_courier::retention::Pruner;
+use hongyan_courier::sweep::Sweeper;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -122,6 +125,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         book,
         accounts,
         sweeper,
+        pruner,
         confirmations,
         expander,
         webhooks,
@@ -146,14 +150,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
     }
     watch(gauges, callbacks, key_sets, &tasks, &last);
-    if let Some(sweeper) = sweeper {
-        let sweep_stop = stop.clone();
-        tasks.spawn(async move { sweeper.run(sweep_stop).await });
-    }
-    if let Some(confirmations) = confirmations {
-        let confirm_stop = stop.clone();
-        tasks.spawn(async move { confirmations.run(confirm_stop).await });
-    }
+    keep_up((sweeper, pruner, confirmations), &tasks, &stop);
     if let Some(expander) = expander {
         tasks.spawn(expander.run());
     }
@@ -184,6 +181,26 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     // What was answered is durable already: without this the next start only has more to look through.
     within(deadline, store.close(), "the store's last work").await;
     tracing::info!("stopped");
+}
+
+/// What goes on beside the sending, where this process does it.
+fn keep_up(
+    (sweeper, pruner, confirmations): (Option<Sweeper>, Option<Pruner>, Option<Confirmations>),
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    if let Some(sweeper) = sweeper {
+        let stop = stop.clone();
+        tasks.spawn(async move { sweeper.run(stop).await });
+    }
+    if let Some(pruner) = pruner {
+        let stop = stop.clone();
+        tasks.spawn(async move { pruner.run(stop).await });
+    }
+    if let Some(confirmations) = confirmations {
+        let stop = stop.clone();
+        tasks.spawn(async move { confirmations.run(stop).await });
+    }
 }
 
 /// What is measured, the keys that are published elsewhere, and what waits on disk to be taken into the store and passed on to whoever wants it.

@@ -32,6 +32,12 @@ impl BroadcastId {
         Self((now.0.max(0) << CHANCE_BITS | chance) & i64::MAX)
     }
 
+    /// All that were made before `now` come before this one.
+    #[must_use]
+    pub const fn first_of(now: UnixMs) -> Self {
+        Self(now.0 << CHANCE_BITS)
+    }
+
     /// The number that a store keeps.
     #[must_use]
     pub const fn number(self) -> i64 {
@@ -398,6 +404,12 @@ impl Broadcast {
     #[must_use]
     pub fn takes_rows(&self) -> bool {
         self.order.source == Source::Rows && matches!(self.state, State::Draft | State::Uploading)
+    }
+
+    /// Whether nobody has started it yet.
+    #[must_use]
+    pub const fn is_unstarted(&self) -> bool {
+        matches!(self.state, State::Draft | State::Uploading | State::Ready)
     }
 
     /// Good rows that have not become messages.

@@ -9,10 +9,11 @@ use super::{Adapter, Stores};
 use crate::delivery::ReceiptWord;
 use crate::message::{Content, Status};
 use crate::port::AcceptError;
+use crate::retention::Old;
 use crate::time::UnixMs;
 use crate::webhook::{
-    ABANDONED_AFTER, Again, Backlog, EventId, EventState, GIVE_UP_AFTER, Subscription, TAKEN_FOR,
-    TOLD, Taken, Verdict,
+    Again, Backlog, EventId, EventState, GIVE_UP_AFTER, Subscription, TAKEN_FOR, TOLD, Taken,
+    Verdict,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -337,9 +338,11 @@ pub async fn a_webhook_that_is_gone_is_left_nothing<A: Adapter>() {
     stores.hooked(&[hook("all")]).await;
     let due = stores.events_due("all", at(2)).await;
     assert_eq!(due.len(), 1);
-    let far = at(2).plus(ABANDONED_AFTER + TAKEN_FOR + DAY);
-    let pruned = stores.outbox.prune_events(NOW, NOW, 100, far);
-    assert_eq!(pruned.await.unwrap(), 1);
+    let waiting = Old::Events(EventState::Waiting);
+    let due_again = at(2).plus(TAKEN_FOR);
+    assert_eq!(stores.prune(waiting, due_again, 100).await, 0);
+    let later = due_again.plus(Duration::from_millis(1));
+    assert_eq!(stores.prune(waiting, later, 100).await, 1);
 }
 
 pub async fn events_are_forgotten_after_their_time<A: Adapter>() {
@@ -363,14 +366,14 @@ pub async fn events_are_forgotten_after_their_time<A: Adapter>() {
         };
         stores.tried(taken.event.id, verdict, at(n)).await;
     }
-    let prune = |delivered, failed, limit| {
-        let now = at(100);
-        stores.outbox.prune_events(delivered, failed, limit, now)
-    };
     // Ended at 0 and 1, and at 2 and 3: before which moment counts, and what waits stays.
-    assert_eq!(prune(at(1), at(2), 10).await.unwrap(), 1);
-    assert_eq!(prune(at(100), at(100), 2).await.unwrap(), 2);
-    assert_eq!(prune(at(100), at(100), 2).await.unwrap(), 1);
-    assert_eq!(prune(at(100), at(100), 2).await.unwrap(), 0);
+    let delivered = Old::Events(EventState::Delivered);
+    for (before, gone) in [(NOW, 0), (at(1), 1), (at(100), 1), (at(100), 0)] {
+        assert_eq!(stores.prune(delivered, before, 10).await, gone);
+    }
+    let failed = Old::Events(EventState::Failed);
+    for (before, gone) in [(at(2), 0), (at(100), 1), (at(100), 1), (at(100), 0)] {
+        assert_eq!(stores.prune(failed, before, 1).await, gone, "one at a time");
+    }
     assert_eq!(stores.events_due("all", at(60)).await.len(), 2);
 }

@@ -134,8 +134,31 @@ pub async fn what_becomes_of_messages_is_counted<A: Adapter>() {
     assert_eq!(stores.progress(id).await.waiting(), 1);
     // And what is forgotten stays counted.
     let far = UnixMs(NOW.0 + 90 * 86_400_000);
-    stores.ledger.prune(far, 100, far).await.unwrap();
+    assert_eq!(stores.prune_messages(far).await, 4);
     assert_eq!(stores.progress(id).await.delivered, 1);
+}
+
+/// A receipt that says that WeChat's system failed sends a message anew, but not of a broadcast that was cancelled.
+pub async fn a_cancelled_broadcasts_failures_are_not_sent_anew<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let id = stores.running(2).await;
+    stores.expand(id, 0, 2, NOW).await.unwrap();
+    let messages = stores.claimed(2, NOW).await;
+    for (msgid, message) in (1..).zip(&messages) {
+        stores.settle(message, accepted(msgid), NOW).await;
+    }
+    let failed = |msgid: usize| {
+        let openid = &messages[msgid - 1].content.touser;
+        let word = ReceiptWord::Failed(Reason::SystemFailed);
+        super::fixture::receipt(i64::try_from(msgid).unwrap(), openid, word)
+    };
+    stores.receive(failed(1), at(1)).await;
+    assert_eq!(stores.status(messages[0].id).await, Status::Queued);
+    stores.wished(id, Wish::Cancel, at(2)).await;
+    stores.receive(failed(2), at(3)).await;
+    let delivery = stores.message(messages[1].id).await.delivery;
+    assert_eq!(delivery.status, Status::Failed);
+    assert_eq!(delivery.reason, Some(Reason::SystemFailed));
 }
 
 /// A call that a restart cuts off is counted as it ends, else its broadcast would never be done.

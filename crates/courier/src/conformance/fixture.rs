@@ -15,6 +15,7 @@ use crate::port::{
     Accept, Accepted, Claim, Claimed, IdempotencyKey, Moved, NewMessage, NodeEpoch, Nonce,
 };
 use crate::receipt::{NewReceipt, ReceiptTaken};
+use crate::retention::{ENDS, Old};
 use crate::time::UnixMs;
 
 /// When the tests begin.
@@ -283,6 +284,20 @@ impl Stores {
     pub async fn join_orphans(&self, now: UnixMs) {
         let what = crate::port::Sweep::Orphans;
         self.ledger.sweep(what, 100, now).await.unwrap();
+    }
+
+    /// Forgets what is old, as the pruner does all the time. Answers how many.
+    pub async fn prune(&self, what: Old, before: UnixMs, limit: usize) -> usize {
+        self.ledger.prune(what, before, limit).await.unwrap()
+    }
+
+    /// Forgets all messages that ended before a moment. Answers how many.
+    pub async fn prune_messages(&self, before: UnixMs) -> usize {
+        let mut gone = 0;
+        for status in ENDS {
+            gone += self.prune(Old::Messages(status), before, 1_000).await;
+        }
+        gone
     }
 
     /// The flags of [`ACCOUNT`], as (key, reason).

@@ -11,6 +11,7 @@ pub mod dead_letters;
 pub mod events;
 pub mod expanding;
 pub mod fixture;
+pub mod forgetting;
 pub mod leasing;
 pub mod listing;
 pub mod matching;
@@ -217,8 +218,21 @@ macro_rules! ledger_conformance {
                 a_closed_window_ends_unconfirmed
                 a_missing_receipt_ends_unconfirmed
                 a_sweep_moves_no_more_than_it_may
+            }
+            forgetting {
                 what_ended_long_ago_is_forgotten
+                each_end_is_kept_for_its_own_time
+                a_message_without_receipts_is_forgotten_as_sent
+                what_was_sent_again_is_not_forgotten
                 keys_and_nonces_are_forgotten_after_their_time
+                a_receipt_that_found_no_message_is_forgotten_apart
+                flags_of_recipients_are_forgotten_and_no_others
+                a_suppression_that_ran_out_is_forgotten
+                a_recipient_is_forgotten_when_nothing_decides_any_more
+                a_recipient_who_was_forgotten_may_come_back
+                what_happened_to_templates_is_forgotten_and_they_are_not
+                a_broadcast_is_forgotten_with_its_bad_rows_a_few_at_a_time
+                a_broadcast_that_nobody_started_is_ended_and_then_forgotten
             }
             listing {
                 a_page_is_newest_first_and_goes_on_at_its_cursor
@@ -334,6 +348,7 @@ macro_rules! broadcasts_conformance {
                 a_pause_holds_what_is_queued
                 a_pause_leaves_doubt_alone
                 a_cancel_ends_what_was_not_sent
+                a_cancelled_broadcasts_failures_are_not_sent_anew
                 what_is_alive_is_listed_with_what_is_due
             }
         }

@@ -17,11 +17,11 @@ fn clinic() -> AccountName {
     AccountName::from(ACCOUNT)
 }
 
-fn event(what: What, now: UnixMs) -> News {
+pub(super) fn event(what: What, now: UnixMs) -> News {
     News::of_event(what, now.0 / 1_000)
 }
 
-fn by_operator(what: What, now: UnixMs) -> News {
+pub(super) fn by_operator(what: What, now: UnixMs) -> News {
     News {
         what,
         source: Source::Operator,
@@ -30,7 +30,7 @@ fn by_operator(what: What, now: UnixMs) -> News {
     }
 }
 
-fn no_more(template_id: Option<&str>) -> What {
+pub(super) fn no_more(template_id: Option<&str>) -> What {
     What::Suppress {
         template_id: template_id.map(str::to_owned),
         expires_at: None,
@@ -38,7 +38,7 @@ fn no_more(template_id: Option<&str>) -> What {
     }
 }
 
-fn resume() -> What {
+pub(super) fn resume() -> What {
     What::Resume {
         template_id: None,
         override_until: None,
@@ -46,7 +46,7 @@ fn resume() -> What {
 }
 
 impl Stores {
-    async fn hear(&self, openid: &str, news: News, now: UnixMs) -> Heard {
+    pub(super) async fn hear(&self, openid: &str, news: News, now: UnixMs) -> Heard {
         let account = clinic();
         let heard = self
             .recipients
@@ -54,11 +54,11 @@ impl Stores {
         heard.await.unwrap()
     }
 
-    async fn known(&self, openid: &str) -> Recipient {
+    pub(super) async fn known(&self, openid: &str) -> Recipient {
         self.recipients.recipient(&clinic(), openid).await.unwrap()
     }
 
-    async fn stands(&self, id: MessageId) -> (Status, Option<Reason>) {
+    pub(super) async fn stands(&self, id: MessageId) -> (Status, Option<Reason>) {
         let delivery = self.message(id).await.delivery;
         (delivery.status, delivery.reason)
     }
@@ -168,8 +168,7 @@ pub async fn a_message_to_a_suppressed_recipient_ends_as_it_is_stored<A: Adapter
     let later = stores.store(content("o1"), at(1)).await;
     assert_eq!(stores.stands(later).await, suppressed, "after a restart");
     // It has ended like any other: it is forgotten in time.
-    let forgotten = stores.ledger.prune(at(2), 10, at(2)).await.unwrap();
-    assert_eq!(forgotten, 2);
+    assert_eq!(stores.prune_messages(at(2)).await, 2);
 }
 
 pub async fn a_suppression_of_a_template_leaves_the_others<A: Adapter>() {

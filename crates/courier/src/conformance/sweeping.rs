@@ -1,18 +1,13 @@
-//! Promises of `sweep` and `prune`: what time alone does to messages, and what is forgotten when.
+//! Promises of `sweep`: what time alone does to messages.
 
 use std::time::Duration;
 
 use super::Adapter;
-use super::fixture::{
-    ACCOUNT, NODE, NOW, POLICY, answered, at, call, content, key, new, nonce, receipt,
-};
-use crate::delivery::{Outcome, ReceiptWord};
-use crate::message::{Content, Reason, Status};
+use super::fixture::{ACCOUNT, NODE, NOW, POLICY, at, call, content, new};
+use crate::delivery::Outcome;
+use crate::message::{Reason, Status};
 use crate::next::SAFE_WINDOW;
-use crate::port::{Accept, AcceptError, Sweep, Swept};
-use crate::receipt::ReceiptTaken;
-
-const DAY: Duration = Duration::from_secs(86_400);
+use crate::port::{Sweep, Swept};
 
 pub async fn what_expired_ends<A: Adapter>() {
     let stores = A::fresh().await.stores();
@@ -101,63 +96,4 @@ pub async fn a_sweep_moves_no_more_than_it_may<A: Adapter>() {
         let swept = stores.ledger.sweep(Sweep::Expired, 2, at(10)).await;
         assert_eq!(swept.unwrap().len(), moved);
     }
-}
-
-pub async fn what_ended_long_ago_is_forgotten<A: Adapter>() {
-    let stores = A::fresh().await.stores();
-    let (_, failed) = stores.leased(content("old"), NOW).await;
-    stores.settle(&failed, answered(43004), NOW).await;
-    let delivered = stores.sent(content("read"), 1, NOW).await;
-    stores
-        .receive(receipt(1, "read", ReceiptWord::Success), NOW)
-        .await;
-    let waiting = Content {
-        send_at: Some(NOW.plus(DAY * 90)),
-        ..content("waiting")
-    };
-    let waiting = stores.store(waiting, NOW).await;
-    let sent = stores.sent(content("sent"), 2, NOW).await;
-    let young = stores.store(content("young"), NOW).await;
-    let now = NOW.plus(DAY * 30);
-    stores.ledger.cancel(young, None, now).await.unwrap();
-
-    let before = NOW.plus(DAY);
-    let mut rounds = 0;
-    while stores.ledger.prune(before, 1, now).await.unwrap() > 0 {
-        rounds += 1;
-        assert!(rounds < 20, "it comes to an end");
-    }
-    assert!(rounds >= 2, "no more than one at a time was asked for");
-    for gone in [failed.id, delivered.id] {
-        assert_eq!(stores.ledger.find(gone).await.unwrap(), None);
-    }
-    for kept in [waiting, sent.id, young] {
-        assert!(stores.ledger.find(kept).await.unwrap().is_some());
-    }
-    // What comes for it now finds nothing, and harms nobody.
-    let late = receipt(1, "read", ReceiptWord::Failed(Reason::UserBlocked));
-    assert_eq!(stores.receive(late, now).await, ReceiptTaken::Orphan);
-}
-
-pub async fn keys_and_nonces_are_forgotten_after_their_time<A: Adapter>() {
-    let stores = A::fresh().await.stores();
-    let write = |now| Accept {
-        nonce: Some(nonce("n", NOW)),
-        idempotency: Some(key("k", 1, NOW)),
-        ..call(vec![new(content("o1"), now)])
-    };
-    let first = stores.take(write(NOW), NOW).await;
-    let young = at(599);
-    stores.ledger.prune(NOW, 100, young).await.unwrap();
-    let seen = stores.queue.accept(write(young), young).await;
-    assert!(matches!(seen, Err(AcceptError::NonceSeen)));
-    // The nonce's ten minutes are over, the key's day is not.
-    let later = at(601);
-    stores.ledger.prune(NOW, 100, later).await.unwrap();
-    let again = stores.take(write(later), later).await;
-    assert_eq!(again[0].unwrap().id, first[0].unwrap().id);
-    let much_later = NOW.plus(DAY * 2);
-    stores.ledger.prune(NOW, 100, much_later).await.unwrap();
-    let anew = stores.take(write(much_later), much_later).await;
-    assert!(!anew[0].unwrap().replayed);
 }

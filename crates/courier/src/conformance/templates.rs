@@ -12,10 +12,10 @@ use crate::time::UnixMs;
 
 /// The template of the usual messages, and what it asks for.
 const TEMPLATE: &str = "appointment";
-const TEXT: &str = "事项：{{thing1.DATA}}";
-const EDITED: &str = "事项：{{thing1.DATA}}\n时间：{{time2.DATA}}";
+pub(super) const TEXT: &str = "事项：{{thing1.DATA}}";
+pub(super) const EDITED: &str = "事项：{{thing1.DATA}}\n时间：{{time2.DATA}}";
 
-fn listed(id: &str, text: &str) -> Listed {
+pub(super) fn listed(id: &str, text: &str) -> Listed {
     Listed {
         template: Template::new(id, "预约提醒", text),
         example: "事项：复诊".into(),
@@ -24,12 +24,12 @@ fn listed(id: &str, text: &str) -> Listed {
     }
 }
 
-fn account() -> AccountName {
+pub(super) fn account() -> AccountName {
     ACCOUNT.into()
 }
 
 impl Stores {
-    async fn list(&self, list: Vec<Listed>, now: UnixMs) -> Update {
+    pub(super) async fn list(&self, list: Vec<Listed>, now: UnixMs) -> Update {
         self.templates
             .take_over(&account(), list, now)
             .await

@@ -59,6 +59,17 @@ pub struct Policy {
     pub receipt_retries: u16,
 }
 
+impl Policy {
+    /// The same for a message of a broadcast that was cancelled: a receipt that it failed is its end.
+    #[must_use]
+    pub const fn sending_no_more(self) -> Self {
+        Self {
+            receipt_retries: 0,
+            ..self
+        }
+    }
+}
+
 /// The changing half of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {

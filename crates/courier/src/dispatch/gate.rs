@@ -69,12 +69,6 @@ impl Gate {
             allowance.remaining = allowance.remaining.saturating_sub(1);
         }
     }
-
-    /// Other quiet hours than before, or none.
-    pub(super) fn keep_hours(&mut self, hours: Option<Arc<QuietHours>>) {
-        self.hours = hours;
-        self.quiet = ([false; 3], UnixMs(i64::MIN));
-    }
 }
 
 #[cfg(test)]
@@ -116,8 +110,10 @@ mod tests {
             priorities: [false, false, true],
         };
         let hours = QuietHours::new(TimeZone::UTC, vec![night]).unwrap();
-        let mut gate = Gate::default();
-        gate.keep_hours(Some(Arc::new(hours)));
+        let mut gate = Gate {
+            hours: Some(Arc::new(hours)),
+            ..Gate::default()
+        };
         let at = |text: &str| {
             let at: jiff::Timestamp = text.parse().unwrap();
             UnixMs(at.as_millisecond())

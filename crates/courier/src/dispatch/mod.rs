@@ -176,7 +176,7 @@ impl Dispatch {
         let grant = limiter
             .take(&account, rate, round.slots.len(), clock.now())
             .await;
-        round.keep(grant.calls);
+        slots.keep(&mut round, grant.calls);
         if round.slots.is_empty() {
             slots.paced(round.lane, grant.again_at);
             return (round, None);

@@ -63,16 +63,6 @@ pub(super) struct Round {
     pub(super) rate: Option<PerSecond>,
 }
 
-impl Round {
-    /// Gives back all slots but so many.
-    pub(super) fn keep(&mut self, count: usize) {
-        if count < self.slots.len() {
-            self.slots.truncate(count);
-            self.claim.shares = shares(count, self.claim.shares.iter().sum());
-        }
-    }
-}
-
 impl Table {
     /// Whether a lane leaves the free slots to others, because it may be stuck and holds as many. So a slow account gathers
     /// no more slots than it leaves, however much it has to send.
@@ -130,7 +120,7 @@ impl Slots {
             .into_iter()
             .map(|(name, cap)| {
                 let mut lane = Lane::new(name, cap.min(most));
-                lane.gate.keep_hours(hours.get(&lane.account).cloned());
+                lane.gate.hours = hours.get(&lane.account).cloned();
                 lane
             })
             .collect();
@@ -206,11 +196,11 @@ impl Slots {
         now: UnixMs,
     ) -> Option<(Slot, NodeEpoch)> {
         let mut table = self.table();
-        let epoch = table.epoch.clone()?;
-        let nth = *table.by_account.get(&content.account)?;
         if table.draining || table.free == 0 {
             return None;
         }
+        let epoch = table.epoch.clone()?;
+        let nth = *table.by_account.get(&content.account)?;
         let lane = &mut table.lanes[nth];
         lane.look(now);
         let open = lane.limits.is_empty()
@@ -218,11 +208,11 @@ impl Slots {
             && lane.capacity(now) > 0
             && lane.gate.lets_pass(content.priority, lane.in_flight);
         let open = open && !table.yields(&table.lanes[nth], now);
-        let openid = content.touser.clone();
-        if !open || !table.busy.insert((nth, openid.clone())) {
+        if !open || !table.busy.insert((nth, content.touser.clone())) {
             return None;
         }
-        Some((self.take(&mut table, nth, Some(openid), now), epoch))
+        let recipient = Some(content.touser.clone());
+        Some((self.take(&mut table, nth, recipient, now), epoch))
     }
 
     fn take(
@@ -303,6 +293,17 @@ impl Slots {
 
     pub(super) fn looked(&self, lane: usize, more: bool, next_due: Option<UnixMs>, now: UnixMs) {
         self.table().lanes[lane].looked(more, next_due, now);
+    }
+
+    /// Gives back all slots of a round but so many. Whose turn the others would have been, comes first the next time.
+    pub(super) fn keep(&self, round: &mut Round, count: usize) {
+        let unused = round.slots.len().saturating_sub(count);
+        if unused > 0 {
+            round.slots.truncate(count);
+            let lane = &mut self.table().lanes[round.lane];
+            lane.turn = lane.turn.wrapping_sub(unused);
+            round.claim.shares = shares(count, lane.turn.wrapping_sub(count));
+        }
     }
 
     /// The rate allows a lane nothing more until then.
@@ -395,7 +396,7 @@ impl Slots {
 pub(super) struct Ended {
     pub(super) health: Health,
     pub(super) accepted: bool,
-    /// Template messages have a quota of their own, which is the one that is watched.
+    /// Whether it was made out of the quota that is watched.
     pub(super) of_the_quota: bool,
     pub(super) probe: bool,
     pub(super) began: UnixMs,

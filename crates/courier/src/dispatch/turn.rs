@@ -12,7 +12,7 @@ use super::lane::Health;
 use super::slot::{Ended, LaneTurn, Slot};
 use super::{Dispatch, Parts, STORE_PAUSE};
 use crate::delivery::{Attempt, LeaseRef, Look, Outcome, Settlement};
-use crate::message::{AccountName, Kind, Message, Reason, Status};
+use crate::message::{AccountName, Message, Reason, Status};
 use crate::next::{Roll, SAFE_WINDOW};
 use crate::observer::{Event, Source};
 use crate::port::{Gate, Moved, SendCall};
@@ -47,7 +47,7 @@ impl Dispatch {
             let ended = Ended {
                 health,
                 accepted: matches!(settlement.outcome, Outcome::Accepted { .. }),
-                of_the_quota: message.content.kind == Kind::Template,
+                of_the_quota: message.content.kind.traits().of_the_quota,
                 probe: slot.probe,
                 began,
             };
@@ -149,13 +149,8 @@ impl Dispatch {
             took,
         });
         let (outcome, health) = self.read(&answer, now);
-        match &answer {
-            Ok(_) => self.parts.keeper.accepted(&content.account, &token),
-            Err(CallError::Refused(error)) if error.class() == Class::Token => {
-                self.parts.keeper.rejected(&content.account, &token);
-            }
-            Err(_) => {}
-        }
+        let keeper = &self.parts.keeper;
+        keeper.answered(&content.account, &token, &answer);
         let called = !matches!(outcome, Outcome::NotCalled { .. } | Outcome::Unwritable);
         let attempt = called.then(|| Attempt {
             at,

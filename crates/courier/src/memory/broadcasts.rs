@@ -24,12 +24,12 @@ use crate::time::UnixMs;
 /// A broadcast, with what only a store needs to know of it.
 #[derive(Debug)]
 pub(super) struct Kept {
-    broadcast: Broadcast,
+    pub(super) broadcast: Broadcast,
     bytes: Vec<u8>,
-    bad: Vec<BadRow>,
+    pub(super) bad: Vec<BadRow>,
     followers: HashSet<String>,
     /// Nothing of it needs to be looked after.
-    tended: bool,
+    pub(super) tended: bool,
 }
 
 impl State {
@@ -63,6 +63,15 @@ impl State {
             }
             kept.broadcast.progress.count(to, 1);
         }
+    }
+
+    pub(super) fn is_of_a_cancelled_broadcast(&self, message: MessageId) -> bool {
+        let of = self
+            .rows
+            .get(&message)
+            .and_then(|row| row.message.content.broadcast);
+        let kept = of.and_then(|of| self.broadcasts.get(&of.id));
+        kept.is_some_and(|kept| kept.broadcast.state == Stands::Cancelled)
     }
 
     fn shown(&self, kept: &Kept, now: Option<UnixMs>) -> Broadcast {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::prune::take_out;
 use crate::message::MessageId;
 use crate::port::{DedupeMismatch, IdempotencyKey, Nonce};
 use crate::time::UnixMs;
@@ -33,8 +34,8 @@ impl Nonces {
         });
     }
 
-    pub(super) fn forget(&mut self, limit: usize, now: UnixMs) -> usize {
-        forget(&mut self.0, limit, |spent| spent.until <= now)
+    pub(super) fn prune(&mut self, now: UnixMs, limit: usize) -> usize {
+        take_out(&mut self.0, limit, |_, spent| spent.until <= now)
     }
 }
 
@@ -84,25 +85,7 @@ impl Keys {
         self.0.insert((key.scope.clone(), key.key.clone()), known);
     }
 
-    pub(super) fn forget(&mut self, limit: usize, now: UnixMs) -> usize {
-        forget(&mut self.0, limit, |known| known.until <= now)
+    pub(super) fn prune(&mut self, now: UnixMs, limit: usize) -> usize {
+        take_out(&mut self.0, limit, |_, known| known.until <= now)
     }
-}
-
-/// Removes at most `limit` entries that are old; answers how many.
-pub(super) fn forget<K: Clone + Eq + std::hash::Hash, V>(
-    entries: &mut HashMap<K, V>,
-    limit: usize,
-    old: impl Fn(&V) -> bool,
-) -> usize {
-    let gone: Vec<K> = entries
-        .iter()
-        .filter(|(_, value)| old(value))
-        .map(|(key, _)| key.clone())
-        .take(limit)
-        .collect();
-    for key in &gone {
-        entries.remove(key);
-    }
-    gone.len()
 }

@@ -8,6 +8,7 @@ mod dead_letters;
 mod jobs;
 mod keys;
 mod outbox;
+mod prune;
 mod recipients;
 mod records;
 mod state;
@@ -27,6 +28,7 @@ use crate::port::{
 };
 use crate::quota::QuotaRecord;
 use crate::receipt::{NewReceipt, ReceiptTaken};
+use crate::retention::Old;
 use crate::time::UnixMs;
 use crate::webhook::{
     Again, Backlog, EventId, EventState, Kept, Outbox, Subscription, Taken, Verdict,
@@ -162,13 +164,8 @@ impl Ledger for MemoryStore {
         Ok(self.state().sweep(what, limit, now))
     }
 
-    async fn prune(
-        &self,
-        ended_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError> {
-        Ok(self.state().prune(ended_before, limit, now))
+    async fn prune(&self, what: Old, before: UnixMs, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.state().prune(what, before, limit))
     }
 
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {
@@ -292,18 +289,5 @@ impl Outbox for MemoryStore {
         let again = state.outbox.post_again(webhook, which, limit, now);
         state.note(nonce.as_ref());
         Ok(again)
-    }
-
-    async fn prune_events(
-        &self,
-        delivered_before: UnixMs,
-        failed_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError> {
-        let mut state = self.state();
-        Ok(state
-            .outbox
-            .prune(delivered_before, failed_before, limit, now))
     }
 }

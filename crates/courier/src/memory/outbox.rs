@@ -6,8 +6,8 @@ use super::state::State;
 use crate::message::{Message, Status};
 use crate::time::UnixMs;
 use crate::webhook::{
-    ABANDONED_AFTER, Again, Backlog, Event, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription,
-    TAKEN_FOR, Taken, Verdict, is_told,
+    Again, Backlog, Event, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR,
+    Taken, Verdict, is_told,
 };
 
 /// Every event, oldest first, and for whom such are left.
@@ -174,18 +174,11 @@ impl Outbox {
         again
     }
 
-    pub(super) fn prune(
-        &mut self,
-        delivered_before: UnixMs,
-        failed_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> usize {
-        let abandoned = now.minus(ABANDONED_AFTER);
-        let old = |entry: &Entry| match entry.kept.state {
-            EventState::Waiting => entry.kept.due_at.is_some_and(|at| at < abandoned),
-            EventState::Delivered => entry.ended_at.is_some_and(|at| at < delivered_before),
-            EventState::Failed => entry.ended_at.is_some_and(|at| at < failed_before),
+    /// Forgets events that stand so: by when they ended or, if they wait, by when they were due.
+    pub(super) fn prune(&mut self, state: EventState, before: UnixMs, limit: usize) -> usize {
+        let old = |entry: &Entry| {
+            let since = entry.ended_at.or(entry.kept.due_at);
+            entry.kept.state == state && since.is_some_and(|at| at < before)
         };
         let all = self.events.iter().filter(|(_, entry)| old(entry));
         let gone: Vec<EventId> = all.map(|(id, _)| *id).take(limit).collect();

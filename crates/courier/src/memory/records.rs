@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::forget;
-use super::state::{Row, State};
+use super::state::{Row, State, receipt_key};
 use crate::delivery::{
     Addressed, CancelRefused, Cancelled, Delivery, ReceiptRecord, RetryRefused, the_one_meant,
 };
@@ -49,14 +48,7 @@ impl State {
     }
 
     pub(super) fn receive(&mut self, receipt: NewReceipt, now: UnixMs) -> ReceiptTaken {
-        let key = (
-            receipt.account.clone(),
-            receipt.msgid,
-            receipt.openid.clone(),
-            receipt.create_time,
-            receipt.status.clone(),
-        );
-        if self.receipts.insert(key, now).is_some() {
+        if self.receipts.insert(receipt_key(&receipt), now).is_some() {
             return ReceiptTaken::Known;
         }
         if let Some(news) = News::of_receipt(&receipt) {
@@ -74,10 +66,13 @@ impl State {
     fn join(&mut self, receipt: &NewReceipt, now: UnixMs) -> Option<(MessageId, Status)> {
         let (id, by) = self.meant_by(receipt)?;
         let record = ReceiptRecord::new(receipt.status.clone(), now);
+        let policy = match self.is_of_a_cancelled_broadcast(id) {
+            true => receipt.policy.sending_no_more(),
+            false => receipt.policy,
+        };
         let flag = self.change(id, now, |content, delivery| {
             let said = (receipt.word, record);
-            let settings = (receipt.policy, receipt.roll);
-            delivery.receive(content, by, said, settings, now)
+            delivery.receive(content, by, said, (policy, receipt.roll), now)
         })?;
         self.raise(&receipt.account, flag);
         Some((id, self.status(id)?))
@@ -180,29 +175,6 @@ impl State {
             status: message.delivery.status,
             reason: message.delivery.reason,
         })
-    }
-
-    pub(super) fn prune(&mut self, ended_before: UnixMs, limit: usize, now: UnixMs) -> usize {
-        let old = |at: UnixMs| at < ended_before;
-        let rows = self
-            .rows
-            .iter()
-            .filter(|(_, row)| row.ended_at.is_some_and(old));
-        let gone: Vec<MessageId> = rows.map(|(id, _)| *id).take(limit).collect();
-        for id in &gone {
-            self.rows.remove(id);
-        }
-        if !gone.is_empty() {
-            let rows = &self.rows;
-            self.msgids.retain(|_, id| rows.contains_key(id));
-        }
-        let orphans = self.orphans.len();
-        self.orphans.retain(|(_, at)| !old(*at));
-        gone.len()
-            + (orphans - self.orphans.len())
-            + forget(&mut self.receipts, limit, |at| old(*at))
-            + self.nonces.forget(limit, now)
-            + self.keys.forget(limit, now)
     }
 
     pub(super) fn depths(&self, now: UnixMs) -> Vec<Depth> {

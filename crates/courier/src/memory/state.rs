@@ -44,10 +44,10 @@ pub(super) struct State {
     pub(super) recipients: BTreeMap<(AccountName, String), Recipient>,
     pub(super) outbox: Outbox,
     pub(super) shelves: Shelves,
+    /// Oldest first.
+    pub(super) flags: Vec<AccountFlag>,
     standings: HashMap<AccountName, Standing>,
     quotas: HashMap<AccountName, QuotaRecord>,
-    /// Oldest first.
-    flags: Vec<AccountFlag>,
 }
 
 /// A message, with what only a store needs to know of it.
@@ -62,6 +62,16 @@ pub(super) type Turn = (AccountName, Priority, UnixMs, MessageId);
 
 /// By what a receipt is known again: account, msgid, openid, WeChat's time, WeChat's words.
 pub(super) type ReceiptKey = (AccountName, i64, String, i64, String);
+
+pub(super) fn receipt_key(receipt: &NewReceipt) -> ReceiptKey {
+    (
+        receipt.account.clone(),
+        receipt.msgid,
+        receipt.openid.clone(),
+        receipt.create_time,
+        receipt.status.clone(),
+    )
+}
 
 /// A node that beats.
 #[derive(Debug)]

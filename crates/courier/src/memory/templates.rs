@@ -19,7 +19,7 @@ use crate::time::UnixMs;
 pub(super) struct Shelf {
     catalogue: Catalogue,
     /// Oldest first.
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
 }
 
 pub(super) type Shelves = HashMap<AccountName, Shelf>;

@@ -105,11 +105,9 @@ impl Quotas {
         let Parts { keeper, desk, .. } = &self.parts;
         if let Ok(token) = keeper.current(account) {
             let answer = desk.clear(account, Some(&token.secret)).await;
-            let rejected = |error: &CallError| matches!(error, CallError::Refused(error) if error.class() == Class::Token);
-            if !answer.as_ref().is_err_and(rejected) {
+            if !keeper.answered(account, &token, &answer) {
                 return answer;
             }
-            keeper.rejected(account, &token);
         }
         desk.clear(account, None).await
     }

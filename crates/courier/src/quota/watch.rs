@@ -4,15 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hongyan_wechat::errcode::Class;
-use hongyan_wechat::error::CallError;
 use hongyan_wechat::quota::QuotaReport;
 use tokio_util::sync::CancellationToken;
 
 use super::calendar::renewed_after;
 use super::news::Word;
-use super::{Account, Parts, Quotas, Told};
-use crate::dispatch::Slots;
+use super::{Account, Parts, QuotaRecord, Quotas, Told};
 use crate::message::AccountName;
 use crate::observer::{Event, Source};
 use crate::time::UnixMs;
@@ -28,12 +25,6 @@ const PAUSE_MIN: Duration = Duration::from_secs(30);
 
 /// A new day is asked for so long after it began.
 const AFTER_MIDNIGHT: Duration = Duration::from_secs(5);
-
-/// What the next poll waits for.
-enum Pause {
-    Over,
-    News(Word),
-}
 
 impl Quotas {
     /// Watches one account's quota until told to stop.
@@ -54,18 +45,16 @@ impl Quotas {
                 }
             }
             let pause = poll_at.since(self.parts.clock.now());
-            let heard = tokio::select! {
+            let word = tokio::select! {
                 () = stop.cancelled() => return,
                 () = found.nudge.notified() => {
                     poll_at = self.parts.clock.now();
                     continue;
                 }
-                word = self.parts.news.next(&account) => Pause::News(word),
-                () = tokio::time::sleep(pause) => Pause::Over,
+                word = self.parts.news.next(&account) => word,
+                () = tokio::time::sleep(pause) => continue,
             };
-            if let Pause::News(word) = heard
-                && self.heard(&account, found, word).await
-            {
+            if self.heard(&account, found, word).await {
                 let soon = found.habit.poll / MORE_OFTEN[0].1;
                 poll_at = poll_at.min(self.parts.clock.now().plus(soon));
             }
@@ -85,19 +74,18 @@ impl Quotas {
         };
         let asked_at = clock.now();
         let base = self.taken(account, asked_at);
-        match desk.report(account, &token.secret).await {
+        let answer = desk.report(account, &token.secret).await;
+        if keeper.answered(account, &token, &answer) {
+            return TOKEN_PAUSE.min(found.habit.poll);
+        }
+        match answer {
             Ok(report) => {
-                keeper.accepted(account, &token);
                 let told = told(&report, asked_at);
                 self.take(account, found, told, base).await;
                 self.parts.slots.told_rate(account, rate(&report));
                 pause(found.habit.poll, told)
             }
             Err(error) => {
-                if matches!(&error, CallError::Refused(error) if error.class() == Class::Token) {
-                    keeper.rejected(account, &token);
-                    return TOKEN_PAUSE.min(found.habit.poll);
-                }
                 tracing::warn!(%account, %error, "cannot ask for the quota");
                 let mut held = found.held();
                 held.error = Some(error.to_string());
@@ -124,7 +112,7 @@ impl Quotas {
             (held.record.clone(), stopped && later)
         };
         let since = taken.saturating_sub(base);
-        let slots: &Slots = &self.parts.slots;
+        let slots = &self.parts.slots;
         slots.allow(account, told.allowance(&found.habit, since, now));
         // WeChat's two words may differ for long, so one message alone tries it.
         if stopped && told.remaining > 0 {
@@ -153,13 +141,10 @@ impl Quotas {
         news
     }
 
-    pub(super) async fn persist(&self, account: &AccountName, record: super::QuotaRecord) -> bool {
-        let stored = self.parts.book.set_quota(account, record).await;
-        stored
-            .inspect_err(
-                |error| tracing::warn!(%error, %account, "cannot store the account's quota"),
-            )
-            .is_ok()
+    pub(super) async fn persist(&self, account: &AccountName, record: QuotaRecord) {
+        if let Err(error) = self.parts.book.set_quota(account, record).await {
+            tracing::warn!(%error, %account, "cannot store the account's quota");
+        }
     }
 }
 

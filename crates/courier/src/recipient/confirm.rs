@@ -69,21 +69,12 @@ impl Confirmations {
         let what = match self.keeper.current(account) {
             Ok(token) => {
                 let secret = token.secret.clone();
-                match self.followers.follows(account, openid, secret).await {
-                    Ok(follows) => {
-                        self.keeper.accepted(account, &token);
-                        if follows {
-                            What::Follows
-                        } else {
-                            What::FollowsNot
-                        }
-                    }
-                    Err(error) => {
-                        if is(&error, Class::Token) {
-                            self.keeper.rejected(account, &token);
-                        }
-                        self.unanswered(account, &error)
-                    }
+                let answer = self.followers.follows(account, openid, secret).await;
+                self.keeper.answered(account, &token, &answer);
+                match answer {
+                    Ok(true) => What::Follows,
+                    Ok(false) => What::FollowsNot,
+                    Err(error) => self.unanswered(account, &error),
                 }
             }
             Err(wait) => What::AskAgain(wait.until.max(at.plus(ROUND))),
@@ -101,14 +92,12 @@ impl Confirmations {
     }
 
     fn unanswered(&self, account: &AccountName, error: &CallError) -> What {
-        if is(error, Class::Parameter(Fault::OpenId)) {
+        if let CallError::Refused(refusal) = error
+            && refusal.class() == Class::Parameter(Fault::OpenId)
+        {
             return What::NotOurs;
         }
         tracing::debug!(%error, %account, "WeChat did not say whether a user follows");
         What::AskAgain(self.hearing.clock.now().plus(ASK_AGAIN))
     }
-}
-
-fn is(error: &CallError, class: Class) -> bool {
-    matches!(error, CallError::Refused(refusal) if refusal.class() == class)
 }

@@ -16,6 +16,7 @@ use crate::message::{Reason, words};
 use crate::time::UnixMs;
 
 pub use limit::RecipientLimit;
+use news::end_of_second;
 pub use news::{News, What};
 pub use port::{Followers, Heard, Listed, Place, Recipients, SuppressionFilter};
 
@@ -148,6 +149,24 @@ pub struct Recipient {
     pub suppressions: Vec<Suppression>,
     /// What one-time subscriptions are left, by template.
     pub credits: Vec<Credit>,
+}
+
+impl Recipient {
+    /// Since when nothing that is known decides anything: all of it was heard by then, and what it held back or overrode has
+    /// run out. None while something is held back for good, or WeChat is still to be asked.
+    #[must_use]
+    pub fn idle_since(&self) -> Option<UnixMs> {
+        let for_good = |one: &Suppression| one.expires_at.is_none();
+        if self.confirm_at.is_some() || self.suppressions.iter().any(for_good) {
+            return None;
+        }
+        let ends = self.suppressions.iter().filter_map(|one| one.expires_at);
+        let acts = self.credits.iter().map(|credit| credit.event_at);
+        let acts = acts.chain(self.event_at).map(end_of_second);
+        let others = [self.since, self.lifted_at, self.override_until];
+        let all = others.into_iter().flatten().chain(ends).chain(acts);
+        all.max().or(Some(UnixMs(0)))
+    }
 }
 
 impl Default for Recipient {

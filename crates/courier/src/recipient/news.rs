@@ -113,8 +113,7 @@ impl News {
     /// What an accepted send tells: a kind that lives of the user's agreements has used one up.
     #[must_use]
     pub fn of_acceptance(content: &Content, called_at: UnixMs) -> Option<Self> {
-        // Template messages go to every follower; the others to who agreed.
-        (!content.kind.repeatable()).then(|| Self {
+        content.kind.traits().needs_agreement.then(|| Self {
             what: What::Spent(content.template_id.clone()),
             source: Source::Errcode,
             at: called_at,
@@ -176,7 +175,7 @@ impl News {
 }
 
 /// WeChat's times are whole seconds: what happened in one may have happened at its end.
-fn end_of_second(seconds: i64) -> UnixMs {
+pub(super) fn end_of_second(seconds: i64) -> UnixMs {
     UnixMs(seconds.saturating_mul(1_000).saturating_add(999))
 }
 

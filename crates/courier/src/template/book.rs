@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hongyan_wechat::AccessToken;
-use hongyan_wechat::errcode::Class;
 use hongyan_wechat::error::CallError;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -270,20 +269,12 @@ impl Book {
             return Err(SyncError::NoToken);
         }
         let token = keeper.current(account).map_err(|_| SyncError::NoToken)?;
-        let error = match self.parts.source.templates(account, &token.secret).await {
-            Ok(list) => {
-                keeper.accepted(account, &token);
-                return Ok(list);
-            }
-            Err(error) => error,
-        };
-        if let CallError::Refused(refusal) = &error
-            && refusal.class() == Class::Token
-        {
-            keeper.rejected(account, &token);
-            return Err(SyncError::Rejected(error.to_string()));
-        }
-        Err(SyncError::WeChat(error.to_string()))
+        let answer = self.parts.source.templates(account, &token.secret).await;
+        let rejected = keeper.answered(account, &token, &answer);
+        answer.map_err(|error| match rejected {
+            true => SyncError::Rejected(error.to_string()),
+            false => SyncError::WeChat(error.to_string()),
+        })
     }
 
     async fn take_over(
@@ -357,9 +348,10 @@ impl Shelf {
 
     /// What was known stands, but it is not known to be all.
     fn failed(&self, why: String) {
-        let known = self.known();
-        if known.failure.as_ref() != Some(&why) {
-            self.put(known.failing(why));
+        // In one go, else a list that came meanwhile would be forgotten again.
+        let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if place.failure.as_ref() != Some(&why) {
+            *place = Arc::new(place.failing(why));
         }
     }
 }

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hongyan_wechat::errcode::Class;
+use hongyan_wechat::error::CallError;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -150,6 +152,24 @@ impl Keeper {
         {
             found.nudge.notify_one();
         }
+    }
+
+    /// Takes note of what an answer says of the token that its call was made with. Answers whether that was rejected.
+    pub fn answered<T>(
+        &self,
+        account: &AccountName,
+        token: &Token,
+        answer: &Result<T, CallError>,
+    ) -> bool {
+        match answer {
+            Ok(_) => self.accepted(account, token),
+            Err(CallError::Refused(error)) if error.class() == Class::Token => {
+                self.rejected(account, token);
+                return true;
+            }
+            Err(_) => {}
+        }
+        false
     }
 
     /// What an operator sees.

@@ -274,15 +274,6 @@ pub trait Outbox: Send + Sync {
         nonce: Option<Nonce>,
         now: UnixMs,
     ) -> Result<usize, AcceptError>;
-    /// Forgets at most `limit` events that were delivered or given up before these moments, or that nobody asked for in
-    /// [`ABANDONED_AFTER`]. Answers how many.
-    async fn prune_events(
-        &self,
-        delivered_before: UnixMs,
-        failed_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError>;
 }
 
 /// What came of posting an event.

@@ -14,6 +14,7 @@ mod explorer;
 mod quiet;
 mod quota;
 mod rate;
+mod retention;
 mod rig;
 mod set_back;
 mod table;

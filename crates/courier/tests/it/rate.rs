@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use hongyan_courier::Clock;
-use hongyan_courier::message::Status;
+use hongyan_courier::message::{Content, Priority, Status};
 use hongyan_courier::rate::PerSecond;
 
 use crate::rig::node::Settings;
-use crate::rig::stage::Stage;
+use crate::rig::stage::{Stage, until};
 use crate::rig::upstream::{Sent, refused};
-use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
+use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, seconds};
 
 const OTHER: &str = "school";
 
@@ -34,6 +34,32 @@ async fn an_account_sends_no_faster_than_its_ceiling_and_others_as_they_like() {
     assert!(most <= 22, "{most} in a second");
     let took = sends[sends.len() - 1].at.since(sends[0].at);
     assert!(took < seconds(12), "{took:?} for 200 at 20 a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn priorities_share_what_the_rate_allows_however_many_slots_there_are() {
+    for slots in [4, 11, 12] {
+        let settings = Settings::new(slots, &[ACCOUNT], WITHOUT_RECEIPTS);
+        let stage = Stage::open(settings, |wechat| wechat).await;
+        let limit = Some(PerSecond(10.0));
+        stage.node.slots.limit_rate(&ACCOUNT.into(), limit);
+        let message = |n| Content {
+            priority: Priority::ALL[n % 3],
+            ..content(ACCOUNT, n)
+        };
+        stage.hand_over(call((0..600).map(message))).await;
+        until(async || stage.wechat.count() >= 120).await;
+        let sends = stage.wechat.sends(ACCOUNT);
+        let counts = [Priority::High, Priority::Normal, Priority::Bulk].map(|priority| {
+            let first = sends[..120].iter();
+            first
+                .filter(|sent| sent.content.priority == priority)
+                .count()
+        });
+        for (count, share) in counts.into_iter().zip([80_usize, 30, 10]) {
+            assert!(count.abs_diff(share) <= 2, "{slots} slots: {counts:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +93,10 @@ async fn a_busy_wechat_is_spared_and_the_rate_comes_back() {
         "{slowed:?}"
     );
     stage.hand_over(calls(ACCOUNT, 200..20_000)).await;
-    stage.all_over().await;
-    assert_eq!(rate(), None, "it was let go");
-    stage.assert_all(ACCOUNT, Status::Sent, 20_000).await;
+    until(async || rate().is_none()).await;
+    let sent = stage.wechat.count();
+    assert!(
+        sent < 20_000,
+        "{sent}: it was let go by what it sent, not for want of work"
+    );
 }

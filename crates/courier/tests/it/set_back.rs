@@ -7,10 +7,10 @@ use std::time::Duration;
 use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{AcceptError, Ledger, Nonce};
-use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::retention::{Keep, Pruner};
 use hongyan_courier::{Clock, UnixMs};
+use tokio_util::sync::CancellationToken;
 
-use crate::rig::KEEP;
 use crate::rig::clock::NOW;
 
 /// Runs forward, while the wall that it stands for may be set back.
@@ -36,15 +36,14 @@ async fn a_nonce_is_remembered_until_the_wall_says_that_it_may_be_forgotten() {
         Arc::new(MemoryStore::default()),
         Arc::new(Walled::default()),
     );
-    let sweeper = Sweeper {
+    let pruner = Pruner {
         ledger: store.clone(),
-        outbox: store.clone(),
         clock: clock.clone(),
         observer: Arc::new(Vec::<Arc<dyn Observer>>::new()),
-        keep: KEEP,
+        keep: Keep::all(Duration::from_secs(30 * 86_400)),
     };
     let spend = async || {
-        sweeper.round(true).await.unwrap();
+        pruner.round(&CancellationToken::new()).await.unwrap();
         let nonce = Nonce {
             owner: "orders".to_owned(),
             nonce: "n1".to_owned(),

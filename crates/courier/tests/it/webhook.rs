@@ -9,7 +9,7 @@ use hongyan_courier::Clock;
 use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::Message;
 use hongyan_courier::port::{Ledger, Queue};
-use hongyan_courier::sweep::Sweeper;
+use hongyan_courier::retention::{Keep, Pruner};
 use hongyan_courier::webhook::{
     Bell, Event, EventId, EventState, Outbox, Parts, Post, Posted, Sender, Subscription, TOLD,
     TRIES_MAX, Target,
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::rig::clock::{NOW, PausedClock};
-use crate::rig::{ACCOUNT, KEEP, call, content, seconds};
+use crate::rig::{ACCOUNT, call, content, seconds};
 
 /// Webhooks that answer as they are told.
 #[derive(Default)]
@@ -239,24 +239,28 @@ async fn an_event_is_forgotten_so_long_after_it_ended() {
     tokio::time::sleep(seconds(1)).await;
     let (store, clock) = (stage.store.clone(), stage.clock.clone());
     stage.stopped().await;
-    let sweeper = Sweeper {
+    let day = seconds(86_400);
+    let keep = Keep {
+        delivered_events: 7 * day,
+        ..Keep::all(30 * day)
+    };
+    let pruner = Pruner {
         ledger: Arc::new(store.clone()),
-        outbox: Arc::new(store.clone()),
         clock: clock.clone(),
         observer: Arc::new(Vec::new()),
-        keep: KEEP,
+        keep: keep.clone(),
     };
     let kept_at = async |age: Duration| {
         tokio::time::sleep(NOW.plus(age).since(clock.now())).await;
-        sweeper.round(true).await.unwrap();
+        pruner.round(&CancellationToken::new()).await.unwrap();
         let all = ["taken", "given up"].map(|name| store.events(name, None, None, 1_000));
         let all = futures::future::join_all(all).await;
         all.into_iter()
             .map(|page| page.unwrap().len())
             .collect::<Vec<_>>()
     };
-    assert_eq!(kept_at(KEEP.delivered_events).await, [600, 600]);
-    assert_eq!(kept_at(KEEP.delivered_events + seconds(2)).await, [0, 600]);
-    assert_eq!(kept_at(KEEP.failed_events).await, [0, 600]);
-    assert_eq!(kept_at(KEEP.failed_events + seconds(2)).await, [0, 0]);
+    assert_eq!(kept_at(keep.delivered_events).await, [600, 600]);
+    assert_eq!(kept_at(keep.delivered_events + seconds(2)).await, [0, 600]);
+    assert_eq!(kept_at(keep.failed_events).await, [0, 600]);
+    assert_eq!(kept_at(keep.failed_events + seconds(2)).await, [0, 0]);
 }

@@ -1,4 +1,4 @@
-//! `[limits]` and `[retention]`: the bounds of one request and of many, and how long records are kept.
+//! `[limits]`: the bounds of one request, and of how many.
 //! It must not know who enforces them.
 
 use std::time::Duration;
@@ -34,16 +34,6 @@ pub struct Limits {
 pub struct Allowance {
     pub burst: u32,
     pub per_second: f64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Retention {
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub messages: Duration,
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub webhook_events: Duration,
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub failed_webhook_events: Duration,
 }
 
 impl Allowance {
@@ -104,23 +94,5 @@ impl Limits {
             (Duration::ZERO, Duration::from_secs(30)),
             duration::show,
         );
-    }
-}
-
-impl Retention {
-    pub fn check(&self, findings: &mut Findings) {
-        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-        for (key, value, least) in [
-            // Idempotency keys promise 24 h, and a receipt may come late: less would forget too early.
-            ("retention.messages", self.messages, 2),
-            ("retention.webhook_events", self.webhook_events, 1),
-            (
-                "retention.failed_webhook_events",
-                self.failed_webhook_events,
-                1,
-            ),
-        ] {
-            findings.require_range(key, value, (days(least), days(3650)), duration::show);
-        }
     }
 }

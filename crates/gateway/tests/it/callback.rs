@@ -273,7 +273,7 @@ async fn a_stale_or_misshapen_push_is_refused_without_hints() {
 }
 
 #[tokio::test]
-async fn an_account_without_receipts_acknowledges_and_ignores() {
+async fn an_account_without_receipts_acknowledges_and_ignores_them() {
     let settings = Settings {
         account: "receipts = \"none\"".to_owned(),
         ..Settings::receipts(Mode::Plain)
@@ -285,6 +285,42 @@ async fn an_account_without_receipts_acknowledges_and_ignores() {
         .until_sim("its receipt answered", |sim| sim.receipts().answered == 1)
         .await;
     assert_nothing_came_of_it(gateway, &id).await;
+}
+
+/// What is told of users counts in every mode; and in none does its address serve for another body.
+#[tokio::test]
+async fn an_account_without_receipts_heeds_what_is_told_of_users() {
+    let settings = Settings {
+        account: "receipts = \"none\"".to_owned(),
+        ..Settings::receipts(Mode::Plain)
+    };
+    let gateway = TestGateway::with(settings).await;
+    let follower = |event: &str| {
+        format!(
+            "<xml><ToUserName>gh_1</ToUserName><FromUserName>{}</FromUserName><CreateTime>{}</CreateTime>\
+             <MsgType>event</MsgType><Event>{event}</Event></xml>",
+            openid(1),
+            seconds(0)
+        )
+    };
+    let receipt = plain_query(&seconds(0), "n1");
+    let told = event(&openid(1), "1", "success");
+    assert_eq!(push(&gateway, &receipt, &told).await.text(), "success");
+    let forged = push(&gateway, &receipt, &follower("unsubscribe")).await;
+    forged.problem(403, "forbidden");
+    let id = gateway.send(&message(&openid(1))).await;
+    gateway.until(&id, "sent").await;
+    let left = plain_query(&seconds(0), "n2");
+    assert_eq!(
+        push(&gateway, &left, &follower("unsubscribe")).await.text(),
+        "success"
+    );
+    let id = gateway.send(&message(&openid(1))).await;
+    assert_eq!(
+        gateway.until(&id, "suppressed").await["reason"],
+        "not_subscribed"
+    );
+    gateway.finish().await;
 }
 
 /// The message is as it was when WeChat took it.

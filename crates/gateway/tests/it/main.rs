@@ -15,6 +15,7 @@ mod oauth;
 mod ops;
 mod program;
 mod receipts;
+mod retention;
 mod signers;
 mod snippets;
 mod store;

@@ -10,6 +10,7 @@ use hongyan_courier::port::{
     Swept,
 };
 use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
+use hongyan_courier::retention::Old;
 
 use super::SqliteStore;
 use super::ops::change::{CancelOp, RetryOp};
@@ -85,16 +86,11 @@ impl Ledger for SqliteStore {
         self.ask(SweepOp { what, limit, now }).await
     }
 
-    async fn prune(
-        &self,
-        ended_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError> {
+    async fn prune(&self, what: Old, before: UnixMs, limit: usize) -> Result<usize, StoreError> {
         self.ask(PruneOp {
-            ended_before,
+            what,
+            before,
             limit,
-            now,
         })
         .await
     }

@@ -66,7 +66,7 @@ impl Nonces {
         Ok(true)
     }
 
-    /// Forgets some of those whose time is over. Answers how many.
+    /// Forgets some of those whose time is over, at most `limit`. Answers how many.
     pub(super) fn prune(
         &mut self,
         conn: &Connection,
@@ -82,14 +82,14 @@ impl Nonces {
             (SELECT owner, nonce FROM nonces WHERE expires_at <= ?1 LIMIT ?2) RETURNING owner, nonce",
         ] {
             let mut forget = conn.prepare_cached(sql)?;
-            let mut found = forget.query([until, limit])?;
+            let mut found = forget.query([until, limit - gone])?;
             while let Some(row) = found.next()? {
                 let hash = self.hash_of(row)?;
                 self.spent.remove(&hash);
                 gone += 1;
             }
         }
-        Ok(gone)
+        Ok(usize::try_from(gone).unwrap_or(0))
     }
 
     /// How many the transaction has spent until now, to go back to if its next operation is undone alone.

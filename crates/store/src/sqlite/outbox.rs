@@ -8,7 +8,7 @@ use hongyan_courier::webhook::{
 };
 
 use super::SqliteStore;
-use super::ops::events::{PostAgainOp, PruneEventsOp, ResumeOp, SubscribeOp, TakeOp, TriedOp};
+use super::ops::events::{PostAgainOp, ResumeOp, SubscribeOp, TakeOp, TriedOp};
 use super::read::events;
 
 #[async_trait]
@@ -86,21 +86,5 @@ impl Outbox for SqliteStore {
             now,
         })
         .await?
-    }
-
-    async fn prune_events(
-        &self,
-        delivered_before: UnixMs,
-        failed_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError> {
-        self.ask(PruneEventsOp {
-            delivered_before,
-            failed_before,
-            limit,
-            now,
-        })
-        .await
     }
 }

@@ -129,7 +129,7 @@ fn save(
     known: &Recipient,
 ) -> Result<(), Fault> {
     let sql = "INSERT OR REPLACE INTO recipients (account, openid, state, source, since, event_at, lifted_at, \
-        override_until, confirm_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        override_until, confirm_at, idle_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let ms = |at: Option<UnixMs>| at.map(|at| at.0);
     conn.prepare_cached(sql)?.execute(params![
         account,
@@ -141,6 +141,7 @@ fn save(
         ms(known.lifted_at),
         ms(known.override_until),
         ms(known.confirm_at),
+        ms(known.idle_since()),
     ])?;
     let gone = before
         .suppressions

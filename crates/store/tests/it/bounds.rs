@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hongyan_courier::UnixMs;
 use hongyan_courier::conformance::fixture::{
     NODE, NOW, answered, at, call, claim, content, new, receipt,
 };
@@ -13,34 +12,6 @@ use hongyan_courier::receipt::ReceiptTaken;
 use rusqlite::{Connection, params};
 
 use crate::support::{Place, faces};
-
-const DAY: u64 = 86_400;
-
-#[tokio::test]
-async fn a_receipt_that_no_message_claims_is_forgotten_after_two_days() {
-    let place = Place::new();
-    let store = place.open_now();
-    let faces = faces(&store);
-    let foreign = || receipt(99, "o9", ReceiptWord::Success);
-    let message = faces.sent(content("o1"), 1, NOW).await;
-    let ours = receipt(1, "o1", ReceiptWord::Success);
-    faces.receive(ours.clone(), NOW).await;
-    assert_eq!(faces.receive(foreign(), NOW).await, ReceiptTaken::Orphan);
-    let long_ago = NOW.minus(Duration::from_secs(90 * DAY));
-    let pruned = |now: UnixMs| store.prune(long_ago, 100, now);
-    assert_eq!(pruned(at(2 * DAY - 1)).await.unwrap(), 0);
-    assert_eq!(faces.receive(foreign(), at(1)).await, ReceiptTaken::Known);
-    assert_eq!(pruned(at(2 * DAY + 1)).await.unwrap(), 1);
-    // A receipt that found its message is known for as long as that is.
-    let later = at(3 * DAY);
-    assert_eq!(faces.receive(ours, later).await, ReceiptTaken::Known);
-    assert_eq!(faces.status(message.id).await, Status::Delivered);
-    // And a settlement still finds the receipts that wait for it.
-    let early = receipt(7, "o2", ReceiptWord::Success);
-    assert_eq!(faces.receive(early, later).await, ReceiptTaken::Orphan);
-    let met = faces.sent(content("o2"), 7, later).await;
-    assert_eq!(faces.status(met.id).await, Status::Delivered);
-}
 
 #[tokio::test]
 async fn only_young_orphans_are_looked_at_again() {
@@ -128,6 +99,46 @@ async fn orphans_are_found_by_age_and_by_msgid() {
         by_msgid.contains("PRIMARY KEY (msgid=? AND account=?)"),
         "{by_msgid}"
     );
+}
+
+/// What may be forgotten is found by its age alone, however much is young.
+#[tokio::test]
+async fn what_is_old_is_found_by_its_age() {
+    let place = Place::new();
+    drop(place.open_now());
+    for (query, index) in [
+        (
+            "rowid FROM messages INDEXED BY messages_ended WHERE ended_at IS NOT NULL AND status = 3 AND ended_at < 9",
+            "messages_ended (status=? AND ended_at>? AND ended_at<?)",
+        ),
+        (
+            "msgid FROM receipts WHERE message IS NOT NULL AND at < 9",
+            "receipts_at (at<?)",
+        ),
+        (
+            "openid FROM recipients WHERE idle_since IS NOT NULL AND idle_since < 9",
+            "recipients_idle (idle_since>? AND idle_since<?)",
+        ),
+        (
+            "id FROM template_history WHERE at < 9",
+            "template_history_at (at<?)",
+        ),
+        (
+            "id FROM broadcasts WHERE id < 9 AND tended = 1 AND ended_at < 9 ORDER BY id",
+            "PRIMARY KEY (rowid<?)",
+        ),
+        (
+            "id FROM webhook_events WHERE webhook = 1 AND ended_at IS NOT NULL AND ended_at < 9 AND state = 1",
+            "webhook_events_ended (webhook=? AND state=? AND ended_at>? AND ended_at<?)",
+        ),
+        (
+            "id FROM webhook_events WHERE webhook = 1 AND due_at IS NOT NULL AND due_at < 9 AND state = 0",
+            "webhook_events_due (webhook=? AND due_at>? AND due_at<?)",
+        ),
+    ] {
+        let plan = plan(&place, &format!("SELECT {query} LIMIT 5"));
+        assert!(plan.contains(index) && !plan.contains("TEMP"), "{plan}");
+    }
 }
 
 #[tokio::test]

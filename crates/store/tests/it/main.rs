@@ -9,6 +9,7 @@ mod bounds;
 mod breaking;
 mod conformance;
 mod crash;
+mod forgetting;
 mod opening;
 mod space;
 mod spool;

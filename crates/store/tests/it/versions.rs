@@ -8,6 +8,7 @@ use hongyan_courier::account::Standing;
 use hongyan_courier::conformance::fixture::{ACCOUNT, NOW, at};
 use hongyan_courier::message::Status;
 use hongyan_courier::port::{Filter, Ledger, Queue, Standings};
+use hongyan_courier::retention::Old;
 use hongyan_store::sqlite::{Migrated, SCHEMA_VERSION, migrate};
 use rusqlite::Connection;
 
@@ -91,6 +92,7 @@ async fn what_every_version_left_can_be_worked_with() {
         assert_eq!(store.flags(&account, 10).await.unwrap().len(), 1);
         store.beat("n2", None, Vec::new(), at(100)).await.unwrap();
         let far = UnixMs(NOW.0 + 90 * 86_400_000);
-        assert!(store.prune(far, 100, far).await.unwrap() > 0);
+        let failed = Old::Messages(Status::Failed);
+        assert_eq!(store.prune(failed, far, 100).await.unwrap(), 1);
     }
 }

@@ -30,6 +30,10 @@ pub(crate) enum Blow {
     Outage(Duration),
     /// A caller cancels every message.
     Cancel,
+    /// A person does not want any recipient written to.
+    Suppress,
+    /// A person wants all of them written to again.
+    Resume,
 }
 
 /// One blow, at one call of one node.
@@ -57,13 +61,16 @@ impl StoreHealth {
     }
 }
 
+/// Does what somebody outside wishes at this very moment.
+pub(crate) type Wish = Box<dyn Fn(Blow) + Send + Sync>;
+
 /// One node's fate.
 pub(crate) struct Fate {
     pub(crate) node: String,
     health: Arc<StoreHealth>,
     own: StoreHealth,
     strike: Option<Strike>,
-    cancel: Box<dyn Fn() + Send + Sync>,
+    wish: Wish,
     /// Calls count once the story begins.
     armed: AtomicBool,
     /// How many calls there were at which something could have struck.
@@ -86,14 +93,14 @@ impl Fate {
         node: &str,
         health: Arc<StoreHealth>,
         strike: Option<Strike>,
-        cancel: Box<dyn Fn() + Send + Sync>,
+        wish: Wish,
     ) -> Arc<Self> {
         Arc::new(Self {
             node: node.to_owned(),
             health,
             own: StoreHealth::default(),
             strike,
-            cancel,
+            wish,
             armed: AtomicBool::new(false),
             points: AtomicUsize::new(0),
             struck: AtomicBool::new(false),
@@ -171,7 +178,7 @@ impl Fate {
             }
             Blow::Cut(how_long) => self.own.away(how_long),
             Blow::Outage(how_long) => self.health.away(how_long),
-            Blow::Cancel => (self.cancel)(),
+            Blow::Cancel | Blow::Suppress | Blow::Resume => (self.wish)(strike.blow),
         }
         true
     }

@@ -55,7 +55,7 @@ impl Former<'_> {
                 token: token.clone(),
                 repeat: None,
             };
-            calls.spawn(async move { wechat.send(call).await });
+            calls.spawn(async move { wechat.send(call, false).await });
         }
     }
 }

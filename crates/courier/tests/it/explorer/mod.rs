@@ -102,6 +102,22 @@ fn a_freeze_an_outage_or_a_cancel_at_any_call_breaks_no_promise() {
     check_blows(&stories(), &SHORT_BLOWS);
 }
 
+#[test]
+fn a_suppression_at_any_call_is_heeded_from_the_next_look_on() {
+    check_blows(&stories(), &[Blow::Suppress]);
+}
+
+#[test]
+fn whoever_may_be_written_to_again_is() {
+    let mut suppressed = stories();
+    suppressed.retain(|story| !story.left_behind);
+    let suppressed: Vec<_> = suppressed
+        .into_iter()
+        .map(|story| story.suppressed().retried())
+        .collect();
+    check_blows(&suppressed, &[Blow::Resume]);
+}
+
 fn check_doubt_without_end(jobs: &[Job]) {
     let tally = search(jobs);
     check("doubt without end", &tally);
@@ -179,6 +195,16 @@ fn a_look_that_ignores_the_lease_is_found_out() {
         |ports| Tampered::ports(ports, Rule::LookMindsTheLease),
         &jobs,
         "I",
+    );
+}
+
+#[test]
+fn a_look_that_ignores_suppressions_is_found_out() {
+    let jobs = jobs(&stories(), Blow::Suppress, Recovery::Survivor);
+    finds_out(
+        |ports| Tampered::ports(ports, Rule::LookMindsTheSuppression),
+        &jobs,
+        "R1",
     );
 }
 

@@ -1,7 +1,7 @@
 //! A node's ports, each call of which goes through the node's fate before it reaches the store or WeChat.
 //! The store is real, and shared; a call that cannot have changed anything is no point to strike at.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use hongyan_courier::port::{
     TokenCache, TokenMode, Upstream,
 };
 use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
+use hongyan_courier::recipient::{Hold, Recipients, hold};
+use hongyan_courier::retention::Old;
 use hongyan_courier::token::MemoryTokenCache;
 use hongyan_wechat::error::{CallError, NotSentCause};
 
@@ -40,6 +42,8 @@ pub(crate) struct NodePorts {
     /// Messages whose call was begun and whose settlement is not durable yet.
     open_calls: Mutex<HashSet<MessageId>>,
     pub(crate) most_open_calls: Mutex<usize>,
+    /// Messages that were looked at for a call, and whether their recipients were suppressed at that moment.
+    looked: Mutex<HashMap<MessageId, bool>>,
     /// Leases that a heartbeat or a reclaim met.
     pub(super) met: Mutex<HashSet<(Upkeep, Vec<LeaseRef>)>>,
 }
@@ -58,6 +62,7 @@ impl NodePorts {
             wechat: wechat.clone(),
             open_calls: Mutex::default(),
             most_open_calls: Mutex::default(),
+            looked: Mutex::default(),
             met: Mutex::default(),
         })
     }
@@ -80,6 +85,15 @@ impl NodePorts {
     }
 }
 
+/// Whether a message's recipient is not to be written to.
+pub(super) async fn is_suppressed(store: &MemoryStore, message: &Message, now: UnixMs) -> bool {
+    let content = &message.content;
+    let known = store.recipient(&content.account, &content.touser);
+    let known = known.await.unwrap().suppressions;
+    let hold = hold(&known, &content.template_id, now);
+    matches!(hold, Some(Hold::End(_)))
+}
+
 #[async_trait]
 impl Queue for NodePorts {
     async fn accept(&self, call: Accept, now: UnixMs) -> Result<Accepted, AcceptError> {
@@ -95,7 +109,12 @@ impl Queue for NodePorts {
     }
 
     async fn look(&self, lease: LeaseRef, now: UnixMs) -> Result<Look, StoreError> {
-        let effect = self.store.look(lease, now);
+        let effect = async {
+            let message = self.store.find(lease.id).await.unwrap();
+            let suppressed = is_suppressed(&self.store, &message.unwrap(), now).await;
+            self.looked.lock().unwrap().insert(lease.id, suppressed);
+            self.store.look(lease, now).await
+        };
         self.fate.pass(Whereto::Store, true, effect).await
     }
 
@@ -188,13 +207,8 @@ impl Ledger for NodePorts {
         self.keep_up(moves, |swept| !swept.is_empty(), effect).await
     }
 
-    async fn prune(
-        &self,
-        ended_before: UnixMs,
-        limit: usize,
-        now: UnixMs,
-    ) -> Result<usize, StoreError> {
-        self.store.prune(ended_before, limit, now).await
+    async fn prune(&self, what: Old, before: UnixMs, limit: usize) -> Result<usize, StoreError> {
+        self.store.prune(what, before, limit).await
     }
 
     async fn depths(&self, now: UnixMs) -> Result<Vec<Depth>, StoreError> {
@@ -280,7 +294,14 @@ impl Upstream for NodePorts {
                 return Ok(Err(not_sent(NotSentCause::NotAllowed)));
             }
             self.call_begins(&call.wire_id);
-            Ok::<Answer, Unreachable>(self.wechat.send(call).await)
+            // A repeat goes to whoever may have the message already.
+            let looked = self
+                .looked
+                .lock()
+                .unwrap()
+                .remove(&message_of(&call.wire_id));
+            let heedless = call.repeat.is_none() && looked != Some(false);
+            Ok::<Answer, Unreachable>(self.wechat.send(call, heedless).await)
         };
         match self.fate.pass(Whereto::Elsewhere, true, effect).await {
             Ok(answer) => answer,

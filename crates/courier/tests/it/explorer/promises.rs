@@ -22,6 +22,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) struck: bool,
     /// Whether something of a node was held up between its check and its first byte.
     pub(crate) frozen: bool,
+    /// Messages whose recipients are not to be written to in the end.
+    pub(crate) suppressed: &'a HashSet<MessageId>,
 }
 
 /// What is known of one message.
@@ -69,6 +71,8 @@ pub(crate) fn broken(evidence: &Evidence<'_>) -> Vec<String> {
             later_truth(&case),
             generations(&case),
             needless(&case, evidence),
+            heedless(&case),
+            unheard(&case, evidence),
         ];
         let status = message.delivery.status;
         broken.extend(
@@ -188,6 +192,20 @@ fn generations(case: &Case<'_>) -> Option<String> {
     let taken: HashSet<u32> = taken.map(|call| call.generation).collect();
     let known: HashSet<&str> = case.accepted.iter().map(|a| &*a.wire_id).collect();
     (taken.len() > known.len()).then(|| "G: a generation was swallowed".into())
+}
+
+/// R1: no first call goes out to a recipient of whom its look could see that they are not to be written to.
+fn heedless(case: &Case<'_>) -> Option<String> {
+    let mut calls = case.calls.iter();
+    let heedless = calls.any(|call| call.heedless);
+    heedless.then(|| "R1: it was called although its recipient was suppressed".into())
+}
+
+/// R2: who may be written to again is.
+fn unheard(case: &Case<'_>, evidence: &Evidence<'_>) -> Option<String> {
+    let suppressed = evidence.suppressed.contains(&case.message.id);
+    let lost = case.message.delivery.status == Status::Suppressed && !suppressed;
+    lost.then(|| "R2: although its recipient is not suppressed any more".into())
 }
 
 /// Where nothing went wrong, nothing is left open.

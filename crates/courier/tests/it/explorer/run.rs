@@ -1,7 +1,7 @@
 //! One run of one story: nodes on one store, a blow at one call, recovery, and time until everything has ended.
 //! It judges nothing; that is for `promises`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use hongyan_courier::message::{Content, Message, MessageId, Status};
 use hongyan_courier::next::Roll;
 use hongyan_courier::port::{Accept, Filter, IdempotencyKey, Ledger, NewMessage, Queue, Upstream};
 use hongyan_courier::receipt::NewReceipt;
+use hongyan_courier::recipient::{News, Recipients, Source, What};
 use hongyan_courier::token::MemoryTokenCache;
 use hongyan_courier::{Clock, UnixMs};
 use tokio::sync::mpsc;
@@ -19,13 +20,13 @@ use tokio::time::{Instant, timeout};
 
 use super::fate::{Blow, Fate, StoreHealth, Strike};
 use super::former::Former;
-use super::ports::NodePorts;
+use super::ports::{NodePorts, is_suppressed};
 use super::promises::{Evidence, broken};
 use super::scenario::Scenario;
 use super::wechat::{Receipt, WeChat, When};
 use crate::rig::clock::{NOW, PausedClock};
 use crate::rig::node::{Node, Ports, Settings};
-use crate::rig::{ACCOUNT, content, seconds};
+use crate::rig::{ACCOUNT, content, openid, seconds};
 
 /// How long a caller or WeChat waits for a node's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -98,6 +99,14 @@ pub(crate) async fn run(
     if recovery == Recovery::Survivor {
         run.join("b", None).await;
     }
+    if scenario.suppressed {
+        tell_all(
+            &run.store,
+            &scenario.recipients,
+            &no_more(),
+            run.clock.now(),
+        );
+    }
     // Tokens are fetched and first looks are made.
     tokio::time::sleep(seconds(2)).await;
     let tasks = tokio_util::task::TaskTracker::new();
@@ -113,7 +122,8 @@ pub(crate) async fn run(
         tasks.spawn(run.clone().submit());
     }
     run.member(0).ports.fate.arm();
-    let forced = run.carry_on(recovery).await;
+    let blow = strike.map(|strike| strike.blow);
+    let forced = run.carry_on(recovery, blow).await;
     run.report(strike, &forced).await
 }
 
@@ -121,8 +131,13 @@ impl Run {
     async fn join(&self, name: &str, strike: Option<Strike>) {
         let store = self.store.clone();
         let clock = self.clock.clone();
-        let cancel = Box::new(move || cancel_all(&store, clock.now()));
-        let fate = Fate::new(name, self.health.clone(), strike, cancel);
+        let recipients = self.scenario.recipients.clone();
+        let wish = Box::new(move |blow| match blow {
+            Blow::Suppress => tell_all(&store, &recipients, &no_more(), clock.now()),
+            Blow::Resume => tell_all(&store, &recipients, &again(), clock.now()),
+            _ => cancel_all(&store, clock.now()),
+        });
+        let fate = Fate::new(name, self.health.clone(), strike, wish);
         let ports = NodePorts::new(fate, &self.store, &self.cache, &self.wechat);
         let settings = Settings {
             node: name.to_owned(),
@@ -233,7 +248,7 @@ impl Run {
     }
 
     /// Lets time pass until everything has ended, with restarts and retries on the way. Answers how often each was forced.
-    async fn carry_on(&self, recovery: Recovery) -> HashMap<MessageId, usize> {
+    async fn carry_on(&self, recovery: Recovery, blow: Option<Blow>) -> HashMap<MessageId, usize> {
         let begun = Instant::now();
         let mut forced = HashMap::new();
         let mut retried = Vec::new();
@@ -257,9 +272,17 @@ impl Run {
                 continue;
             }
             let before = retried.len();
-            for message in messages.iter().filter(|_| self.scenario.retried) {
-                if !retried.contains(&message.id) {
-                    retried.push(message.id);
+            // Once a recipient may be written to again, what was not sent can be.
+            let resumed = blow == Some(Blow::Resume) && self.member(0).ports.fate.has_struck();
+            for message in &messages {
+                let suppressed = message.delivery.status == Status::Suppressed;
+                let wished = [self.scenario.retried, resumed && suppressed];
+                let wishes = wished
+                    .into_iter()
+                    .zip([(message.id, false), (message.id, true)]);
+                let mut wishes = wishes.filter(|(wished, wish)| *wished && !retried.contains(wish));
+                if let Some((_, wish)) = wishes.next() {
+                    retried.push(wish);
                     *forced.entry(message.id).or_default() += self.retry(message).await;
                 }
             }
@@ -302,11 +325,19 @@ impl Run {
             .map(|strike| strike.blow);
         let held_up = match blow {
             Some(Blow::Freeze(how_long) | Blow::Cut(how_long) | Blow::Outage(how_long)) => how_long,
-            Some(Blow::Crash | Blow::Cancel) | None => Duration::ZERO,
+            Some(Blow::Crash | Blow::Cancel | Blow::Suppress | Blow::Resume) | None => {
+                Duration::ZERO
+            }
         };
         // What was held up goes on when everything else is over.
         tokio::time::sleep(self.scenario.aftermath() + held_up).await;
         let messages = self.messages().await;
+        let mut suppressed = HashSet::new();
+        for message in &messages {
+            if is_suppressed(&self.store, message, self.clock.now()).await {
+                suppressed.insert(message.id);
+            }
+        }
         let mut broken = broken(&Evidence {
             scenario: &self.scenario,
             truth: &self.wechat.truth.lock().unwrap(),
@@ -314,6 +345,7 @@ impl Run {
             forced,
             struck: fate.has_struck(),
             frozen: matches!(blow, Some(Blow::Freeze(_))),
+            suppressed: &suppressed,
         });
         for member in self.nodes.lock().unwrap().iter() {
             let name = &member.ports.fate.node;
@@ -335,6 +367,40 @@ impl Run {
             broken,
             messages,
         }
+    }
+}
+
+/// What a person says of every recipient.
+fn by_operator(what: What) -> News {
+    News {
+        what,
+        source: Source::Operator,
+        at: NOW,
+        errcode: None,
+    }
+}
+
+fn no_more() -> News {
+    by_operator(What::Suppress {
+        template_id: None,
+        expires_at: None,
+        note: None,
+    })
+}
+
+fn again() -> News {
+    by_operator(What::Resume {
+        template_id: None,
+        override_until: None,
+    })
+}
+
+fn tell_all(store: &MemoryStore, recipients: &[usize], news: &News, now: UnixMs) {
+    use futures::FutureExt;
+    for recipient in recipients {
+        let (account, openid) = (ACCOUNT.into(), openid(*recipient));
+        let heard = store.hear(&account, &openid, vec![news.clone()], None, now);
+        heard.now_or_never().unwrap().unwrap();
     }
 }
 

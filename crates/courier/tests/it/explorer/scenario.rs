@@ -25,6 +25,8 @@ pub(crate) struct Scenario {
     pub(crate) expires_in: Option<Duration>,
     /// Whoever ends undelivered is retried once, with force where it is needed.
     pub(crate) retried: bool,
+    /// No recipient is to be written to from the beginning.
+    pub(crate) suppressed: bool,
 }
 
 impl Scenario {
@@ -41,6 +43,7 @@ impl Scenario {
             },
             expires_in: None,
             retried: false,
+            suppressed: false,
         }
     }
 
@@ -61,6 +64,11 @@ impl Scenario {
 
     pub(crate) fn retried(mut self) -> Self {
         self.retried = true;
+        self
+    }
+
+    pub(crate) fn suppressed(mut self) -> Self {
+        self.suppressed = true;
         self
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use hongyan_courier::UnixMs;
 use hongyan_courier::delivery::{LeaseRef, Look, Outcome, Settlement};
-use hongyan_courier::message::{AccountName, Reason};
+use hongyan_courier::message::{AccountName, Reason, Status};
 use hongyan_courier::port::{
     Accept, AcceptError, Accepted, Claim, Claimed, Filter, Granted, Ledger, Moved, Queue, SendCall,
     StoreError, TokenMode, Upstream,
@@ -32,6 +32,8 @@ pub(crate) enum Rule {
     AcceptanceIsKept,
     /// A repeat is written whenever its turn comes, without asking whether the window is still open.
     GateMindsTheWindow,
+    /// The look says "go" whoever is suppressed.
+    LookMindsTheSuppression,
     /// What is sent anew goes out under the wire id of what was sent before.
     GenerationsDiffer,
 }
@@ -96,6 +98,9 @@ impl Queue for Tampered {
         let look = self.ports.look(lease, now).await?;
         Ok(match self.without {
             Rule::LookMindsTheLease => Look::Go,
+            Rule::LookMindsTheSuppression if matches!(look, Look::Ended(Status::Suppressed, _)) => {
+                Look::Go
+            }
             _ => look,
         })
     }

@@ -98,6 +98,8 @@ pub(crate) struct Call {
     pub(crate) wire_id: String,
     pub(crate) at: UnixMs,
     pub(crate) known: Known,
+    /// Whether it went out without a look, or although the look could see that the recipient is suppressed.
+    pub(crate) heedless: bool,
 }
 
 /// An acceptance that was no repeat.
@@ -189,12 +191,12 @@ impl WeChat {
     }
 
     /// The call goes out: by now it cannot be stopped, whatever becomes of the node.
-    pub(crate) async fn send(self: &Arc<Self>, call: SendCall) -> Answer {
+    pub(crate) async fn send(self: &Arc<Self>, call: SendCall, heedless: bool) -> Answer {
         let turn = self.next_turn(message_of(&call.wire_id));
         if turn == Turn::NoConnection {
             return Err(not_sent(NotSentCause::Connect));
         }
-        let nth = self.write_down(&call);
+        let nth = self.write_down(&call, heedless);
         if let Turn::Late(delay) = turn {
             let this = self.clone();
             self.on_its_way.spawn(async move {
@@ -320,13 +322,14 @@ impl WeChat {
         })
     }
 
-    fn write_down(&self, call: &SendCall) -> usize {
+    fn write_down(&self, call: &SendCall, heedless: bool) -> usize {
         let mut truth = self.truth.lock().unwrap();
         truth.calls.push(Call {
             message: message_of(&call.wire_id),
             wire_id: call.wire_id.clone(),
             at: self.now(),
             known: Known::Maybe,
+            heedless,
         });
         truth.calls.len() - 1
     }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::message::{Content, Kind, MessageId, Priority};
 use hongyan_courier::port::{Accept, NewMessage};
-use hongyan_courier::sweep::Keep;
 
 use clock::NOW;
 
@@ -24,13 +23,6 @@ pub(crate) const WITHOUT_RECEIPTS: Policy = Policy {
     max_retries: 3,
     receipt_timeout: None,
     receipt_retries: 0,
-};
-
-/// How long a sweeper keeps what ended.
-pub(crate) const KEEP: Keep = Keep {
-    messages: Duration::from_secs(30 * 86_400),
-    delivered_events: Duration::from_secs(7 * 86_400),
-    failed_events: Duration::from_secs(30 * 86_400),
 };
 
 /// A moment as a duration after the beginning.

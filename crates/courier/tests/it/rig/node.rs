@@ -9,7 +9,6 @@ use hongyan_courier::Clock;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
-use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Ledger, Queue, Standings, TokenCache, TokenMode, Upstream};
@@ -21,8 +20,6 @@ use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::token::{self, Habit, Keeper};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-use crate::rig::KEEP;
 
 /// How long a stopping node may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -121,11 +118,8 @@ impl Node {
         });
         let sweeper = Sweeper {
             ledger: ports.ledger.clone(),
-            // Nobody is told of anything here.
-            outbox: Arc::new(MemoryStore::default()),
             clock: clock.clone(),
             observer: observer.clone(),
-            keep: KEEP,
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         for name in names {

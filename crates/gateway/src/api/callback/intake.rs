@@ -105,18 +105,16 @@ impl Callbacks {
         mut nonce: Option<Nonce>,
     ) -> Result<Vec<ReceiptTaken>, AcceptError> {
         let mut taken = Vec::new();
+        if let Some((openid, news)) = people::news(event) {
+            let hearing = self
+                .hearing
+                .hear(&account.name, &openid, news, nonce.take());
+            hearing.await?;
+        }
         if let Some(policy) = account.receipts {
-            if let Some((openid, news)) = people::news(event) {
-                let hearing = self
-                    .hearing
-                    .hear(&account.name, &openid, news, nonce.take());
-                hearing.await?;
-            }
             for receipt in told_by(event, &account.name, policy) {
                 taken.push(self.receipts.receive(receipt, nonce.take()).await?);
             }
-        } else if account.hub.is_empty() {
-            return Ok(taken);
         }
         // Whatever else it says has no effect; its address must not serve for another body all the same.
         if let Some(nonce) = nonce {

@@ -89,7 +89,7 @@ fn insert(base: &mut Base, new: &Broadcast) -> Result<(), Fault> {
 }
 
 /// Writes back what changes of a broadcast, its progress apart.
-fn update(conn: &Connection, one: &Broadcast) -> Result<(), Fault> {
+pub(super) fn update(conn: &Connection, one: &Broadcast) -> Result<(), Fault> {
     let upload = &one.upload;
     let columns = upload.columns.as_ref().map(serde_json::to_string);
     let columns = columns.transpose();
@@ -294,34 +294,4 @@ pub(super) fn expanded(
         signed(expansion.refused.len() as u64),
     ])?;
     keep_bad(conn, expansion.id, &expansion.refused)
-}
-
-/// Broadcasts that ended long ago are forgotten; those that nobody ever started are ended, and forgotten later.
-pub(super) fn prune(base: &mut Base, before: UnixMs, limit: i64) -> Result<usize, Fault> {
-    let ids = |conn: &Connection, sql: &str| -> Result<Vec<i64>, Fault> {
-        let mut find = conn.prepare_cached(sql)?;
-        let found = find.query_map([before.0, limit], |row| row.get(0))?;
-        Ok(found.collect::<Result<_, _>>()?)
-    };
-    let sql = "SELECT id FROM broadcasts WHERE state < 3 AND created_at < ?1 LIMIT ?2";
-    for id in ids(&base.conn, sql)? {
-        let id = BroadcastId::from_number(id);
-        if let Some(mut one) = find(&base.conn, &mut base.accounts, id)?
-            && one.apply(Wish::Cancel, before) == Ok(true)
-        {
-            update(&base.conn, &one)?;
-        }
-    }
-    let sql = "SELECT id FROM broadcasts WHERE tended = 1 AND ended_at < ?1 LIMIT ?2";
-    let gone = ids(&base.conn, sql)?;
-    for id in &gone {
-        for sql in [
-            "DELETE FROM broadcast_bad_rows WHERE broadcast = ?1",
-            "DELETE FROM broadcast_progress WHERE broadcast = ?1",
-            "DELETE FROM broadcasts WHERE id = ?1",
-        ] {
-            base.conn.prepare_cached(sql)?.execute([id])?;
-        }
-    }
-    Ok(gone.len())
 }

@@ -1,11 +1,10 @@
-//! Events out: for whom they are left, which are due, how their tries went, and which are forgotten.
+//! Events out: for whom they are left, which are due, and how their tries went.
 //! What becomes of an event is `courier::webhook`'s to say.
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::{AcceptError, Nonce};
 use hongyan_courier::webhook::{
-    ABANDONED_AFTER, Again, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR,
-    Taken, Verdict,
+    Again, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR, Taken, Verdict,
 };
 use rusqlite::{Connection, params};
 
@@ -251,61 +250,5 @@ impl Op for PostAgainOp {
                 conn.execute(sql, params![self.now.0, number, since.0, limit])?
             }
         }))
-    }
-}
-
-pub(in crate::sqlite) struct PruneEventsOp {
-    pub(in crate::sqlite) delivered_before: UnixMs,
-    pub(in crate::sqlite) failed_before: UnixMs,
-    pub(in crate::sqlite) limit: usize,
-    pub(in crate::sqlite) now: UnixMs,
-}
-
-/// Deletes some of a webhook's events, those that the condition says.
-macro_rules! forget {
-    ($which:literal) => {
-        concat!(
-            "DELETE FROM webhook_events WHERE id IN (SELECT id FROM webhook_events WHERE webhook = ?1 AND ",
-            $which,
-            " LIMIT ?3)"
-        )
-    };
-}
-
-impl Op for PruneEventsOp {
-    type Answer = usize;
-    const NAME: &'static str = "prune_events";
-
-    fn rows(&self) -> usize {
-        self.limit
-    }
-
-    fn now(&self) -> Option<UnixMs> {
-        Some(self.now)
-    }
-
-    fn run(&mut self, base: &mut Base) -> Result<usize, Fault> {
-        let conn = &base.conn;
-        let mut all = conn.prepare_cached("SELECT id FROM webhooks")?;
-        let numbers = all.query_map([], |row| row.get(0))?;
-        let numbers: Vec<i64> = numbers.collect::<Result<_, _>>()?;
-        let abandoned = self.now.minus(ABANDONED_AFTER);
-        let mut gone = 0;
-        for number in numbers {
-            for (sql, before) in [
-                (
-                    forget!("state = 1 AND ended_at < ?2"),
-                    self.delivered_before,
-                ),
-                (forget!("state = 2 AND ended_at < ?2"), self.failed_before),
-                (forget!("due_at < ?2"), abandoned),
-            ] {
-                let left = i64::try_from(self.limit - gone).unwrap_or(i64::MAX);
-                gone += conn
-                    .prepare_cached(sql)?
-                    .execute(params![number, before.0, left])?;
-            }
-        }
-        Ok(gone)
     }
 }

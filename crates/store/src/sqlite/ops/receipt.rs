@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use hongyan_courier::UnixMs;
+use hongyan_courier::broadcast::State;
 use hongyan_courier::delivery::{
     Addressed, MATCH_AMONG, Policy, ReceiptRecord, ReceiptWord, the_one_meant,
 };
@@ -113,9 +114,14 @@ fn join(
         return Ok(None);
     };
     let record = ReceiptRecord::new(r.status.clone(), now);
+    let failed = r.word != ReceiptWord::Success;
+    let policy = match failed && is_of_a_cancelled_broadcast(&base.conn, id)? {
+        true => r.policy.sending_no_more(),
+        false => r.policy,
+    };
     let changed = base.change(id, now, |content, delivery| {
-        let (said, settings) = ((r.word, record), (r.policy, r.roll));
-        delivery.receive(content, by, said, settings, now)
+        let said = (r.word, record);
+        delivery.receive(content, by, said, (policy, r.roll), now)
     })?;
     let Some(changed) = changed else {
         return Ok(None);
@@ -133,6 +139,18 @@ fn join(
     ])?;
     base.orphans -= 1;
     Ok(Some((id, changed.moved)))
+}
+
+fn is_of_a_cancelled_broadcast(conn: &Connection, id: MessageId) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM messages JOIN broadcasts ON broadcasts.id = messages.broadcast \
+        WHERE messages.id = ?1 AND state = ?2)";
+    let cancelled = codes::of_broadcast_state(State::Cancelled);
+    let mut find = conn.prepare_cached(sql)?;
+    Ok(
+        find.query_row(params![id.as_bytes().as_slice(), cancelled], |row| {
+            row.get(0)
+        })?,
+    )
 }
 
 /// The message that was answered this msgid. Events of the two sorts count msgids apart.

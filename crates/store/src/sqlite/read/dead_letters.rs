@@ -12,7 +12,8 @@ use crate::sqlite::rows;
 
 /// SQLite gives the other columns of a group from the row that has its maximum.
 const COUNTED: &str = "SELECT account, status, reason, count(*), max(ended_at), rowid FROM messages \
-    WHERE (status = 4 OR status = 8) AND ended_at >= ?1 GROUP BY account, status, reason ORDER BY count(*) DESC";
+    INDEXED BY messages_dead_letters WHERE (status = 4 OR status = 8) AND ended_at >= ?1 \
+    GROUP BY account, status, reason ORDER BY count(*) DESC";
 
 pub(in crate::sqlite) fn counted(
     reader: &mut Reader,

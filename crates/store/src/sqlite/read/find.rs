@@ -4,7 +4,7 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::account::{AccountFlag, Flag, FlagSubject, Standing};
 use hongyan_courier::message::{AccountName, Message, MessageId, Priority};
 use hongyan_courier::port::Depth;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::Reader;
 use crate::sqlite::base;
@@ -21,15 +21,25 @@ pub(in crate::sqlite) fn message(
     Ok(found.map(|(_, message)| message))
 }
 
-/// How much waits, by what the writer counted. Of the rows only those that are due are walked.
+/// The most rows that are walked to count what is due of an account and priority, if not all that waits is due.
+const DUE_COUNTED_MAX: i64 = 100_000;
+
+/// How much waits, by what the writer counted. Of the rows mostly the first and the last are looked at.
 pub(in crate::sqlite) fn depths(
     reader: &mut Reader,
     counts: &Counts,
     now: UnixMs,
 ) -> Result<Vec<Depth>, Fault> {
     let Reader { conn, accounts } = reader;
-    let sql = "SELECT min(due_at), count(*) FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2 AND due_at <= ?3";
-    let mut due = conn.prepare_cached(sql)?;
+    let first =
+        "SELECT min(due_at) FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2";
+    let mut first = conn.prepare_cached(first)?;
+    let last =
+        "SELECT max(due_at) FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2";
+    let mut last = conn.prepare_cached(last)?;
+    let due = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE status = 0 AND account = ?1 AND priority = ?2 \
+        AND due_at <= ?3 LIMIT ?4)";
+    let mut due = conn.prepare_cached(due)?;
     let mut depths = Vec::new();
     for (account, queued) in counts {
         let Some(number) = accounts.known(conn, account)? else {
@@ -40,15 +50,25 @@ pub(in crate::sqlite) fn depths(
             if queued == 0 {
                 continue;
             }
-            let of = params![number, codes::of_priority(*priority), now.0];
-            let (oldest, past_due): (Option<i64>, i64) =
-                due.query_row(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let line = [number, codes::of_priority(*priority)];
+            let moment = |row: &Row<'_>| row.get(0).map(|at: Option<i64>| at.map(UnixMs));
+            let oldest = first.query_row(line, moment)?;
+            let oldest_due = oldest.filter(|at| *at <= now);
+            let past_due = match last.query_row(line, moment)? {
+                _ if oldest_due.is_none() => 0,
+                Some(latest) if latest > now => {
+                    let of = params![line[0], line[1], now.0, DUE_COUNTED_MAX];
+                    let counted: i64 = due.query_row(of, |row| row.get(0))?;
+                    counted.unsigned_abs()
+                }
+                _ => queued,
+            };
             depths.push(Depth {
                 account: account.clone(),
                 priority: *priority,
                 queued,
-                oldest_due: oldest.map(UnixMs),
-                past_due: past_due.unsigned_abs(),
+                oldest_due,
+                past_due,
             });
         }
     }

@@ -186,12 +186,6 @@ CREATE TABLE nonces (
     PRIMARY KEY (owner, nonce)
 ) WITHOUT ROWID;
 INSERT INTO "nonces" VALUES('his','n',1795400604000,NULL);
-CREATE TABLE spent_nonces (
-    owner      TEXT    NOT NULL,    -- whose: a client's id, or what it is for
-    nonce      TEXT    NOT NULL,    -- the nonce itself
-    expires_at INTEGER NOT NULL     -- when it may be forgotten
-);
-INSERT INTO "spent_nonces" VALUES('his','m',1795400604000);
 CREATE TABLE quotas (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's QuotaRecord, as JSON
@@ -225,10 +219,17 @@ CREATE TABLE recipients (
     lifted_at      INTEGER,             -- when suppressions were last lifted; what was said before counts no more
     override_until INTEGER,             -- until then nothing that WeChat says suppresses
     confirm_at     INTEGER,             -- when WeChat is to be asked whether the user follows; null without doubt
+    idle_since     INTEGER,             -- since when nothing here decides anything; null while something does for good
     PRIMARY KEY (account, openid)
 ) WITHOUT ROWID;
-INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL);
-INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000);
+INSERT INTO "recipients" VALUES(1,'o2',2,'user_info',1795400002000,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "recipients" VALUES(1,'o3',1,'event',1795400002000,1795400002,1795400002000,NULL,1795400003000,NULL);
+CREATE TABLE spent_nonces (
+    owner      TEXT    NOT NULL,    -- whose: a client's id, or what it is for
+    nonce      TEXT    NOT NULL,    -- the nonce itself
+    expires_at INTEGER NOT NULL     -- when it may be forgotten
+);
+INSERT INTO "spent_nonces" VALUES('his','m',1795400604000);
 CREATE TABLE standings (
     account INTEGER PRIMARY KEY,    -- accounts.id
     body    TEXT NOT NULL           -- courier's Standing, as JSON
@@ -319,26 +320,28 @@ CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
 CREATE INDEX messages_receipt_due ON messages (receipt_due) WHERE status = 2 AND receipt_due IS NOT NULL;
-CREATE INDEX messages_ended ON messages (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX messages_dead_letters ON messages (account, status, reason, ended_at) WHERE status = 4 OR status = 8;
 CREATE INDEX messages_touser ON messages (touser_hash);
 CREATE INDEX receipts_at ON receipts (at);
 CREATE INDEX receipts_orphan ON receipts (at) WHERE message IS NULL;
 CREATE INDEX nonces_expiry ON nonces (expires_at);
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 CREATE INDEX flags_newest ON flags (account, at);
-CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
+CREATE INDEX template_history_at ON template_history (at);
 CREATE INDEX messages_aside ON messages (account, template_id) WHERE status = 0 AND reason = 'template_stopped';
 CREATE UNIQUE INDEX messages_broadcast ON messages (broadcast, broadcast_row) WHERE broadcast IS NOT NULL;
 CREATE INDEX messages_broadcast_queued ON messages (broadcast, due_at) WHERE broadcast IS NOT NULL AND status = 0;
+CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_row) WHERE broadcast IS NOT NULL AND status >= 4;
 CREATE INDEX broadcasts_alive ON broadcasts (state) WHERE state >= 3 AND tended = 0;
 CREATE INDEX broadcast_bad_rows_line ON broadcast_bad_rows (broadcast, line);
 CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
+CREATE INDEX recipients_idle ON recipients (idle_since) WHERE idle_since IS NOT NULL;
 CREATE INDEX suppressions_newest ON suppressions (account, at);
 CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_row) WHERE broadcast IS NOT NULL AND status >= 4;
+CREATE INDEX messages_dead_letters ON messages (account, status, reason, ended_at) WHERE status = 4 OR status = 8;
+CREATE INDEX webhook_events_due ON webhook_events (webhook, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX messages_ended ON messages (status, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX audit_subject ON audit (subject) WHERE subject IS NOT NULL;
 CREATE INDEX audit_recipient ON audit (recipient) WHERE recipient IS NOT NULL;
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;

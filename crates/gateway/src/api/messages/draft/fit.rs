@@ -1,7 +1,7 @@
 //! Whether a message fits its template, as far as the template is known, and what becomes of one that does not.
 //! It must not know the rules, nor ask anybody for a list.
 
-use hongyan_courier::kind::{Kind, ValueRules};
+use hongyan_courier::kind::ValueRules;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::template::Template;
 use hongyan_courier::template::book::{Lists, Lookup};
@@ -47,8 +47,7 @@ impl Fit {
         data: &mut String,
         faults: &mut Faults,
     ) {
-        // The list is of template messages alone.
-        if self.terms.kind != Kind::Template {
+        if !self.terms.kind.traits().listed {
             return self.types(data, faults);
         }
         let known = lists.known(account);

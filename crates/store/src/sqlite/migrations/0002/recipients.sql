@@ -11,9 +11,11 @@ CREATE TABLE recipients (
     lifted_at      INTEGER,             -- when suppressions were last lifted; what was said before counts no more
     override_until INTEGER,             -- until then nothing that WeChat says suppresses
     confirm_at     INTEGER,             -- when WeChat is to be asked whether the user follows; null without doubt
+    idle_since     INTEGER,             -- since when nothing here decides anything; null while something does for good
     PRIMARY KEY (account, openid)
 ) WITHOUT ROWID;
 CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
+CREATE INDEX recipients_idle ON recipients (idle_since) WHERE idle_since IS NOT NULL;
 
 -- Reasons not to send to a recipient. Said again, one only gets younger.
 CREATE TABLE suppressions (

@@ -27,6 +27,8 @@ CREATE TABLE template_history (
     PRIMARY KEY (account, id, at)
 ) WITHOUT ROWID;
 
+CREATE INDEX template_history_at ON template_history (at);
+
 -- When each account's list was fetched last.
 CREATE TABLE template_lists (
     account   INTEGER PRIMARY KEY,      -- accounts.id
