@@ -104,7 +104,7 @@ fn door() -> Door {
 
 fn router() -> Router {
     let routes = Routes::new(Arc::new(door()), &TABLE);
-    let routes = routes.add(routes!(open)).add(routes!(guarded));
+    let routes = routes.put(routes!(open)).put(routes!(guarded));
     Router::from(routes.finish().unwrap()).with_state(())
 }
 

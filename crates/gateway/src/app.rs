@@ -247,10 +247,7 @@ impl Core {
             every: config.templates.sync_interval,
         };
         let book = Book::open(parts, names(config)).await?;
-        let conditions = Arc::new(Conditions {
-            keeper: keeper.clone(),
-            reports,
-        });
+        let conditions = Conditions::new(&keeper, reports);
         Ok(Self {
             store,
             clock,
@@ -261,9 +258,9 @@ impl Core {
             book,
             upstream,
             accounts: Arc::new(Accounts::new(config.accounts.iter().map(known).collect())),
-            conditions,
+            conditions: Arc::new(conditions),
             waiters,
-            limits: Arc::new(callers::limits(config)),
+            limits: callers::limits(config),
             broadcast_changed: Arc::default(),
             bell,
             stopping: CancellationToken::new(),

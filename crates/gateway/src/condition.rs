@@ -71,6 +71,13 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    pub fn new(keeper: &Arc<Keeper>, reports: Arc<Reports>) -> Self {
+        Self {
+            keeper: Arc::clone(keeper),
+            reports,
+        }
+    }
+
     pub fn of(&self, account: &AccountName) -> (Condition, Option<View>) {
         let view = self.keeper.view(account);
         let reported = self.reports.closed().get(account).cloned();

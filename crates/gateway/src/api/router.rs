@@ -74,78 +74,78 @@ fn service(parts: &UseCases) -> Result<OpenApiRouter, Misfit> {
     routes = accounts(routes, parts);
     let entrance = Arc::new(Entrance::new(parts.callbacks.clone()));
     routes
-        .add(routes!(webhooks::list).with_state(parts.webhooks.clone()))
-        .add(routes!(webhooks::events).with_state(parts.webhooks.clone()))
-        .add(routes!(webhooks::redeliver).with_state(parts.webhooks.clone()))
-        .add(routes!(webhooks::resume).with_state(parts.webhooks.clone()))
-        .add(routes!(callback::check, callback::push).with_state(entrance))
-        .add(routes!(oauth::start).with_state(parts.oauth.clone()))
-        .add(routes!(oauth::callback).with_state(parts.oauth.clone()))
+        .put(routes!(webhooks::list).with_state(parts.webhooks.clone()))
+        .put(routes!(webhooks::events).with_state(parts.webhooks.clone()))
+        .put(routes!(webhooks::redeliver).with_state(parts.webhooks.clone()))
+        .put(routes!(webhooks::resume).with_state(parts.webhooks.clone()))
+        .put(routes!(callback::check, callback::push).with_state(entrance))
+        .put(routes!(oauth::start).with_state(parts.oauth.clone()))
+        .put(routes!(oauth::callback).with_state(parts.oauth.clone()))
         .finish()
 }
 
 fn messages(routes: Routes, parts: &UseCases) -> Routes {
     routes
-        .add(routes!(send::send).with_state(parts.intake.clone()))
-        .add(routes!(batch::send_batch).with_state(parts.intake.clone()))
-        .add(routes!(list::list).with_state(parts.ledger.clone()))
-        .add(routes!(show::show).with_state(parts.ledger.clone()))
-        .add(routes!(change::cancel).with_state(parts.changes.clone()))
-        .add(routes!(change::retry).with_state(parts.changes.clone()))
-        .add(routes!(retry_all::retry_all).with_state(parts.retries.clone()))
-        .add(routes!(attention::list).with_state(parts.attention.clone()))
-        .add(routes!(audit::list).with_state(parts.audit.clone()))
+        .put(routes!(send::send).with_state(parts.intake.clone()))
+        .put(routes!(batch::send_batch).with_state(parts.intake.clone()))
+        .put(routes!(list::list).with_state(parts.ledger.clone()))
+        .put(routes!(show::show).with_state(parts.ledger.clone()))
+        .put(routes!(change::cancel).with_state(parts.changes.clone()))
+        .put(routes!(change::retry).with_state(parts.changes.clone()))
+        .put(routes!(retry_all::retry_all).with_state(parts.retries.clone()))
+        .put(routes!(attention::list).with_state(parts.attention.clone()))
+        .put(routes!(audit::list).with_state(parts.audit.clone()))
 }
 
 fn templates(routes: Routes, cases: &Arc<Templates>) -> Routes {
     use templates::{industries, library, list, show, sync};
     routes
-        .add(routes!(list::list).with_state(cases.clone()))
-        .add(routes!(library::add).with_state(cases.clone()))
-        .add(routes!(show::show).with_state(cases.clone()))
-        .add(routes!(library::delete).with_state(cases.clone()))
-        .add(routes!(sync::sync).with_state(cases.clone()))
-        .add(routes!(sync::resume).with_state(cases.clone()))
-        .add(routes!(industries::industries).with_state(cases.clone()))
-        .add(routes!(industries::set_industries).with_state(cases.clone()))
+        .put(routes!(list::list).with_state(cases.clone()))
+        .put(routes!(library::add).with_state(cases.clone()))
+        .put(routes!(show::show).with_state(cases.clone()))
+        .put(routes!(library::delete).with_state(cases.clone()))
+        .put(routes!(sync::sync).with_state(cases.clone()))
+        .put(routes!(sync::resume).with_state(cases.clone()))
+        .put(routes!(industries::industries).with_state(cases.clone()))
+        .put(routes!(industries::set_industries).with_state(cases.clone()))
 }
 
 fn broadcasts(routes: Routes, cases: &Arc<Broadcasting>) -> Routes {
     routes
-        .add(routes!(broadcast_create::create).with_state(cases.clone()))
-        .add(routes!(broadcast_list::list).with_state(cases.clone()))
-        .add(routes!(broadcast_show::show).with_state(cases.clone()))
-        .add(routes!(broadcast_rows::append).with_state(cases.clone()))
-        .add(routes!(broadcast_change::start).with_state(cases.clone()))
-        .add(routes!(broadcast_change::pause).with_state(cases.clone()))
-        .add(routes!(broadcast_change::resume).with_state(cases.clone()))
-        .add(routes!(broadcast_change::cancel).with_state(cases.clone()))
+        .put(routes!(broadcast_create::create).with_state(cases.clone()))
+        .put(routes!(broadcast_list::list).with_state(cases.clone()))
+        .put(routes!(broadcast_show::show).with_state(cases.clone()))
+        .put(routes!(broadcast_rows::append).with_state(cases.clone()))
+        .put(routes!(broadcast_change::start).with_state(cases.clone()))
+        .put(routes!(broadcast_change::pause).with_state(cases.clone()))
+        .put(routes!(broadcast_change::resume).with_state(cases.clone()))
+        .put(routes!(broadcast_change::cancel).with_state(cases.clone()))
 }
 
 fn recipients(routes: Routes, cases: &Arc<Contacts>) -> Routes {
     routes
-        .add(routes!(recipients::list::list).with_state(cases.clone()))
-        .add(routes!(recipients::show).with_state(cases.clone()))
-        .add(routes!(recipients::change::suppress).with_state(cases.clone()))
-        .add(routes!(recipients::change::resume).with_state(cases.clone()))
+        .put(routes!(recipients::list::list).with_state(cases.clone()))
+        .put(routes!(recipients::show).with_state(cases.clone()))
+        .put(routes!(recipients::change::suppress).with_state(cases.clone()))
+        .put(routes!(recipients::change::resume).with_state(cases.clone()))
 }
 
 fn accounts(routes: Routes, parts: &UseCases) -> Routes {
     routes
-        .add(routes!(accounts::list).with_state(parts.accounts.clone()))
-        .add(routes!(quota::clear).with_state(parts.accounts.clone()))
-        .add(routes!(token::show).with_state(parts.tokens.clone()))
-        .add(routes!(token::refresh).with_state(parts.tokens.clone()))
-        .add(routes!(receipts::take).with_state(parts.callbacks.clone()))
+        .put(routes!(accounts::list).with_state(parts.accounts.clone()))
+        .put(routes!(quota::clear).with_state(parts.accounts.clone()))
+        .put(routes!(token::show).with_state(parts.tokens.clone()))
+        .put(routes!(token::refresh).with_state(parts.tokens.clone()))
+        .put(routes!(receipts::take).with_state(parts.callbacks.clone()))
 }
 
 /// The routes for supervisors and scrapers.
 fn ops(parts: &UseCases) -> Result<OpenApiRouter, Misfit> {
     Routes::new(parts.door.clone(), access::OPS)
-        .add(routes!(health::live))
-        .add(routes!(health::alias))
-        .add(routes!(health::ready).with_state(parts.readiness.clone()))
-        .add(routes!(health::metrics).with_state(parts.metrics.clone()))
+        .put(routes!(health::live))
+        .put(routes!(health::alias))
+        .put(routes!(health::ready).with_state(parts.readiness.clone()))
+        .put(routes!(health::metrics).with_state(parts.metrics.clone()))
         .finish()
 }
 

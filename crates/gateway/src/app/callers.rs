@@ -19,7 +19,7 @@ use crate::listen::{House, Patience};
 use crate::tls::Live;
 
 /// What is taken from whom.
-pub(super) fn limits(config: &Config) -> Limits {
+pub(super) fn limits(config: &Config) -> Arc<Limits> {
     let own = |limit: Option<config::limits::Allowance>| limit.map(limiter::Allowance::from);
     let clients = config.clients.iter();
     let accounts = config.accounts.iter();
@@ -36,7 +36,8 @@ pub(super) fn limits(config: &Config) -> Limits {
             .collect(),
     };
     let trusted = config.server.trusted_proxies.clone();
-    Limits::new(allowances, trusted, Arc::new(GovernorLimiter::default()))
+    let limiter = Arc::new(GovernorLimiter::default());
+    Arc::new(Limits::new(allowances, trusted, limiter))
 }
 
 /// How callers are let in at the main listener.

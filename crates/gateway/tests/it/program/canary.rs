@@ -19,7 +19,7 @@ use crate::harness::{
     TEMPLATE, get, post, target,
 };
 
-const OPENID: &str = "oCanaryCanaryCanaryCanary1";
+const OPENID: &str = "oCanaryCanaryCanaryCanary001";
 const UNKNOWN: &str = "oCanaryCanaryCanaryCanary2!";
 const VALUE: &str = "金丝雀的秘密";
 const SHARED: &str = "the canary that signs tokens for clients";
