@@ -8,7 +8,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use hongyan_courier::bulk_retry::BulkRetry;
 use hongyan_courier::change::Changes;
-use hongyan_courier::port::Ledger;
 use http::{Method, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
@@ -44,7 +43,7 @@ use crate::telemetry::request::request_context;
 pub struct UseCases {
     pub door: Arc<Door>,
     pub intake: Arc<send::Intake>,
-    pub ledger: Arc<dyn Ledger>,
+    pub messages: Arc<show::Messages>,
     pub changes: Arc<Changes>,
     pub retries: Arc<BulkRetry>,
     pub attention: Arc<Attention>,
@@ -136,11 +135,11 @@ fn messages(parts: &UseCases) -> OpenApiRouter {
             SEND,
         ))
         .routes(behind(
-            routes!(list::list).with_state(parts.ledger.clone()),
+            routes!(list::list).with_state(parts.messages.clone()),
             LOOK,
         ))
         .routes(behind(
-            routes!(show::show).with_state(parts.ledger.clone()),
+            routes!(show::show).with_state(parts.messages.clone()),
             LOOK,
         ))
         .routes(behind(

@@ -72,7 +72,7 @@ pub async fn send_batch(
     let now = intake.acceptor.clock.now();
     let idempotency = idempotency("/v1/messages/batch", &signed, now)?;
     let trace = trace_id.to_string();
-    let around = intake.around(&signed.caller.client, &trace, now);
+    let around = intake.around(&signed.caller, &trace, now);
     let items = read(&signed.body, intake.batch_max)?;
     let mut messages = Vec::with_capacity(items.len());
     // What each is: its warnings, or why it is not taken.

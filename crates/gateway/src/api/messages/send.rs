@@ -26,6 +26,8 @@ use crate::api::accounts::Accounts;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::query::Query;
+use crate::auth::client::Identity;
+use crate::auth::scope::Scope;
 use crate::telemetry::trace::TraceId;
 use crate::wait::Waiters;
 
@@ -140,6 +142,8 @@ pub struct SendMessage {
     /// What becomes of it if WeChat would refuse a value: `reject`, `truncate` or `send`; by default what the account says
     #[schema(pattern = "^(reject|truncate|send)$")]
     on_violation: Option<String>,
+    /// Sends it whatever is recorded against its recipient. For clients with the scope `recipients`.
+    override_suppression: Option<bool>,
 }
 
 /// A value of a template.
@@ -188,7 +192,7 @@ pub async fn send(
     let now = intake.acceptor.clock.now();
     let idempotency = idempotency("/v1/messages", &signed, now)?;
     let trace = trace_id.to_string();
-    let around = intake.around(&signed.caller.client, &trace, now);
+    let around = intake.around(&signed.caller, &trace, now);
     let read = intake.read(&signed.body, around).await;
     if dry_run {
         let rehearsed = intake.rehearse(read, idempotency, now).await?;
@@ -237,17 +241,18 @@ pub struct WaitedFor {
 impl Intake {
     pub(super) fn around<'a>(
         &'a self,
-        client: &'a str,
+        caller: &'a Identity,
         trace_id: &'a str,
         now: UnixMs,
     ) -> Surroundings<'a> {
         Surroundings {
             accounts: &self.accounts,
-            client,
+            client: &caller.client,
             trace_id,
             now,
             lists: &*self.templates,
             counting: self.counting,
+            may_override: caller.require(Scope::Recipients).is_ok(),
         }
     }
 
@@ -265,7 +270,7 @@ impl Intake {
     pub(super) async fn look_again(&self, unlisted: &Content) {
         let (account, template_id) = (&unlisted.account, &unlisted.template_id);
         self.templates
-            .look_again(account, template_id, LIST_PATIENCE)
+            .look_again(account, unlisted.kind, template_id, LIST_PATIENCE)
             .await;
     }
 
