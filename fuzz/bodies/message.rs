@@ -22,6 +22,7 @@ pub(crate) fn run(body: &[u8]) {
         now: UnixMs(1_795_400_000_000),
         lists: &(),
         counting: Counting::Scalars,
+        may_override: true,
     };
     if let Err(refusal) = Draft::from_body(body, around) {
         let problem = refusal.problem;

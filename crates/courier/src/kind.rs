@@ -42,6 +42,16 @@ pub enum ValueRules {
     Content,
 }
 
+words! {
+    /// A list of templates that WeChat keeps of an account.
+    ListOf {
+        /// Of template messages (`get_all_private_template`).
+        Templates = "template",
+        /// Of subscription messages (`newtmpl/gettemplate`), also a mini-program's.
+        Subscriptions = "subscription",
+    }
+}
+
 /// The longest text of a one-time subscription message, in characters.
 pub const ONE_TIME_CONTENT_CHARS: usize = 200;
 
@@ -76,8 +86,8 @@ pub struct Traits {
     pub receipt: ReceiptBy,
     /// Which rules its values keep.
     pub values: ValueRules,
-    /// Whether its template is one of those that `get_all_private_template` lists.
-    pub listed: bool,
+    /// Which list its template is in, if any.
+    pub list: Option<ListOf>,
     /// Whether it is sent out of the day's quota that is watched, which is that of template messages.
     pub of_the_quota: bool,
     /// Whether each message uses up an agreement of its user. Template messages go to every follower.
@@ -93,7 +103,7 @@ const TEMPLATE: Traits = Traits {
     repeatable: true,
     receipt: ReceiptBy::Msgid,
     values: ValueRules::Template,
-    listed: true,
+    list: Some(ListOf::Templates),
     of_the_quota: true,
     needs_agreement: false,
     fields: &[KindField::Url, KindField::Miniprogram],
@@ -105,7 +115,7 @@ const SUBSCRIPTION: Traits = Traits {
     repeatable: false,
     receipt: ReceiptBy::Match,
     values: ValueRules::Subscription,
-    listed: false,
+    list: Some(ListOf::Subscriptions),
     of_the_quota: false,
     needs_agreement: true,
     fields: &[
@@ -122,7 +132,7 @@ const ONE_TIME: Traits = Traits {
     repeatable: false,
     receipt: ReceiptBy::Nothing,
     values: ValueRules::Content,
-    listed: false,
+    list: None,
     of_the_quota: false,
     needs_agreement: true,
     fields: &[
@@ -139,7 +149,7 @@ const MINI_PROGRAM: Traits = Traits {
     repeatable: false,
     receipt: ReceiptBy::Match,
     values: ValueRules::Subscription,
-    listed: false,
+    list: Some(ListOf::Subscriptions),
     of_the_quota: false,
     needs_agreement: true,
     fields: &[
@@ -169,7 +179,7 @@ impl Kind {
     }
 }
 
-/// What a message has besides, where its kind asks for it. Each is as WeChat takes it.
+/// What only some messages have. But for the last, their kind asks for it and WeChat takes it as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extras {
     /// Where a tap leads.
@@ -187,6 +197,9 @@ pub struct Extras {
     /// At most 15 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// It goes out whatever is recorded against its recipient: its sender wants it so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub override_suppression: bool,
 }
 
 impl Extras {

@@ -285,6 +285,15 @@ pub struct Content {
     pub broadcast: Option<BroadcastRow>,
 }
 
+impl Content {
+    /// Whether it goes out whatever is recorded against its recipient.
+    #[must_use]
+    pub fn overrides_suppression(&self) -> bool {
+        let extras = self.extras.as_deref();
+        extras.is_some_and(|extras| extras.override_suppression)
+    }
+}
+
 /// A message: a record and a job at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {

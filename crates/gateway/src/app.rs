@@ -40,6 +40,7 @@ use crate::api::callback::Callbacks;
 use crate::api::door::Door;
 use crate::api::health::Readiness;
 use crate::api::messages::send::Intake;
+use crate::api::messages::show::Messages;
 use crate::api::router::{Doors, UseCases, routers};
 use crate::api::templates::Templates;
 use crate::api::token::Tokens;
@@ -345,7 +346,11 @@ impl Core {
                 body_bytes_max: usize::try_from(config.limits.body_bytes)?,
             }),
             intake: Arc::new(self.intake(config, dispatch)?),
-            ledger: ledger.clone(),
+            messages: Arc::new(Messages {
+                ledger: ledger.clone(),
+                slots: self.slots.clone(),
+                clock: clock.clone(),
+            }),
             changes: self.changes(),
             retries: self.bulk_retry(),
             attention: self.attention(),

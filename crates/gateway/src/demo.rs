@@ -43,6 +43,7 @@ fn account(secret: &str) -> AccountConfig {
         template_id: TEMPLATE.to_owned(),
         title: "预约提醒".to_owned(),
         content: "预约项目:{{thing1.DATA}}\n预约时间:{{time2.DATA}}".to_owned(),
+        subscription: false,
         long_term: false,
     };
     AccountConfig {

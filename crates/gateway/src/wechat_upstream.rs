@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hongyan_courier::kind::{Extras, Kind};
+use hongyan_courier::kind::{Extras, Kind, ListOf};
 use hongyan_courier::message::{AccountName, Content};
 use hongyan_courier::port::quota::QuotaDesk;
 use hongyan_courier::port::{Granted, SendCall, TokenMode, Upstream};
@@ -166,11 +166,21 @@ impl Source for WechatUpstream {
     async fn templates(
         &self,
         account: &AccountName,
+        of: ListOf,
         token: &AccessToken,
     ) -> Result<Vec<Listed>, CallError> {
-        let line = self.line(account, Endpoint::TemplateList)?;
-        let list = line.client.templates(token).await?;
-        Ok(list.into_iter().map(Listed::from).collect())
+        match of {
+            ListOf::Templates => {
+                let line = self.line(account, Endpoint::TemplateList)?;
+                let list = line.client.templates(token).await?;
+                Ok(list.into_iter().map(Listed::from).collect())
+            }
+            ListOf::Subscriptions => {
+                let line = self.line(account, Endpoint::SubscriptionTemplateList)?;
+                let list = line.client.subscription_templates(token).await?;
+                Ok(list.into_iter().map(Listed::from).collect())
+            }
+        }
     }
 }
 

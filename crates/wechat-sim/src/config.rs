@@ -205,6 +205,9 @@ pub struct TemplateConfig {
     pub title: String,
     /// Lines such as `订单号:{{character_string1.DATA}}`; its keys are demanded of `data`.
     pub content: String,
+    /// It is of subscription messages, not of template messages: each has its own list.
+    #[serde(default)]
+    pub subscription: bool,
     /// For a subscription template: one accept is good for any number of messages.
     #[serde(default)]
     pub long_term: bool,

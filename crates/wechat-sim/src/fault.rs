@@ -25,6 +25,8 @@ pub enum Endpoint {
     /// `message/template/subscribe`
     OneTimeSend,
     Templates,
+    /// `newtmpl/gettemplate`
+    SubscriptionTemplates,
     TemplateAdd,
     TemplateDelete,
     IndustryGet,

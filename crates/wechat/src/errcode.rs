@@ -20,6 +20,8 @@ pub enum Endpoint {
     MiniProgramSend,
     /// `GET /cgi-bin/template/get_all_private_template`
     TemplateList,
+    /// `GET /wxaapi/newtmpl/gettemplate`
+    SubscriptionTemplateList,
     /// `POST /cgi-bin/template/api_add_template`
     TemplateAdd,
     /// `POST /cgi-bin/template/del_private_template`
@@ -54,6 +56,7 @@ impl Endpoint {
             Self::OneTimeSend => "/cgi-bin/message/template/subscribe",
             Self::MiniProgramSend => "/cgi-bin/message/subscribe/send",
             Self::TemplateList => "/cgi-bin/template/get_all_private_template",
+            Self::SubscriptionTemplateList => "/wxaapi/newtmpl/gettemplate",
             Self::TemplateAdd => "/cgi-bin/template/api_add_template",
             Self::TemplateDelete => "/cgi-bin/template/del_private_template",
             Self::IndustryGet => "/cgi-bin/template/get_industry",
@@ -246,6 +249,10 @@ pub fn classify(endpoint: Endpoint, code: i64) -> Class {
         40032 if matches!(endpoint, Endpoint::UserInfo) => Parameter(Fault::Request),
         76003 | 76021 | 76022 if matches!(endpoint, Endpoint::QuotaGet) => {
             Parameter(Fault::Request)
+        }
+        // The account is of a sort that has no subscription messages.
+        200_100 if matches!(endpoint, Endpoint::SubscriptionTemplateList) => {
+            Account(AccountFault::Capability)
         }
         // Too many in use (45026) is mended by deleting one, not by waiting.
         40246 | 45026 if matches!(endpoint, Endpoint::TemplateAdd) => Parameter(Fault::Request),

@@ -1,7 +1,8 @@
-//! Subscription messages: of a service account (`bizsend`), of a mini-program, and the one-time ones of the authorise page.
+//! Subscription messages: of a service account (`bizsend`), of a mini-program, and the one-time ones of the authorise page;
+//! and the templates that the first two have.
 //! WeChat drops no repeat of any of them, so a call in doubt must not be made again.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::template::{MiniProgram, literal};
@@ -93,18 +94,101 @@ pub struct OneTimeMessage<'a> {
     pub data: &'a RawValue,
 }
 
+/// A template of subscription messages in an account's own list, as `/wxaapi/newtmpl/gettemplate` gives it.
+/// Official page: <https://developers.weixin.qq.com/doc/service/api/notify/notify/api_getwxapubnewtemplate.html>.
+///
+/// ```
+/// use hongyan_wechat::subscription::SubscriptionTemplate;
+///
+/// let json = r#"{"priTmplId":"cy_DfOZL7lypxHh3ja3DyAUbn1GYQRGwezuy5LBTFME","title":"设备提醒","type":3,
+///     "content":"位置:{{enum_string2.DATA}}","example":"位置:客厅",
+///     "keywordEnumValueList":[{"keywordCode":"enum_string2.DATA","enumValueList":["客厅","厨房"]}]}"#;
+/// let template: SubscriptionTemplate = serde_json::from_str(json)?;
+/// assert_eq!(template.choices[0].key(), "enum_string2");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SubscriptionTemplate {
+    /// Its id in this account.
+    #[serde(rename = "priTmplId")]
+    pub template_id: String,
+    /// Its title.
+    #[serde(default)]
+    pub title: String,
+    /// Its text, with `{{key.DATA}}` where values go.
+    #[serde(default)]
+    pub content: String,
+    /// An example of the text.
+    #[serde(default)]
+    pub example: String,
+    /// The values that a key may have, where it may not have any.
+    #[serde(
+        default,
+        rename = "keywordEnumValueList",
+        deserialize_with = "null_or_list"
+    )]
+    pub choices: Vec<Choices>,
+}
+
+fn null_or_list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Choices>, D::Error> {
+    Option::<Vec<Choices>>::deserialize(from).map(Option::unwrap_or_default)
+}
+
+/// The values that one key may have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Choices {
+    /// The key, with `.DATA` behind it or without.
+    #[serde(rename = "keywordCode")]
+    pub code: String,
+    /// The values.
+    #[serde(default, rename = "enumValueList")]
+    pub values: Vec<String>,
+}
+
+impl Choices {
+    /// The key as a message gives it.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        let code = self.code.trim();
+        code.strip_suffix(".DATA").unwrap_or(code)
+    }
+}
+
 #[cfg(feature = "client")]
 mod calls {
-    use serde::Serialize;
+    use serde::{Deserialize, Serialize};
 
-    use super::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
-    use crate::client::{ApiRequest, Client};
+    use super::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage, SubscriptionTemplate};
+    use crate::client::answer;
+    use crate::client::{ApiRequest, Client, LIST_LIMIT};
     use crate::errcode::Endpoint;
-    use crate::error::CallError;
+    use crate::error::{CallError, DoubtCause};
     use crate::secret::AccessToken;
     use crate::template::{Accepted, accepted};
 
+    #[derive(Deserialize)]
+    struct TemplateList {
+        data: Vec<SubscriptionTemplate>,
+    }
+
     impl Client {
+        /// Lists the templates of subscription messages that the account has.
+        ///
+        /// # Errors
+        /// [`CallError`]; refused with 200100 for an account of a sort that has none.
+        pub async fn subscription_templates(
+            &self,
+            token: &AccessToken,
+        ) -> Result<Vec<SubscriptionTemplate>, CallError> {
+            let endpoint = Endpoint::SubscriptionTemplateList;
+            let query = [("access_token", token.expose())];
+            let request = ApiRequest::get(endpoint, token.shared(), &query)?.limit(LIST_LIMIT);
+            let response = self.call(request).await?;
+            let incomplete = DoubtCause::Incomplete("data");
+            let list: TemplateList = answer::read(endpoint, &response.body, incomplete)?;
+            Ok(list.data)
+        }
+
         /// Sends a subscription message of a service account. Its answer has no msgid: what became of it comes as a
         /// `subscribe_msg_sent_event`, which names the openid and the template.
         ///

@@ -306,6 +306,7 @@ macro_rules! recipients_conformance {
                 a_suppression_of_a_template_leaves_the_others
                 what_waits_ends_when_it_is_claimed
                 the_look_before_the_call_ends_what_is_suppressed
+                a_message_that_overrides_goes_out_all_the_same
                 a_message_in_doubt_never_ends_suppressed
                 an_answer_tells_of_its_recipient
                 a_receipt_tells_of_its_recipient
@@ -393,6 +394,10 @@ macro_rules! templates_conformance {
                 what_was_not_called_back_is_looked_at_again
                 an_answer_about_the_template_stops_it
                 a_list_does_not_end_what_wechat_restricts
+                each_list_stands_for_itself
+                a_list_ends_the_stop_of_a_template_that_wechat_denied
+                a_template_of_no_list_is_stopped_by_what_an_operator_ends_alone
+                what_is_leased_when_its_template_is_stopped_is_put_aside_before_its_call
                 what_is_in_doubt_is_repeated_although_its_template_is_stopped
                 a_message_aside_can_be_cancelled
             }

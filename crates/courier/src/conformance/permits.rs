@@ -191,7 +191,7 @@ pub async fn a_permit_for_a_stopped_template_leaves_its_message_aside<A: Adapter
         let list = vec![listed.into()];
         stores
             .templates
-            .take_over(&account, list, NOW)
+            .take_over(&account, crate::kind::ListOf::Templates, list, NOW)
             .await
             .unwrap();
     }

@@ -7,6 +7,7 @@ use super::fixture::{
 };
 use super::{Adapter, Stores};
 use crate::delivery::{LeaseRef, Look, Outcome, ReceiptWord};
+use crate::kind::Extras;
 use crate::message::{AccountName, Content, MessageId, Reason, Status};
 use crate::port::AcceptError;
 use crate::reach::Reach;
@@ -237,6 +238,31 @@ pub async fn the_look_before_the_call_ends_what_is_suppressed<A: Adapter>() {
         let again = stores.queue.look(former, at(2)).await.unwrap();
         assert_eq!(again, Look::LeaseGone);
     }
+}
+
+pub async fn a_message_that_overrides_goes_out_all_the_same<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let by = stores.join(NODE, NOW).await;
+    stores.hear("o1", event(What::FollowsNot, NOW), NOW).await;
+    stores
+        .hear("o1", by_operator(no_more(None), NOW), NOW)
+        .await;
+    let wanted = Content {
+        extras: Some(Box::new(Extras {
+            override_suppression: true,
+            ..Extras::default()
+        })),
+        ..content("o1")
+    };
+    let usual = stores.store(content("o1"), NOW).await;
+    assert_eq!(stores.status(usual).await, Status::Suppressed);
+    let wanted = stores.store(wanted, NOW).await;
+    let message = stores.claim_one(&by, NOW).await;
+    assert_eq!(message.id, wanted);
+    let look = stores.queue.look(lease(&message), NOW).await.unwrap();
+    assert_eq!(look, Look::Go);
+    let next = stores.store(content("o1"), at(1)).await;
+    assert_eq!(stores.status(next).await, Status::Suppressed, "it alone");
 }
 
 pub async fn a_message_in_doubt_never_ends_suppressed<A: Adapter>() {

@@ -1,10 +1,13 @@
 //! Promises of `templates`: lists are kept with what happened to them, and a stopped template's messages wait while all
 //! others go.
 
-use super::fixture::{ACCOUNT, NODE, NOW, accepted, answered, at, call, claim, content, new};
+use super::fixture::{
+    ACCOUNT, NODE, NOW, accepted, answered, at, call, claim, content, lease, new, subscription,
+};
 use super::{Adapter, Stores};
-use crate::delivery::Outcome;
-use crate::message::{AccountName, Content, MessageId, Reason, Status};
+use crate::delivery::{Look, Outcome};
+use crate::kind::ListOf;
+use crate::message::{AccountName, Content, Kind, MessageId, Reason, Status};
 use crate::template::Template;
 use crate::template::catalogue::{Happened, Listed, Update};
 use crate::template::stop::StopCause;
@@ -17,6 +20,7 @@ pub(super) const EDITED: &str = "事项：{{thing1.DATA}}\n时间：{{time2.DATA
 
 pub(super) fn listed(id: &str, text: &str) -> Listed {
     Listed {
+        list: ListOf::Templates,
         template: Template::new(id, "预约提醒", text),
         example: "事项：复诊".into(),
         primary_industry: "医药护理".into(),
@@ -30,8 +34,12 @@ pub(super) fn account() -> AccountName {
 
 impl Stores {
     pub(super) async fn list(&self, list: Vec<Listed>, now: UnixMs) -> Update {
+        self.list_of(ListOf::Templates, list, now).await
+    }
+
+    async fn list_of(&self, of: ListOf, list: Vec<Listed>, now: UnixMs) -> Update {
         self.templates
-            .take_over(&account(), list, now)
+            .take_over(&account(), of, list, now)
             .await
             .unwrap()
     }
@@ -67,7 +75,7 @@ pub async fn a_list_is_kept_with_what_happened_to_it<A: Adapter>() {
     let adapter = A::fresh().await;
     let stores = adapter.stores();
     let never = stores.templates.catalogue(&account()).await.unwrap();
-    assert_eq!((never.synced_at, never.templates.len()), (None, 0));
+    assert_eq!((never.synced.len(), never.templates.len()), (0, 0));
     let mut first = listed(TEMPLATE, TEXT);
     let choices = vec!["已通过".to_owned()];
     first.template.choices.insert("phrase3".into(), choices);
@@ -80,7 +88,7 @@ pub async fn a_list_is_kept_with_what_happened_to_it<A: Adapter>() {
 
     let templates = adapter.reopened().await.stores().templates;
     let catalogue = templates.catalogue(&account()).await.unwrap();
-    assert_eq!(catalogue.synced_at, Some(at(3_600)));
+    assert_eq!(catalogue.synced, [(ListOf::Templates, at(3_600))].into());
     let (kept, left) = (&catalogue.templates[TEMPLATE], &catalogue.templates["b"]);
     assert_eq!(kept.listed, first);
     assert_eq!(
@@ -98,7 +106,69 @@ pub async fn a_list_is_kept_with_what_happened_to_it<A: Adapter>() {
     let latest = templates.history(&account(), "b", 1).await.unwrap();
     assert_eq!(latest.as_slice(), &history[..1]);
     let other = templates.catalogue(&"school".into()).await.unwrap();
-    assert_eq!(other.synced_at, None, "accounts do not meet");
+    assert!(other.synced.is_empty(), "accounts do not meet");
+}
+
+pub async fn each_list_stands_for_itself<A: Adapter>() {
+    let adapter = A::fresh().await;
+    let stores = adapter.stores();
+    stores.list(vec![listed(TEMPLATE, TEXT)], NOW).await;
+    let own = Listed {
+        list: ListOf::Subscriptions,
+        ..listed("s1", TEXT)
+    };
+    let lists = [vec![own.clone()], vec![]];
+    for (list, seconds) in lists.into_iter().zip([1, 2]) {
+        let (of, now) = (ListOf::Subscriptions, at(seconds));
+        stores.list_of(of, list, now).await;
+    }
+    drop(stores);
+    let templates = adapter.reopened().await.stores().templates;
+    let catalogue = templates.catalogue(&account()).await.unwrap();
+    let synced = [(ListOf::Templates, NOW), (ListOf::Subscriptions, at(2))];
+    assert_eq!(catalogue.synced, synced.into());
+    assert_eq!(catalogue.templates[TEMPLATE].gone_at, None);
+    let kept = &catalogue.templates["s1"];
+    assert_eq!((&kept.listed, kept.gone_at), (&own, Some(at(2))));
+    assert_eq!(
+        catalogue.stops.into_keys().collect::<Vec<_>>(),
+        ["s1"],
+        "of the list that no longer has it"
+    );
+}
+
+/// The stop came when the message was on its way to its call.
+pub async fn what_is_leased_when_its_template_is_stopped_is_put_aside_before_its_call<
+    A: Adapter,
+>() {
+    for content in [content("o1"), subscription("o1")] {
+        let stores = A::fresh().await.stores();
+        let (by, message) = stores.leased(content, NOW).await;
+        stores.store(of_other("o2"), NOW).await;
+        let other = stores.claim_one(&by, NOW).await;
+        stores.stopped().await;
+        let look = stores.queue.look(lease(&other), at(1)).await.unwrap();
+        assert_eq!(look, Look::Go, "its template is another");
+        let look = stores.queue.look(lease(&message), at(1)).await.unwrap();
+        assert_eq!(look, Look::PutAside);
+        assert!(stores.is_aside(message.id).await);
+        assert!(
+            stores
+                .message(message.id)
+                .await
+                .delivery
+                .attempts
+                .is_empty()
+        );
+    }
+    // One in doubt is repeated all the same.
+    let stores = A::fresh().await.stores();
+    let (by, message) = stores.leased(content("o1"), NOW).await;
+    let moved = stores.settle(&message, Outcome::InDoubt, NOW).await;
+    let again = stores.claim_one(&by, moved.due_at).await;
+    stores.stopped().await;
+    let look = stores.queue.look(lease(&again), moved.due_at).await;
+    assert_eq!(look.unwrap(), Look::Go);
 }
 
 pub async fn a_stop_survives_a_restart_and_is_flagged<A: Adapter>() {
@@ -214,25 +284,55 @@ pub async fn an_answer_about_the_template_stops_it<A: Adapter>() {
         stores.settle(&message, answered(errcode), NOW).await;
         assert_eq!(stores.stop_cause(TEMPLATE).await, cause, "{errcode}");
     }
-    // Believed when it is said twice; and a list that has it ends what was a whim of WeChat's.
-    let stores = A::fresh().await.stores();
-    let (by, message) = stores.leased(content("o1"), NOW).await;
-    let moved = stores.settle(&message, answered(40037), NOW).await;
-    assert_eq!(stores.stop_cause(TEMPLATE).await, None);
-    let waiting = stores.store(content("o2"), NOW).await;
-    let message = stores
-        .claim(claim(&by, 2), moved.due_at)
-        .await
-        .messages
-        .remove(1);
-    let moved = stores.settle(&message, answered(40037), moved.due_at).await;
-    assert_eq!(moved.status, Status::Failed);
-    assert_eq!(stores.stop_cause(TEMPLATE).await, Some(StopCause::Unknown));
-    let third = stores.store(content("o3"), moved.due_at).await;
-    assert!(stores.is_aside(third).await);
-    assert_eq!(stores.status(waiting).await, Status::Sending);
-    stores.list(vec![listed(TEMPLATE, TEXT)], at(60)).await;
-    assert_eq!(stores.stop_cause(TEMPLATE).await, None);
+}
+
+/// Believed when it is said twice; and a list that has it ends what was a whim of WeChat's.
+pub async fn a_list_ends_the_stop_of_a_template_that_wechat_denied<A: Adapter>() {
+    for kind in [Kind::Template, Kind::Subscription] {
+        let of = kind.traits().list.unwrap();
+        let content = |openid: &str| Content {
+            kind,
+            ..content(openid)
+        };
+        let stores = A::fresh().await.stores();
+        let (by, message) = stores.leased(content("o1"), NOW).await;
+        let moved = stores.settle(&message, answered(40037), NOW).await;
+        assert_eq!(stores.stop_cause(TEMPLATE).await, None);
+        let waiting = stores.store(content("o2"), NOW).await;
+        let message = stores
+            .claim(claim(&by, 2), moved.due_at)
+            .await
+            .messages
+            .remove(1);
+        let moved = stores.settle(&message, answered(40037), moved.due_at).await;
+        assert_eq!(moved.status, Status::Failed);
+        assert_eq!(stores.stop_cause(TEMPLATE).await, Some(StopCause::Unknown));
+        let third = stores.store(content("o3"), moved.due_at).await;
+        assert!(stores.is_aside(third).await);
+        assert_eq!(stores.status(waiting).await, Status::Sending);
+        let list = Listed {
+            list: of,
+            ..listed(TEMPLATE, TEXT)
+        };
+        let update = stores.list_of(of, vec![list], at(60)).await;
+        assert_eq!(update.resumed, [TEMPLATE]);
+        assert_eq!(stores.stop_cause(TEMPLATE).await, None);
+    }
+}
+
+/// Of the authorise page's templates there is no list that could end it.
+pub async fn a_template_of_no_list_is_stopped_by_what_an_operator_ends_alone<A: Adapter>() {
+    for (errcode, stopped) in [(48011, false), (43107, true)] {
+        let stores = A::fresh().await.stores();
+        let one_time = Content {
+            kind: Kind::OneTime,
+            ..content("o1")
+        };
+        let (_, message) = stores.leased(one_time, NOW).await;
+        stores.settle(&message, answered(errcode), NOW).await;
+        let cause = stores.stop_cause(TEMPLATE).await;
+        assert_eq!(cause.is_some(), stopped, "{errcode}");
+    }
 }
 
 pub async fn a_list_does_not_end_what_wechat_restricts<A: Adapter>() {

@@ -34,6 +34,17 @@ pub enum Look {
     LeaseGone,
     /// It ended instead of being sent; status and reason say how.
     Ended(Status, Option<Reason>),
+    /// It waits aside instead of being sent.
+    PutAside,
+}
+
+/// What speaks against a call, as of the look before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// The recipient is suppressed, for this reason.
+    Suppressed(Reason),
+    /// The template is stopped.
+    TemplateStopped,
 }
 
 impl Delivery {
@@ -83,13 +94,13 @@ impl Delivery {
         }
     }
 
-    /// The look just before the call: the lease, the caller's wishes, the expiry, the window, and why the recipient is
-    /// `suppressed`, if so. For a kind that cannot be repeated a `Go` leaves the mark that must be durable before the call.
+    /// The look just before the call: the lease, the caller's wishes, the expiry, the window, and the `objection`, if there
+    /// is one. For a kind that cannot be repeated a `Go` leaves the mark that must be durable before the call.
     pub fn look(
         &mut self,
         kind: Kind,
         lease_seq: u32,
-        suppressed: Option<Reason>,
+        objection: Option<Objection>,
         now: UnixMs,
     ) -> Look {
         if !self.holds(lease_seq) {
@@ -101,8 +112,11 @@ impl Delivery {
             self.finish(Status::Expired, None);
         } else if self.window_closed(kind, now) {
             self.end(Status::Unconfirmed, Some(Reason::OutcomeUnknown));
-        } else if suppressed.is_some() {
-            self.finish(Status::Suppressed, suppressed);
+        } else if let Some(Objection::Suppressed(reason)) = objection {
+            self.finish(Status::Suppressed, Some(reason));
+        } else if objection == Some(Objection::TemplateStopped) && self.doubt.is_none() {
+            self.put_aside(now);
+            return Look::PutAside;
         } else {
             if !kind.repeatable() {
                 self.call_started_at = Some(now);

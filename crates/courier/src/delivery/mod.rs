@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use caller::{CancelRefused, Cancelled, LeftAlone, RetryRefused};
-pub use lease::{Lease, LeaseRef, Look};
+pub use lease::{Lease, LeaseRef, Look, Objection};
 pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, the_one_meant};
 pub use park::PARKED;
 pub use receipt::{Addressed, OUTWEIGHED_KEPT, ReceiptRecord, ReceiptWord};

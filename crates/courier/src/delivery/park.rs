@@ -21,9 +21,13 @@ impl Delivery {
     pub fn park(&mut self, now: UnixMs) -> bool {
         let may = self.may_be_parked();
         if may {
-            self.requeue(now.plus(PARKED), Some(Reason::TemplateStopped));
+            self.put_aside(now);
         }
         may
+    }
+
+    pub(super) fn put_aside(&mut self, now: UnixMs) {
+        self.requeue(now.plus(PARKED), Some(Reason::TemplateStopped));
     }
 
     /// Calls a message back that was put aside. Its broadcast may hold it all the same. Answers whether it was aside.

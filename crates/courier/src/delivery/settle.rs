@@ -118,7 +118,7 @@ impl Delivery {
                     .flag
                     .map(|(subject, reason)| flag(content, subject, reason, *errcode, now));
                 if matches!(decided.verdict, Verdict::Refused(_)) {
-                    settled.stop = Stop::by_answer(&content.template_id, *class, *errcode, now);
+                    settled.stop = Stop::by_answer(content, *class, *errcode, now);
                 }
                 let unique =
                     content_is_unique && !self.called_for_an_older_generation(s, called_at);

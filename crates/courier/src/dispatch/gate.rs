@@ -63,6 +63,12 @@ impl Gate {
         self.pace.limit().is_none() && self.at_most(in_flight)[priority as usize] > 0
     }
 
+    /// Until when there is no quota left for a priority; none if there is.
+    pub(super) fn spent_until(&self, priority: Priority, now: UnixMs) -> Option<UnixMs> {
+        let allowance = self.allowance.filter(|of| now < of.until)?;
+        (allowance.room(priority, 0) == 0).then_some(allowance.until)
+    }
+
     /// A message was taken by WeChat.
     pub(super) fn spent(&mut self) {
         if let Some(allowance) = &mut self.allowance {
@@ -97,6 +103,10 @@ mod tests {
         }
         assert_eq!(gate.at_most(0), [15, 10, 0]);
         assert!(gate.lets_pass(Priority::Normal, 9) && !gate.lets_pass(Priority::Bulk, 0));
+        let until = UnixMs(NOW.0 + 1_000);
+        assert_eq!(gate.spent_until(Priority::Bulk, NOW), Some(until));
+        assert_eq!(gate.spent_until(Priority::Bulk, until), None);
+        assert_eq!(gate.spent_until(Priority::Normal, NOW), None);
         assert!(!gate.look(0, UnixMs(NOW.0 + 999)));
         assert!(gate.look(0, UnixMs(NOW.0 + 1_000)), "a new day");
         assert_eq!(gate.at_most(100), [UNBOUND; 3]);

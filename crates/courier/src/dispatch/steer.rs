@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::lane::{Health, Lane};
 use super::slot::Slots;
-use crate::message::{AccountName, Priority};
+use crate::message::{AccountName, Message, Priority};
 use crate::quota::Allowance;
 use crate::rate::PerSecond;
 use crate::time::UnixMs;
@@ -41,6 +41,23 @@ impl Slots {
     pub fn put_off(&self, account: &AccountName, priority: Priority, due: UnixMs) -> UnixMs {
         let hours = self.hours.get(account);
         hours.map_or(due, |hours| hours.put_off(priority, due))
+    }
+
+    /// When a message that waits may go, as far as quiet hours and the day's quota go: when it is due, or when they hold its
+    /// priority back no longer.
+    #[must_use]
+    pub fn may_go_at(&self, message: &Message, now: UnixMs) -> UnixMs {
+        let (content, due) = (&message.content, message.delivery.due_at);
+        // The window of a repeat closes, whatever the hour.
+        if message.delivery.doubt.is_some() {
+            return due;
+        }
+        let spent = |lane: &mut Lane| lane.gate.spent_until(content.priority, now);
+        let held = self.with_lane(&content.account, spent);
+        let at = held.flatten().map_or(due, |until| due.max(until));
+        let earliest = at.max(now);
+        let quiet = self.put_off(&content.account, content.priority, earliest);
+        if quiet > earliest { quiet } else { at }
     }
 
     /// What is left of an account's quota; none if it is not known.

@@ -36,7 +36,7 @@ impl Dispatch {
             Some(Look::Ended(status, reason)) => {
                 return self.observe_end(&message, status, reason);
             }
-            Some(Look::LeaseGone) => return,
+            Some(Look::LeaseGone | Look::PutAside) => return,
             Some(Look::Go) | None => {
                 return self.give_back(&message.content.account, vec![lease]).await;
             }

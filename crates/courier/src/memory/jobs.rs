@@ -195,9 +195,9 @@ impl State {
     }
 
     pub(super) fn look(&mut self, lease: LeaseRef, now: UnixMs) -> Look {
-        let suppressed = self.suppressed(lease, now);
+        let objection = self.objection(lease, now);
         self.change(lease.id, now, |content, delivery| {
-            delivery.look(content.kind, lease.lease_seq, suppressed, now)
+            delivery.look(content.kind, lease.lease_seq, objection, now)
         })
         .unwrap_or(Look::LeaseGone)
     }

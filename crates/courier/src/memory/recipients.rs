@@ -5,8 +5,8 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::state::State;
-use crate::delivery::LeaseRef;
-use crate::message::{AccountName, Content, Message, Priority, Reason};
+use crate::delivery::{LeaseRef, Objection};
+use crate::message::{AccountName, Content, Message, Priority};
 use crate::port::{AcceptError, Claim, Nonce, StoreError};
 use crate::recipient::limit::{COUNT_MAX, opens_at};
 use crate::recipient::{Heard, Hold, Listed, News, Recipient, Recipients, SuppressionFilter, hold};
@@ -31,17 +31,22 @@ impl State {
 
     /// What its recipient's suppressions do to a message.
     pub(super) fn held(&self, content: &Content, now: UnixMs) -> Option<Hold> {
+        if content.overrides_suppression() {
+            return None;
+        }
         let key = (content.account.clone(), content.touser.clone());
         let known = self.recipients.get(&key)?;
         hold(&known.suppressions, &content.template_id, now)
     }
 
-    /// Why a leased message must not be sent, if its recipient is suppressed by now.
-    pub(super) fn suppressed(&self, lease: LeaseRef, now: UnixMs) -> Option<Reason> {
-        let row = self.rows.get(&lease.id)?;
-        match self.held(&row.message.content, now)? {
-            Hold::End(reason) => Some(reason),
-            Hold::Until(_) => None,
+    /// What speaks by now against sending a leased message.
+    pub(super) fn objection(&self, lease: LeaseRef, now: UnixMs) -> Option<Objection> {
+        let content = &self.rows.get(&lease.id)?.message.content;
+        match self.held(content, now) {
+            Some(Hold::End(reason)) => Some(Objection::Suppressed(reason)),
+            Some(Hold::Until(_)) | None => self
+                .is_stopped(content)
+                .then_some(Objection::TemplateStopped),
         }
     }
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::state::State;
 use crate::account::FlagSubject;
+use crate::kind::ListOf;
 use crate::message::{AccountName, Content, MessageId, Reason, Status};
 use crate::port::StoreError;
 use crate::template::catalogue::{Catalogue, Entry, Listed, Templates, Update};
@@ -42,10 +43,15 @@ impl State {
         }
     }
 
-    fn take_over(&mut self, account: &AccountName, list: Vec<Listed>, now: UnixMs) -> Update {
+    fn take_over(
+        &mut self,
+        account: &AccountName,
+        (of, list): (ListOf, Vec<Listed>),
+        now: UnixMs,
+    ) -> Update {
         let shelf = self.shelves.entry(account.clone()).or_default();
-        let update = shelf.catalogue.update(list, now);
-        shelf.catalogue.synced_at = Some(now);
+        let update = shelf.catalogue.update(of, list, now);
+        shelf.catalogue.synced.insert(of, now);
         for kept in &update.kept {
             let id = kept.listed.template.id.clone();
             shelf.catalogue.templates.insert(id, kept.clone());
@@ -98,10 +104,11 @@ impl Templates for MemoryStore {
     async fn take_over(
         &self,
         account: &AccountName,
+        of: ListOf,
         list: Vec<Listed>,
         now: UnixMs,
     ) -> Result<Update, StoreError> {
-        Ok(self.state().take_over(account, list, now))
+        Ok(self.state().take_over(account, (of, list), now))
     }
 
     async fn history(

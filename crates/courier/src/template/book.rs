@@ -1,5 +1,5 @@
 //! The lists of accounts, kept in step with WeChat's: fetched at start, from time to time, when an answer to a message
-//! gives cause, and when somebody asks. One task an account fetches; whoever waits for a fetch waits for that one.
+//! gives cause, and when somebody asks. One task an account fetches them; whoever waits for a fetch waits for that one.
 
 mod known;
 mod prompts;
@@ -12,20 +12,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hongyan_wechat::AccessToken;
+use hongyan_wechat::errcode::{AccountFault, Class};
 use hongyan_wechat::error::CallError;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::catalogue::{Listed, Templates, Update};
-use crate::message::AccountName;
+use crate::kind::ListOf;
+use crate::message::{AccountName, Kind};
 use crate::observer::{Event, Observer};
 use crate::port::StoreError;
 use crate::time::Clock;
 use crate::token::Keeper;
 use ration::Ration;
 
-pub use known::{Known, Lists, Lookup};
+pub use known::{Known, List, Lists, Lookup};
 pub use prompts::Prompts;
 
 /// How often it is looked whether there is a token to fetch with.
@@ -40,10 +42,11 @@ const CALL_BACK_BATCH: usize = 500;
 /// WeChat, as far as lists are concerned.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// The account's templates, all of them, as WeChat lists them now.
+    /// One of the account's lists, whole, as WeChat gives it now.
     async fn templates(
         &self,
         account: &AccountName,
+        of: ListOf,
         token: &AccessToken,
     ) -> Result<Vec<Listed>, CallError>;
 }
@@ -89,7 +92,7 @@ struct Outcome {
     result: Result<Arc<Update>, SyncError>,
 }
 
-/// A list could not be fetched; what was known before stands.
+/// A list could not be fetched; what was known of it before stands.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SyncError {
     /// There is no such account.
@@ -98,6 +101,9 @@ pub enum SyncError {
     /// There is nothing to ask with.
     #[error("the account has no usable token at present")]
     NoToken,
+    /// WeChat gives the account no such list: it may not send what is in it.
+    #[error("WeChat gives this account no list of templates: {0}")]
+    NotGranted(String),
     /// WeChat did not answer with a list.
     #[error("WeChat did not list the templates: {0}")]
     WeChat(String),
@@ -110,6 +116,12 @@ pub enum SyncError {
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
+}
+
+impl SyncError {
+    fn is_not_granted(&self) -> bool {
+        matches!(self, Self::NotGranted(_))
+    }
 }
 
 impl Lists for Book {
@@ -151,7 +163,7 @@ impl Book {
         Ok(Arc::new(Self { parts, shelves }))
     }
 
-    /// Has the list fetched. Answers what that changed, by a fetch that was begun after it was asked for.
+    /// Has the lists fetched. Answers what that changed, by a fetch that was begun after it was asked for.
     ///
     /// # Errors
     /// [`SyncError`].
@@ -169,13 +181,15 @@ impl Book {
     pub async fn look_again(
         &self,
         account: &AccountName,
+        kind: Kind,
         template_id: &str,
         patience: Duration,
     ) -> Lookup {
-        let Some(shelf) = self.shelves.get(account) else {
+        let list = kind.traits().list;
+        let (Some(shelf), Some(of)) = (self.shelves.get(account), list) else {
             return Lookup::Unchecked;
         };
-        let found = shelf.known().look_up(template_id);
+        let found = shelf.known().look_up(kind, template_id);
         if matches!(found, Lookup::Known(_) | Lookup::Unchecked) {
             return found;
         }
@@ -189,9 +203,9 @@ impl Book {
                 .await
                 .is_err()
         {
-            shelf.failed("WeChat has not answered yet".to_owned());
+            shelf.failed(of, "WeChat has not answered yet".to_owned());
         }
-        shelf.known().look_up(template_id)
+        shelf.known().look_up(kind, template_id)
     }
 
     /// Ends a stop. Its messages that wait go on. Answers whether there was one.
@@ -206,13 +220,13 @@ impl Book {
         let was = self.parts.templates.resume(account, template_id).await?;
         if was {
             tracing::info!(%account, template_id, "the template was resumed");
-            self.reload(account).await?;
+            self.reload(account, None).await?;
             self.call_back().await?;
         }
         Ok(was)
     }
 
-    /// Keeps one account's list in step until told to stop.
+    /// Keeps one account's lists in step until told to stop.
     pub async fn keep(self: Arc<Self>, account: AccountName, stop: CancellationToken) {
         let Some(shelf) = self.shelves.get(&account) else {
             return;
@@ -249,56 +263,92 @@ impl Book {
         });
     }
 
+    /// Fetches every list. What one of them changed stands although another could not be fetched; an account need not have
+    /// all of them.
     async fn fetch(&self, account: &AccountName) -> Result<Arc<Update>, SyncError> {
-        let fetched = self.fetch_list(account).await;
-        let update = match fetched {
-            Ok(list) => self.take_over(account, list).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = &update
-            && let Some(shelf) = self.shelves.get(account)
-        {
-            shelf.failed(error.to_string());
+        let (mut fetched, mut failed) = (None::<Update>, None::<SyncError>);
+        for of in ListOf::ALL {
+            let error = match self.fetch_list(account, *of).await {
+                Ok(update) => {
+                    fetched.get_or_insert_default().add(update);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if let Some(shelf) = self.shelves.get(account) {
+                shelf.failed(*of, error.to_string());
+            }
+            // The first that is one: that a list is not granted may well be as it should be.
+            if failed.as_ref().is_none_or(SyncError::is_not_granted) {
+                failed = Some(error);
+            }
         }
-        update
+        match (fetched, failed) {
+            (Some(update), None | Some(SyncError::NotGranted(_))) => Ok(Arc::new(update)),
+            (None, None) => Ok(Arc::default()),
+            (_, Some(error)) => Err(error),
+        }
     }
 
-    async fn fetch_list(&self, account: &AccountName) -> Result<Vec<Listed>, SyncError> {
+    async fn fetch_list(&self, account: &AccountName, of: ListOf) -> Result<Update, SyncError> {
         let keeper = &self.parts.keeper;
         if !keeper.ready(account) {
             return Err(SyncError::NoToken);
         }
         let token = keeper.current(account).map_err(|_| SyncError::NoToken)?;
-        let answer = self.parts.source.templates(account, &token.secret).await;
+        let answer = self
+            .parts
+            .source
+            .templates(account, of, &token.secret)
+            .await;
         let rejected = keeper.answered(account, &token, &answer);
-        answer.map_err(|error| match rejected {
-            true => SyncError::Rejected(error.to_string()),
-            false => SyncError::WeChat(error.to_string()),
+        let error = match answer {
+            Ok(list) => return self.take_over(account, (of, list)).await,
+            Err(error) => error,
+        };
+        let granted = match &error {
+            CallError::Refused(refusal) => {
+                refusal.class() != Class::Account(AccountFault::Capability)
+            }
+            _ => true,
+        };
+        Err(match (rejected, granted) {
+            (true, _) => SyncError::Rejected(error.to_string()),
+            (_, false) => SyncError::NotGranted(error.to_string()),
+            _ => SyncError::WeChat(error.to_string()),
         })
     }
 
     async fn take_over(
         &self,
         account: &AccountName,
-        list: Vec<Listed>,
-    ) -> Result<Arc<Update>, SyncError> {
-        let now = self.parts.clock.now();
-        let update = self.parts.templates.take_over(account, list, now).await?;
-        self.reload(account).await?;
+        (of, list): (ListOf, Vec<Listed>),
+    ) -> Result<Update, SyncError> {
+        let Parts {
+            templates, clock, ..
+        } = &self.parts;
+        let update = templates.take_over(account, of, list, clock.now()).await?;
+        log(account, &update);
+        self.reload(account, Some(of)).await?;
         if !update.resumed.is_empty() {
             self.call_back().await?;
         }
-        Ok(Arc::new(update))
+        Ok(update)
     }
 
-    async fn reload(&self, account: &AccountName) -> Result<(), StoreError> {
+    /// Knows what is stored by now; one of the lists may just have been fetched.
+    async fn reload(
+        &self,
+        account: &AccountName,
+        fetched: Option<ListOf>,
+    ) -> Result<(), StoreError> {
         if let Some(shelf) = self.shelves.get(account) {
             let known = Known::of(self.parts.templates.catalogue(account).await?);
             self.parts.observer.observe(&Event::TemplatesStopped {
                 account: account.clone(),
                 count: known.stops.len(),
             });
-            shelf.put(known);
+            shelf.renew(known, fetched);
         }
         Ok(())
     }
@@ -313,25 +363,27 @@ impl Book {
 
     fn tell(&self, account: &AccountName, result: &Result<Arc<Update>, SyncError>) {
         match result {
-            Ok(update) => {
-                for stop in &update.stopped {
-                    tracing::warn!(
-                        %account, template_id = stop.template_id, cause = stop.cause.as_str(),
-                        "a template is stopped: its messages wait until it is resumed"
-                    );
-                }
-                for template_id in &update.resumed {
-                    tracing::info!(%account, template_id, "the template is as it was: its messages go on");
-                }
-            }
-            // Not an event: it is so at every start.
-            Err(SyncError::NoToken) => return,
-            Err(error) => tracing::warn!(%account, %error, "the list of templates stays as it was"),
+            Ok(_) => {}
+            // Not an event: it is so at every start, or always.
+            Err(SyncError::NoToken | SyncError::NotGranted(_)) => return,
+            Err(error) => tracing::warn!(%account, %error, "a list of templates stays as it was"),
         }
         self.parts.observer.observe(&Event::TemplatesSynced {
             account: account.clone(),
             at: result.is_ok().then(|| self.parts.clock.now()),
         });
+    }
+}
+
+fn log(account: &AccountName, update: &Update) {
+    for stop in &update.stopped {
+        tracing::warn!(
+            %account, template_id = stop.template_id, cause = stop.cause.as_str(),
+            "a template is stopped: its messages wait until it is resumed"
+        );
+    }
+    for template_id in &update.resumed {
+        tracing::info!(%account, template_id, "the template is as it was: its messages go on");
     }
 }
 
@@ -341,18 +393,23 @@ impl Shelf {
         Arc::clone(&known)
     }
 
-    fn put(&self, known: Known) {
+    /// Takes over what is stored by now. That a list could not be fetched stands, but for one that just was.
+    fn renew(&self, mut stored: Known, fetched: Option<ListOf>) {
         let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        *place = Arc::new(known);
+        for of in ListOf::ALL.iter().filter(|of| Some(**of) != fetched) {
+            let failure = place.list(*of).and_then(|list| list.failure.clone());
+            failure.into_iter().for_each(|why| stored.fail(*of, why));
+        }
+        *place = Arc::new(stored);
     }
 
-    /// What was known stands, but it is not known to be all.
-    fn failed(&self, why: String) {
+    /// What was known of a list stands, but it is not known to be all.
+    fn failed(&self, of: ListOf, why: String) {
         // In one go, else a list that came meanwhile would be forgotten again.
         let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if place.failure.as_ref() != Some(&why) {
-            *place = Arc::new(place.failing(why));
-        }
+        let mut known = Known::clone(&place);
+        known.fail(of, why);
+        *place = Arc::new(known);
     }
 }
 
@@ -383,7 +440,7 @@ impl Pauses {
 
     fn after(&mut self, result: &Result<Arc<Update>, SyncError>) {
         let pause = match result {
-            Ok(_) => {
+            Ok(_) | Err(SyncError::NotGranted(_)) => {
                 self.failed = FAILED_PAUSE;
                 self.every
             }

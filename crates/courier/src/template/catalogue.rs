@@ -1,14 +1,16 @@
-//! An account's templates as they are kept: the list, its history, what is stopped; and the port by which a store keeps
+//! An account's templates as they are kept: its lists, their history, what is stopped; and the port by which a store keeps
 //! them. What a fresh list changes is decided here, purely; a store applies it in one transaction.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use hongyan_wechat::subscription::SubscriptionTemplate;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
 use super::drift::{Change, Drift, compare};
 use super::stop::Stop;
+use crate::kind::ListOf;
 use crate::message::{AccountName, words};
 use crate::port::StoreError;
 use crate::time::UnixMs;
@@ -16,6 +18,8 @@ use crate::time::UnixMs;
 /// A template as WeChat listed it, with what is only shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
+    /// In which list.
+    pub list: ListOf,
     /// What messages are checked against.
     pub template: Template,
     /// An example of its text.
@@ -29,10 +33,29 @@ pub struct Listed {
 impl From<hongyan_wechat::template::Template> for Listed {
     fn from(mut listed: hongyan_wechat::template::Template) -> Self {
         Self {
+            list: ListOf::Templates,
             example: std::mem::take(&mut listed.example),
             primary_industry: std::mem::take(&mut listed.primary_industry),
             deputy_industry: std::mem::take(&mut listed.deputy_industry),
             template: listed.into(),
+        }
+    }
+}
+
+impl From<SubscriptionTemplate> for Listed {
+    fn from(listed: SubscriptionTemplate) -> Self {
+        let choices = listed.choices.into_iter();
+        let choices = choices.filter(|of_key| !of_key.values.is_empty());
+        let choices = choices.map(|of_key| (of_key.key().to_owned(), of_key.values));
+        Self {
+            list: ListOf::Subscriptions,
+            example: listed.example,
+            primary_industry: String::new(),
+            deputy_industry: String::new(),
+            template: Template {
+                choices: choices.collect(),
+                ..Template::new(listed.template_id, listed.title, listed.content)
+            },
         }
     }
 }
@@ -53,8 +76,8 @@ pub struct Kept {
 /// What is kept of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    /// When the list was fetched last; none if it never was.
-    pub synced_at: Option<UnixMs>,
+    /// When each list was fetched last, of those that ever were.
+    pub synced: BTreeMap<ListOf, UnixMs>,
     /// By id, those that are gone among them.
     pub templates: BTreeMap<String, Kept>,
     /// By template id.
@@ -116,18 +139,27 @@ pub struct Update {
     pub drifts: Vec<Drift>,
 }
 
+impl Update {
+    /// What another list changes besides.
+    pub fn add(&mut self, other: Self) {
+        self.kept.extend(other.kept);
+        self.entries.extend(other.entries);
+        self.stopped.extend(other.stopped);
+        self.resumed.extend(other.resumed);
+        self.drifts.extend(other.drifts);
+    }
+}
+
 impl Catalogue {
     /// What a list that was fetched at `now` changes. Of two templates with one id the last counts.
     #[must_use]
-    pub fn update(&self, list: Vec<Listed>, now: UnixMs) -> Update {
+    pub fn update(&self, of: ListOf, list: Vec<Listed>, now: UnixMs) -> Update {
         let list: BTreeMap<String, Listed> = list
             .into_iter()
             .map(|listed| (listed.template.id.clone(), listed))
             .collect();
-        let present = self
-            .templates
-            .values()
-            .filter(|kept| kept.gone_at.is_none());
+        let there = |kept: &&Kept| kept.gone_at.is_none() && kept.listed.list == of;
+        let present = self.templates.values().filter(there);
         let before: Vec<Template> = present.map(|kept| kept.listed.template.clone()).collect();
         let after: Vec<Template> = list
             .values()
@@ -152,11 +184,9 @@ impl Catalogue {
                 update.resumed.push(stop.template_id.clone());
             }
         }
-        let left = self
-            .templates
-            .iter()
-            .filter(|(id, kept)| kept.gone_at.is_none() && !list.contains_key(*id));
-        let left = left.map(|(_, kept)| Kept {
+        let left = self.templates.values().filter(there);
+        let left = left.filter(|kept| !list.contains_key(&kept.listed.template.id));
+        let left = left.map(|kept| Kept {
             gone_at: Some(now),
             ..kept.clone()
         });
@@ -221,6 +251,7 @@ pub trait Templates: Send + Sync {
     async fn take_over(
         &self,
         account: &AccountName,
+        of: ListOf,
         list: Vec<Listed>,
         now: UnixMs,
     ) -> Result<Update, StoreError>;
@@ -242,8 +273,11 @@ mod tests {
     use super::*;
     use crate::template::stop::StopCause;
 
+    const OWN: ListOf = ListOf::Templates;
+
     fn listed(id: &str, text: &str) -> Listed {
         Listed {
+            list: OWN,
             template: Template::new(id, "取餐提醒", text),
             example: String::new(),
             primary_industry: String::new(),
@@ -253,7 +287,7 @@ mod tests {
 
     /// What an adapter makes of an update.
     fn apply(catalogue: &mut Catalogue, update: &Update, now: UnixMs) {
-        catalogue.synced_at = Some(now);
+        catalogue.synced.insert(OWN, now);
         for kept in &update.kept {
             let id = kept.listed.template.id.clone();
             catalogue.templates.insert(id, kept.clone());
@@ -276,7 +310,7 @@ mod tests {
                 "" => vec![],
                 text => vec![listed("t1", text)],
             };
-            let update = catalogue.update(list, now);
+            let update = catalogue.update(OWN, list, now);
             apply(&mut catalogue, &update, now);
             let cause = catalogue.stops.get("t1").map(|stop| stop.cause);
             assert_eq!(cause, *stopped, "list {nth}: {text}");
@@ -300,7 +334,7 @@ mod tests {
         let mut catalogue = Catalogue::default();
         for (at, ids) in [(1, "ab"), (2, "b"), (3, "abc")] {
             let list = ids.chars().map(|id| listed(&id.to_string(), "{{x.DATA}}"));
-            let update = catalogue.update(list.collect(), UnixMs(at));
+            let update = catalogue.update(OWN, list.collect(), UnixMs(at));
             apply(&mut catalogue, &update, UnixMs(at));
             if at == 2 {
                 let gone = &catalogue.templates["a"];
@@ -314,5 +348,14 @@ mod tests {
             .map(|kept| (kept.first_seen.0, kept.last_seen.0, kept.gone_at))
             .collect();
         assert_eq!(seen, [(1, 3, None), (1, 3, None), (3, 3, None)]);
+    }
+
+    #[test]
+    fn one_list_says_nothing_of_the_other() {
+        let mut catalogue = Catalogue::default();
+        let update = catalogue.update(OWN, vec![listed("t1", "{{x.DATA}}")], UnixMs(1));
+        apply(&mut catalogue, &update, UnixMs(1));
+        let other = catalogue.update(ListOf::Subscriptions, vec![], UnixMs(2));
+        assert_eq!(other, Update::default());
     }
 }

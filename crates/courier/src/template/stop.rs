@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Template;
 use super::drift::{Change, compare};
 use crate::account::{Flag, FlagSubject};
-use crate::message::{Reason, words};
+use crate::message::{Content, Reason, words};
 use crate::time::UnixMs;
 
 words! {
@@ -53,6 +53,11 @@ impl StopCause {
         }
     }
 
+    /// Whether a list that has the template as it was ends it.
+    fn is_mended_by_a_list(self) -> bool {
+        !matches!(self, Self::Restricted | Self::ContentBlocked)
+    }
+
     /// As a flag tells it.
     fn reason(self) -> Reason {
         match self {
@@ -76,8 +81,8 @@ impl StopCause {
                 "重新添加或改用其他模板；若原样恢复，将自动继续发送",
             ),
             Self::Unknown | Self::Unusable => (
-                "check the id in WeChat's console; it goes on by itself once a list has it again",
-                "在微信后台核对模板 ID；再次同步到该模板后将自动继续发送",
+                "check the id in WeChat's console; it goes on by itself once a list has it again, or resume it",
+                "在微信后台核对模板 ID；再次同步到该模板后将自动继续发送，也可手动恢复",
             ),
             Self::Restricted => (
                 "see WeChat's console for the restriction; resume it when that is lifted",
@@ -92,9 +97,10 @@ impl StopCause {
 }
 
 impl Stop {
-    /// What a refusal of a send says about its template; nothing if it is about something else.
+    /// What a refusal of a send says about its template; nothing if it is about something else, or if no list could ever
+    /// say that the template is there after all: WeChat now and then denies one that is.
     #[must_use]
-    pub fn by_answer(template_id: &str, class: Class, errcode: i64, now: UnixMs) -> Option<Self> {
+    pub fn by_answer(content: &Content, class: Class, errcode: i64, now: UnixMs) -> Option<Self> {
         let cause = match class {
             Class::Template(TemplateFault::Unknown) => StopCause::Unknown,
             Class::Template(TemplateFault::Unusable) => StopCause::Unusable,
@@ -102,8 +108,11 @@ impl Stop {
             Class::Content => StopCause::ContentBlocked,
             _ => return None,
         };
+        if cause.is_mended_by_a_list() && content.kind.traits().list.is_none() {
+            return None;
+        }
         Some(Self {
-            template_id: template_id.to_owned(),
+            template_id: content.template_id.clone(),
             cause,
             errcode: Some(errcode),
             since: now,
@@ -138,17 +147,15 @@ impl Stop {
     #[must_use]
     pub fn is_ended_by(&self, listed: Option<&Template>) -> bool {
         let Some(listed) = listed else { return false };
-        match self.cause {
-            StopCause::Restricted | StopCause::ContentBlocked => false,
-            _ => self.text.as_deref().is_none_or(|text| {
-                let before = Template {
-                    choices: listed.choices.clone(),
-                    ..Template::new(&self.template_id, &listed.title, text)
-                };
-                let drift = compare(&[before], std::slice::from_ref(listed));
-                !drift.iter().any(|drift| drift.change.stops_messages())
-            }),
-        }
+        let as_it_was = |text: &str| {
+            let before = Template {
+                choices: listed.choices.clone(),
+                ..Template::new(&self.template_id, &listed.title, text)
+            };
+            let drift = compare(&[before], std::slice::from_ref(listed));
+            !drift.iter().any(|drift| drift.change.stops_messages())
+        };
+        self.cause.is_mended_by_a_list() && self.text.as_deref().is_none_or(as_it_was)
     }
 
     /// What a human should heed.
@@ -166,27 +173,31 @@ impl Stop {
 
 #[cfg(test)]
 mod tests {
-    use hongyan_wechat::errcode::{Endpoint, KNOWN, classify};
+    use hongyan_wechat::errcode::{KNOWN, classify};
 
     use super::*;
+    use crate::message::Kind;
 
     const NOW: UnixMs = UnixMs(1_795_400_000_000);
 
-    fn by_code(errcode: i64) -> Option<StopCause> {
-        let class = classify(Endpoint::TemplateSend, errcode);
-        Stop::by_answer("t1", class, errcode, NOW).map(|stop| stop.cause)
+    fn by_code(kind: Kind, errcode: i64) -> Option<Stop> {
+        let class = classify(kind.traits().endpoint, errcode);
+        let content = Content {
+            kind,
+            template_id: "t1".into(),
+            ..crate::conformance::fixture::content("o1")
+        };
+        Stop::by_answer(&content, class, errcode, NOW)
     }
 
     #[test]
     fn codes_about_the_template_stop_it_and_no_others_do() {
-        let stopping: Vec<_> = KNOWN
-            .iter()
-            .filter_map(|code| Some((*code, by_code(*code)?)))
-            .collect();
         use StopCause::{ContentBlocked, Restricted, Unknown, Unusable};
-        assert_eq!(
-            stopping,
-            [
+        for kind in Kind::ALL {
+            let stopping = KNOWN
+                .iter()
+                .filter_map(|code| Some((*code, by_code(*kind, *code)?.cause)));
+            let expected = [
                 (40036, Unusable),
                 (40037, Unknown),
                 (40081, Unusable),
@@ -196,8 +207,14 @@ mod tests {
                 (43116, Restricted),
                 (45168, ContentBlocked),
                 (48011, Unusable),
-            ]
-        );
+            ];
+            // Of the templates of the authorise page there is no list, and who could say that it was a whim?
+            let stands = |(_, cause): &(i64, StopCause)| {
+                *kind != Kind::OneTime || !matches!(cause, Unknown | Unusable)
+            };
+            let expected: Vec<_> = expected.into_iter().filter(stands).collect();
+            assert_eq!(stopping.collect::<Vec<_>>(), expected, "{kind}");
+        }
     }
 
     #[test]
@@ -216,8 +233,7 @@ mod tests {
         assert!(!gone.is_ended_by(None) && gone.is_ended_by(Some(&was)));
         assert!(!gone.is_ended_by(Some(&edited)), "it came back as another");
         for (errcode, ends) in [(40037, true), (48011, true), (43116, false), (40249, false)] {
-            let class = classify(Endpoint::TemplateSend, errcode);
-            let stop = Stop::by_answer("t1", class, errcode, NOW).unwrap();
+            let stop = by_code(Kind::Subscription, errcode).unwrap();
             assert_eq!(stop.is_ended_by(Some(&was)), ends, "{errcode}");
         }
     }

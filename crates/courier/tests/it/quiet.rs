@@ -68,6 +68,15 @@ async fn a_backlog_stops_at_the_hour_and_goes_on_in_the_morning() {
     let sent = stage.wechat.sends(ACCOUNT);
     assert!((5..=11).contains(&sent.len()), "{}", sent.len());
     assert!(sent.iter().all(|sent| sent.at < evening));
+    let waiting = stage.messages(ACCOUNT).await;
+    let mut waiting = waiting
+        .iter()
+        .filter(|message| message.delivery.status == Status::Queued);
+    let next = waiting.next().unwrap();
+    assert!(next.delivery.due_at < evening);
+    let slots = &stage.node.slots;
+    assert_eq!(slots.may_go_at(next, stage.clock.now()), morning);
+    assert_eq!(slots.may_go_at(next, morning), next.delivery.due_at);
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, 100).await;
 }

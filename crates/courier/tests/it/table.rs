@@ -1,5 +1,6 @@
-//! Every kind × every code × every receipt: where the message stands, why, and whether it is called again. The table is
-//! written out by hand, from WeChat's codes, so that a change of the rules shows here.
+//! Every kind × every code × every receipt: where the message stands, why, and whether it is called again; how its
+//! recipient stands then, and whether its template is stopped. The table is written out by hand, from WeChat's codes, so that
+//! a change of the rules shows here.
 
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use hongyan_courier::delivery::{
 use hongyan_courier::kind::{Kind, ReceiptBy};
 use hongyan_courier::message::{Content, MessageId, Reason, Status};
 use hongyan_courier::next::Roll;
+use hongyan_courier::receipt::NewReceipt;
+use hongyan_courier::recipient::{Following, News, Recipient};
+use hongyan_courier::template::stop::StopCause;
 use hongyan_wechat::callback::event::{ReceiptStatus, SubscriptionReceipt};
 use hongyan_wechat::errcode::{KNOWN, classify};
 
@@ -72,6 +76,44 @@ const ANSWERS: &[(&[i64], Status, Option<Reason>)] = &[
     (&[40241, 44007], Failed, Some(DuplicateContent)),
 ];
 
+/// How a recipient stands, what is held back from then on and whether whatever the template, and whether WeChat is to be
+/// asked if the user follows.
+type Heard = (Following, Option<(Reason, bool)>, bool);
+
+const NOTHING: Heard = (Following::Unknown, None, false);
+
+/// What an answer with one of these codes says of the recipient; all others say nothing. The same for every kind.
+const RECIPIENTS: &[(&[i64], Heard)] = &[
+    (&[43004, 50005], (Following::Unknown, None, true)),
+    (
+        &[43101, 48002],
+        (Following::Unknown, Some((UserRefused, false)), false),
+    ),
+    (
+        &[43019],
+        (Following::Blacklisted, Some((UserBlocked, true)), false),
+    ),
+    (
+        &[50002],
+        (Following::Dead, Some((UserUnavailable, true)), false),
+    ),
+    (
+        &[40003, 49003],
+        (Following::Unknown, Some((InvalidOpenid, true)), false),
+    ),
+    (
+        &[43117],
+        (Following::Unknown, Some((FrequencyLimited, true)), false),
+    ),
+];
+
+/// Which codes stop the template at once, and whether they do so of a template that is in no list too.
+const TEMPLATES: &[(&[i64], StopCause, bool)] = &[
+    (&[40036, 40081, 40176, 48011], StopCause::Unusable, false),
+    (&[43107, 43116], StopCause::Restricted, true),
+    (&[40249, 45168], StopCause::ContentBlocked, true),
+];
+
 /// Those that leave it open whether WeChat took the call.
 const DOUBT: [i64; 5] = [-1, 61450, 200_001, 268_487_001, 268_487_002];
 
@@ -95,9 +137,22 @@ const EVENTS: [(i64, &str, Option<Reason>); 7] = [
     (99_999, "failed:user block", Some(UserBlocked)),
 ];
 
+/// What WeChat's later word says of the recipient, by the reason that it gives the message.
+fn heard_later(reason: Option<Reason>) -> Heard {
+    match reason {
+        Some(why @ (UserBlocked | FrequencyLimited)) => {
+            (Following::Unknown, Some((why, true)), false)
+        }
+        Some(UserRefused) => (Following::Unknown, Some((UserRefused, false)), false),
+        _ => NOTHING,
+    }
+}
+
 struct Row {
     content: Content,
     delivery: Delivery,
+    recipient: Recipient,
+    stop: Option<StopCause>,
     calls: u32,
 }
 
@@ -109,6 +164,8 @@ impl Row {
                 ..content("o1")
             },
             delivery: Delivery::queued(NOW, None),
+            recipient: Recipient::default(),
+            stop: None,
             calls: 0,
         }
     }
@@ -150,7 +207,12 @@ impl Row {
             roll: Roll(0.5),
         };
         let content = self.content.clone();
-        self.delivery.settle(&content, &settlement, true, now);
+        let settled = self.delivery.settle(&content, &settlement, true, now);
+        if let Some((openid, news)) = settled.news {
+            assert_eq!(openid, self.content.touser);
+            self.recipient.hear(&news, now);
+        }
+        self.stop = settled.stop.map(|stop| stop.cause);
     }
 
     fn answered(&mut self, errcode: i64, seconds: u64) {
@@ -179,6 +241,28 @@ impl Row {
         let settings = (POLICY, Roll(0.5));
         self.delivery
             .receive(&content, by, said, settings, at(seconds));
+        let receipt = NewReceipt {
+            account: content.account,
+            msgid: 7,
+            template_id: (by == Addressed::Match).then_some(content.template_id),
+            openid: content.touser,
+            word,
+            status: status.to_owned(),
+            create_time: at(seconds).0 / 1_000,
+            policy: POLICY,
+            roll: Roll(0.5),
+        };
+        if let Some(news) = News::of_receipt(&receipt) {
+            self.recipient.hear(&news, at(seconds));
+        }
+    }
+
+    fn heard(&self) -> Heard {
+        let known = &self.recipient;
+        let held = known.suppressions.first();
+        assert!(known.suppressions.len() < 2);
+        let held = held.map(|one| (one.reason, one.template_id.is_none()));
+        (known.state, held, known.confirm_at.is_some())
     }
 
     fn stands(&self) -> (Status, Option<Reason>) {
@@ -206,9 +290,22 @@ fn every_code_has_its_place_for_every_kind() {
                 row.answered(*code, 0);
                 assert_eq!(row.stands(), (*status, *reason), "{kind} {code}");
                 assert_eq!(row.delivery.doubt, None, "{kind} {code}");
+                assert_eq!(row.heard(), heard_at_once(*code), "{kind} {code}");
+                assert_eq!(row.stop, stopped_at_once(*kind, *code), "{kind} {code}");
             }
         }
     }
+}
+
+fn heard_at_once(code: i64) -> Heard {
+    let found = RECIPIENTS.iter().find(|(codes, _)| codes.contains(&code));
+    found.map_or(NOTHING, |(_, heard)| *heard)
+}
+
+fn stopped_at_once(kind: Kind, code: i64) -> Option<StopCause> {
+    let found = TEMPLATES.iter().find(|(codes, ..)| codes.contains(&code));
+    let found = found.filter(|(.., of_any)| *of_any || kind != Kind::OneTime);
+    found.map(|(_, cause, _)| *cause)
 }
 
 #[test]
@@ -219,6 +316,8 @@ fn a_code_that_is_said_twice_is_believed() {
             row.answered(code, 0);
             row.answered(code, 60);
             assert_eq!(row.stands(), (Failed, Some(reason)), "{kind} {code}");
+            let denied = code == 40037 && *kind != Kind::OneTime;
+            assert_eq!(row.stop, denied.then_some(StopCause::Unknown), "{kind}");
         }
     }
 }
@@ -233,6 +332,7 @@ fn doubt_is_repeated_where_wechat_would_know_the_repeat_and_nowhere_else() {
         for outcome in codes.into_iter().chain([Outcome::InDoubt]) {
             let mut row = Row::of(*kind);
             row.turn(outcome.clone(), 0);
+            assert_eq!((row.heard(), row.stop), (NOTHING, None));
             if kind.repeatable() {
                 assert_eq!(row.stands(), (Queued, None), "{kind} {outcome:?}");
                 assert!(row.delivery.may_be_repeated(*kind, at(479)));
@@ -286,6 +386,11 @@ fn every_receipt_has_its_place() {
         row.answered(0, 0);
         row.told(word, status, 1);
         assert_eq!(row.stands(), settled(Kind::Template, reason), "{status}");
+        assert_eq!(
+            (row.heard(), row.stop),
+            (heard_later(reason), None),
+            "{status}"
+        );
         assert_eq!(row.delivery.receipt.unwrap().status, status);
     }
 }
@@ -308,6 +413,8 @@ fn every_event_has_its_place_and_sends_nothing_again() {
                 }
                 row.told(word, text, 1);
                 assert_eq!(row.stands(), settled(kind, reason), "{kind} {code} {text}");
+                let heard = (heard_later(reason), None);
+                assert_eq!((row.heard(), row.stop), heard, "{kind} {code} {text}");
                 assert_eq!(row.calls, 1);
             }
         }

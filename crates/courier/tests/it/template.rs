@@ -1,12 +1,13 @@
 //! Lists that keep in step with WeChat's: when they are fetched, what a failure leaves, and who waits for whom.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hongyan_courier::kind::ListOf;
 use hongyan_courier::memory::MemoryStore;
-use hongyan_courier::message::{AccountName, MessageId, Reason, Status};
+use hongyan_courier::message::{AccountName, Kind, MessageId, Reason, Status};
 use hongyan_courier::observer::{Event, Observer};
 use hongyan_courier::template::Template;
 use hongyan_courier::template::book::{Book, Lists, Lookup, Parts, Prompts, Source, SyncError};
@@ -26,29 +27,45 @@ const EVERY: Duration = Duration::from_secs(3_600);
 const TAKES: Duration = Duration::from_secs(1);
 
 /// A WeChat that lists what it is told, or refuses.
-#[derive(Default)]
 struct Listing {
     asked: AtomicUsize,
-    /// None: it refuses with "busy".
+    /// None: it refuses, with this code.
+    refusal: AtomicI64,
     list: Mutex<Option<Vec<(&'static str, &'static str)>>>,
+    /// Ids of templates of subscription messages, or the code that it refuses with.
+    subscriptions: Mutex<Result<Vec<&'static str>, i64>>,
 }
 
 #[async_trait]
 impl Source for Listing {
-    async fn templates(&self, _: &AccountName, _: &AccessToken) -> Result<Vec<Listed>, CallError> {
+    async fn templates(
+        &self,
+        _: &AccountName,
+        of: ListOf,
+        _: &AccessToken,
+    ) -> Result<Vec<Listed>, CallError> {
+        if of == ListOf::Subscriptions {
+            let list = self.subscriptions.lock().unwrap().clone();
+            let list = list.map(|ids| ids.into_iter().map(|id| listed(of, (id, ""))).collect());
+            return list.map_err(refused);
+        }
         self.asked.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(TAKES).await;
         let list = self.list.lock().unwrap().clone();
-        let listed = |(id, text): (&str, &str)| Listed {
-            template: Template::new(id, "", text),
-            example: String::new(),
-            primary_industry: String::new(),
-            deputy_industry: String::new(),
-        };
         match list {
-            Some(list) => Ok(list.into_iter().map(listed).collect()),
-            None => Err(refused(-1)),
+            Some(list) => Ok(list.into_iter().map(|one| listed(of, one)).collect()),
+            None => Err(refused(self.refusal.load(Ordering::SeqCst))),
         }
+    }
+}
+
+fn listed(list: ListOf, (id, text): (&str, &str)) -> Listed {
+    Listed {
+        list,
+        template: Template::new(id, "", text),
+        example: String::new(),
+        primary_industry: String::new(),
+        deputy_industry: String::new(),
     }
 }
 
@@ -70,8 +87,10 @@ impl Shelf {
 
     async fn on(stage: Stage, list: Option<Vec<(&'static str, &'static str)>>) -> Self {
         let wechat = Arc::new(Listing {
+            asked: AtomicUsize::new(0),
+            refusal: AtomicI64::new(-1),
             list: Mutex::new(list),
-            ..Listing::default()
+            subscriptions: Mutex::new(Err(48001)),
         });
         let (store, prompts) = (MemoryStore::default(), Prompts::new([ACCOUNT.into()]));
         let observer: Arc<dyn Observer> = Arc::new(Vec::new());
@@ -107,11 +126,16 @@ impl Shelf {
     }
 
     fn look_up(&self, id: &str) -> Lookup {
-        self.book.known(&ACCOUNT.into()).look_up(id)
+        self.look_up_of(Kind::Template, id)
+    }
+
+    fn look_up_of(&self, kind: Kind, id: &str) -> Lookup {
+        self.book.known(&ACCOUNT.into()).look_up(kind, id)
     }
 
     async fn look_again(&self, id: &str) -> Lookup {
-        self.book.look_again(&ACCOUNT.into(), id, seconds(5)).await
+        let (account, kind) = (ACCOUNT.into(), Kind::Template);
+        self.book.look_again(&account, kind, id, seconds(5)).await
     }
 
     async fn finish(self) {
@@ -139,16 +163,55 @@ async fn a_list_is_fetched_at_start_and_every_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_never_had_a_template_says_nothing_of_any() {
+async fn an_empty_list_has_no_template_and_one_that_was_never_given_says_nothing() {
     let shelf = Shelf::of(Some(vec![])).await;
     tokio::time::sleep(seconds(5)).await;
-    assert!(matches!(shelf.look_up("t1"), Lookup::Unchecked));
-    // One that lost its last template does.
-    shelf.says(Some(LIST.to_vec()));
-    shelf.book.sync(&ACCOUNT.into()).await.unwrap();
-    shelf.says(Some(vec![]));
-    shelf.book.sync(&ACCOUNT.into()).await.unwrap();
     assert!(matches!(shelf.look_up("t1"), Lookup::Unknown));
+    let of_subscription = shelf.look_up_of(Kind::Subscription, "s1");
+    assert!(matches!(of_subscription, Lookup::Unchecked));
+    shelf.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscription_messages_have_a_list_of_their_own_which_an_account_need_not_have() {
+    let shelf = Shelf::of(Some(LIST.to_vec())).await;
+    tokio::time::sleep(seconds(5)).await;
+    let of = |kind, id| shelf.look_up_of(kind, id);
+    let update = shelf.book.sync(&ACCOUNT.into()).await;
+    assert!(update.is_ok(), "that it is not granted is no failure");
+    assert!(matches!(of(Kind::MiniProgram, "t1"), Lookup::Unchecked));
+    *shelf.wechat.subscriptions.lock().unwrap() = Ok(vec!["s1"]);
+    shelf.book.sync(&ACCOUNT.into()).await.unwrap();
+    for kind in [Kind::Subscription, Kind::MiniProgram] {
+        assert!(matches!(of(kind, "s1"), Lookup::Known(_)));
+        assert!(matches!(of(kind, "t1"), Lookup::Unknown), "of the other");
+    }
+    assert!(matches!(of(Kind::Template, "t1"), Lookup::Known(_)));
+    assert!(matches!(of(Kind::Template, "s1"), Lookup::Unknown));
+    // Nobody lists those of the authorise page.
+    assert!(matches!(of(Kind::OneTime, "x"), Lookup::Unchecked));
+    // One that cannot be fetched leaves the other as fresh as it is.
+    *shelf.wechat.subscriptions.lock().unwrap() = Err(-1);
+    shelf.says(Some(vec![("t2", "")]));
+    let failed = shelf.book.sync(&ACCOUNT.into()).await.unwrap_err();
+    assert!(matches!(failed, SyncError::WeChat(_)), "{failed}");
+    assert!(matches!(of(Kind::Subscription, "s2"), Lookup::Unverified));
+    assert!(matches!(of(Kind::Template, "t2"), Lookup::Known(_)));
+    assert!(matches!(of(Kind::Template, "t1"), Lookup::Unknown));
+    shelf.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_given_no_list_at_all_is_asked_once_an_hour_and_told_so() {
+    let shelf = Shelf::of(None).await;
+    shelf.wechat.refusal.store(48001, Ordering::SeqCst);
+    tokio::time::sleep(seconds(5)).await;
+    let told = shelf.book.sync(&ACCOUNT.into()).await.unwrap_err();
+    assert!(matches!(told, SyncError::NotGranted(_)), "{told}");
+    let before = shelf.asked();
+    tokio::time::sleep(EVERY + seconds(5)).await;
+    assert_eq!(shelf.asked() - before, 1);
+    assert!(matches!(shelf.look_up("t1"), Lookup::Unchecked));
     shelf.finish().await;
 }
 
@@ -241,7 +304,10 @@ async fn nobody_waits_long_for_a_wechat_that_does_not_answer() {
     tokio::time::sleep(seconds(5)).await;
     let began = tokio::time::Instant::now();
     let account = ACCOUNT.into();
-    let found = shelf.book.look_again(&account, "new", TAKES / 2).await;
+    let asking = shelf
+        .book
+        .look_again(&account, Kind::Template, "new", TAKES / 2);
+    let found = asking.await;
     assert!(matches!(found, Lookup::Unverified));
     assert!(began.elapsed() < TAKES);
     // The fetch itself goes on.

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::{DeadLetterOffice, DeadLetters};
+use hongyan_courier::quota::Quotas;
 use hongyan_courier::template::catalogue::Templates;
 use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
@@ -35,6 +36,7 @@ const LOOK_BACK: Duration = Duration::from_secs(7 * 86_400);
 pub struct Attention {
     pub accounts: Arc<Accounts>,
     pub conditions: Arc<Conditions>,
+    pub quotas: Arc<Quotas>,
     pub templates: Arc<dyn Templates>,
     pub dead_letters: Arc<dyn DeadLetterOffice>,
     pub outbox: Arc<dyn Outbox>,
@@ -50,7 +52,7 @@ pub struct AttentionList {
 /// One thing that needs a human.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AttentionItem {
-    /// `account`, `template`, `webhook`, `failed` or `unconfirmed`
+    /// `account`, `quota`, `template`, `webhook`, `failed` or `unconfirmed`
     #[schema(example = "failed")]
     subject: &'static str,
     /// None where it is about a webhook.
@@ -61,7 +63,7 @@ pub struct AttentionItem {
     reason: Option<&'static str>,
     /// How many messages it is about, or how many events wait for the webhook.
     count: Option<u64>,
-    /// When it was so last.
+    /// When it was so last; of a quota, when it will run out.
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Moment>,
     /// One of the messages.
@@ -74,8 +76,8 @@ pub struct AttentionItem {
     command: Option<String>,
 }
 
-/// What needs a human: accounts, templates and webhooks that stand still, messages that failed, messages of which nobody knows
-/// whether they arrived; each with what to do about it.
+/// What needs a human: accounts, templates and webhooks that stand still, quotas that will not last the day, messages that
+/// failed, messages of which nobody knows whether they arrived; each with what to do about it.
 #[utoipa::path(
     get, path = "/v1/attention", tag = "operations",
     params(
@@ -117,6 +119,7 @@ impl Attention {
         for name in &accounts {
             items.extend(self.of_account(name));
         }
+        items.extend(accounts.iter().filter_map(|name| self.of_quota(name)));
         for name in &accounts {
             let catalogue = self.templates.catalogue(name).await?;
             let stops = catalogue.stops.values();
@@ -161,6 +164,27 @@ impl Attention {
             detail: condition.detail,
             command: Some(format!("hongyan token show {name}")),
             ..AttentionItem::new("account", name, advice)
+        })
+    }
+
+    /// A quota that runs out today at the pace of late. One that WeChat calls spent has stopped its account.
+    fn of_quota(&self, name: &AccountName) -> Option<AttentionItem> {
+        let quota = self.quotas.view(name)?;
+        let today = quota.today.filter(|_| quota.spent_until.is_none())?;
+        let runs_out_at = today.runs_out_at?;
+        Some(AttentionItem {
+            reason: Some(if today.remaining == 0 {
+                "quota_exhausted"
+            } else {
+                "quota_low"
+            }),
+            at: Some(Moment(runs_out_at)),
+            detail: Some(format!(
+                "{} of {} left; {} an hour of late",
+                today.remaining, today.limit, today.per_hour
+            )),
+            command: Some("hongyan accounts".to_owned()),
+            ..AttentionItem::new("quota", name, advice::QUOTA)
         })
     }
 }

@@ -9,7 +9,6 @@ use axum::response::Response;
 use hongyan_courier::audit::Audit;
 use hongyan_courier::bulk_retry::BulkRetry;
 use hongyan_courier::change::Changes;
-use hongyan_courier::port::Ledger;
 use http::{Method, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
@@ -47,7 +46,7 @@ use crate::telemetry::request::request_context;
 pub struct UseCases {
     pub door: Arc<Door>,
     pub intake: Arc<send::Intake>,
-    pub ledger: Arc<dyn Ledger>,
+    pub messages: Arc<show::Messages>,
     pub changes: Arc<Changes>,
     pub retries: Arc<BulkRetry>,
     pub attention: Arc<Attention>,
@@ -88,8 +87,8 @@ fn messages(routes: Routes, parts: &UseCases) -> Routes {
     routes
         .put(routes!(send::send).with_state(parts.intake.clone()))
         .put(routes!(batch::send_batch).with_state(parts.intake.clone()))
-        .put(routes!(list::list).with_state(parts.ledger.clone()))
-        .put(routes!(show::show).with_state(parts.ledger.clone()))
+        .put(routes!(list::list).with_state(parts.messages.clone()))
+        .put(routes!(show::show).with_state(parts.messages.clone()))
         .put(routes!(change::cancel).with_state(parts.changes.clone()))
         .put(routes!(change::retry).with_state(parts.changes.clone()))
         .put(routes!(retry_all::retry_all).with_state(parts.retries.clone()))

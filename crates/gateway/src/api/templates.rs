@@ -142,6 +142,7 @@ impl Templates {
 fn not_synced(error: &SyncError) -> Problem {
     match error {
         SyncError::NoSuchAccount => Problem::not_found(error.to_string()),
+        SyncError::NotGranted(_) => Problem::conflict(error.to_string()),
         _ => Problem::unavailable(error.to_string(), UPSTREAM_PAUSE),
     }
 }

@@ -32,6 +32,7 @@ impl Core {
         Arc::new(Attention {
             accounts: self.accounts.clone(),
             conditions: self.conditions.clone(),
+            quotas: self.quotas.clone(),
             templates: self.store.clone(),
             dead_letters: self.store.clone(),
             outbox: self.store.clone(),

@@ -12,7 +12,8 @@ use crate::cli::http::GatewayClient;
 use crate::cli::runtime::block_on_here;
 use crate::cli::table::{cell, encoded};
 
-/// Show what needs a human: accounts, templates and webhooks that stand still, messages that failed or are unconfirmed.
+/// Show what needs a human: accounts, templates and webhooks that stand still, quotas that run out today, messages that failed
+/// or are unconfirmed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hongyan attention --account clinic")]
 pub struct AttentionArgs {

@@ -60,6 +60,9 @@ pub struct SendArgs {
     /// What becomes of it if WeChat would refuse a value; by default what the account says
     #[arg(long, value_name = "HOW", value_parser = ["reject", "truncate", "send"])]
     on_violation: Option<String>,
+    /// Send it although its recipient is suppressed; for clients with the scope recipients
+    #[arg(long)]
+    override_suppression: bool,
     /// Check everything and show what the user would see; nothing is stored or sent
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
@@ -125,6 +128,9 @@ fn body(args: &SendArgs) -> Value {
     }
     if let Some(scene) = args.scene {
         body.insert("scene".to_owned(), scene.into());
+    }
+    if args.override_suppression {
+        body.insert("override_suppression".to_owned(), true.into());
     }
     body.into()
 }

@@ -63,7 +63,7 @@ struct ShowArgs {
     of: AccountArgs,
 }
 
-/// Fetch the list from WeChat now.
+/// Fetch the lists from WeChat now.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hongyan templates sync --account clinic")]
 struct SyncArgs {
@@ -237,16 +237,19 @@ fn elements(value: &Value) -> &[Value] {
 }
 
 fn listed(list: &Value) -> String {
-    let columns = ["template_id", "state", "title", "content"];
+    let columns = ["template_id", "list", "state", "title", "content"];
     let row = |template: &Value| columns.iter().map(|name| cell(&template[*name])).collect();
     let mut text = table(&columns, elements(&list["templates"]).iter().map(row));
-    let synced = match &list["synced_at"] {
-        Value::Null => "never: messages go unchecked".to_owned(),
-        at => cell(at),
-    };
-    text.push_str(&format!("\n\nlisted by WeChat: {synced}"));
-    if let Some(error) = list["error"].as_str() {
-        text.push_str(&format!("\nthe last attempt failed: {error}"));
+    text.push('\n');
+    for one in elements(&list["lists"]) {
+        let synced = match &one["synced_at"] {
+            Value::Null => "never: its kinds of messages go unchecked".to_owned(),
+            at => cell(at),
+        };
+        text.push_str(&format!("\n{} list: {synced}", cell(&one["list"])));
+        if let Some(error) = one["error"].as_str() {
+            text.push_str(&format!("; the last attempt failed: {error}"));
+        }
     }
     text + &stops(&list["stopped"])
 }
@@ -269,6 +272,7 @@ fn shown(template: &Value, lang: Lang) -> String {
     let rule = lang.pick("rule", "rule_zh");
     let names = [
         "template_id",
+        "list",
         "title",
         "state",
         "first_seen",

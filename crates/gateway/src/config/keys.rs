@@ -5,13 +5,15 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor, value};
 
 use crate::config::accounts::AccountFile;
 use crate::config::clients::ClientFile;
+use crate::config::consumers::ConsumerFile;
 use crate::config::delivery::Delivery;
 use crate::config::jwt::JwtFile;
 use crate::config::layers::Layer;
 use crate::config::limits::Limits;
 use crate::config::oauth::OauthFile;
 use crate::config::problem::{Findings, Problem};
-use crate::config::quota::Quota;
+use crate::config::quota::{QuietHoursFile, Quota};
+use crate::config::recipients::RecipientLimitFile;
 use crate::config::retention::Retention;
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
@@ -39,6 +41,17 @@ pub const LISTS: [(&str, Fields); 5] = [
     ("jwt", fields_of::<JwtFile>),
     ("webhooks", fields_of::<WebhookFile>),
     ("oauth", fields_of::<OauthFile>),
+];
+
+/// Lists of tables inside an element of a list.
+const NESTED: [(&str, &str, Fields); 3] = [
+    ("accounts", "consumers", fields_of::<ConsumerFile>),
+    ("accounts", "quiet_hours", fields_of::<QuietHoursFile>),
+    (
+        "accounts",
+        "recipient_limits",
+        fields_of::<RecipientLimitFile>,
+    ),
 ];
 
 /// Promised keys that this version does not have. To say so beats "unknown", and to ignore one would be unsafe.
@@ -80,6 +93,7 @@ pub fn keep_known(layer: &mut Layer, findings: &mut Findings) {
                 for (index, table) in tables.into_iter().enumerate() {
                     let shown = element(&name, index, table);
                     table.retain(|key, _| known(&name, &shown, key, fields(), &mut report));
+                    keep_known_inside(table, &name, &shown, &mut report);
                 }
             } else {
                 report(name.clone(), unknown("", &name, &top_level()));
@@ -88,6 +102,25 @@ pub fn keep_known(layer: &mut Layer, findings: &mut Findings) {
             Some((name, value))
         })
         .collect();
+}
+
+/// The same of the lists inside an element. What is no list of tables is told of when it is read.
+fn keep_known_inside(
+    element: &mut toml::Table,
+    list: &str,
+    shown: &str,
+    report: &mut impl FnMut(String, String),
+) {
+    for (_, inside, fields) in NESTED.iter().filter(|(outer, ..)| *outer == list) {
+        let tables = element.get_mut(*inside).and_then(tables_of);
+        for (nth, table) in tables.into_iter().flatten().enumerate() {
+            let (owner, shown) = (
+                format!("{list}.{inside}"),
+                format!("{shown}.{inside}[{nth}]"),
+            );
+            table.retain(|key, _| known(&owner, &shown, key, fields(), report));
+        }
+    }
 }
 
 /// How messages call an element of a list: by its name where it has one.

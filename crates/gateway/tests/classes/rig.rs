@@ -15,6 +15,7 @@ use hongyan_gateway::cli::http::GatewayClient;
 use hongyan_gateway::config::layers::Sources;
 use hongyan_gateway::config::{self, resolved};
 use hongyan_gateway::role::{self, Roles, Running};
+use hongyan_wechat_sim::config::TemplateConfig;
 use hongyan_wechat_sim::world::{Calls, Seen};
 use hongyan_wechat_sim::{AccountConfig, Fault, Sim, SimConfig, SimHandle};
 use secrecy::SecretString;
@@ -75,11 +76,22 @@ impl Rig {
         faults: Vec<Fault>,
         more: &str,
     ) -> Self {
+        Self::of(names, faults, more, &[]).await
+    }
+
+    /// The same, where WeChat lists templates of each account; without any it gives no list.
+    pub(crate) async fn of(
+        names: impl IntoIterator<Item = String>,
+        faults: Vec<Fault>,
+        more: &str,
+        templates: &[TemplateConfig],
+    ) -> Self {
         let names: Vec<String> = names.into_iter().collect();
-        let accounts = names
-            .iter()
-            .map(|name| AccountConfig::new(&appid(name), SECRET))
-            .collect();
+        let account = |name: &String| AccountConfig {
+            templates: templates.to_vec(),
+            ..AccountConfig::new(&appid(name), SECRET)
+        };
+        let accounts = names.iter().map(account).collect();
         let sim = Sim::start(SimConfig {
             faults,
             ..SimConfig::new(accounts)

@@ -3,10 +3,11 @@
 
 use hongyan_wechat::errcode::KNOWN;
 use hongyan_wechat_sim::Fault;
+use hongyan_wechat_sim::config::TemplateConfig;
 use hongyan_wechat_sim::fault::{Endpoint, Place, What};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, appid, name_of};
+use crate::rig::{Rig, TEMPLATE, appid, name_of};
 
 /// What makes the account fetch a new token.
 const TOKEN_REJECTED: [i64; 3] = [40001, 40014, 42001];
@@ -36,7 +37,15 @@ fn faults(code: i64) -> Vec<Fault> {
 
 #[tokio::test]
 async fn every_code_is_told_to_whoever_asks_for_templates() {
-    let rig = Rig::start(codes().map(name_of), codes().flat_map(faults).collect()).await;
+    let template = TemplateConfig {
+        template_id: TEMPLATE.to_owned(),
+        title: String::new(),
+        content: "{{thing1.DATA}}".to_owned(),
+        subscription: false,
+        long_term: false,
+    };
+    let faults = codes().flat_map(faults).collect();
+    let rig = Rig::of(codes().map(name_of), faults, "", &[template]).await;
     // The list is asked for at the start, which each code strikes once.
     let rejected = |code: &i64| TOKEN_REJECTED.contains(code);
     for code in codes().filter(|code| !rejected(code)) {
@@ -79,7 +88,7 @@ async fn every_code_is_told_to_whoever_asks_for_templates() {
 }
 
 fn told_in(list: &Value, told: &str) -> bool {
-    list["error"]
+    list["lists"][0]["error"]
         .as_str()
         .is_some_and(|error| error.contains(told))
 }

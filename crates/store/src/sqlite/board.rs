@@ -46,7 +46,7 @@ impl Board {
             Look::Go if self.held.may_hold(touser) => None,
             Look::Go if kind.repeatable() => Some(look),
             Look::LeaseGone => Some(look),
-            Look::Go | Look::Ended(..) => None,
+            Look::Go | Look::Ended(..) | Look::PutAside => None,
         }
     }
 

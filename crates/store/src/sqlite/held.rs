@@ -63,7 +63,7 @@ impl Held {
         content: &Content,
         now: UnixMs,
     ) -> Result<Option<Hold>, Fault> {
-        if !self.may_hold(&content.touser) {
+        if !self.may_hold(&content.touser) || content.overrides_suppression() {
             return Ok(None);
         }
         let sql = "SELECT template_id, reason, source, errcode, note, at, expires_at FROM suppressions \

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use hongyan_courier::UnixMs;
+use hongyan_courier::kind::ListOf;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::StoreError;
 use hongyan_courier::template::Template;
@@ -11,7 +12,7 @@ use hongyan_courier::template::catalogue::{
     Catalogue, Entry, Happened, Kept, Listed, Templates, Update,
 };
 use hongyan_courier::template::stop::{Stop, StopCause};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use super::fault::Fault;
@@ -24,7 +25,7 @@ pub(super) type Stops = HashMap<i64, BTreeMap<String, Stop>>;
 
 /// What is kept of an account.
 pub(super) fn catalogue(conn: &Connection, account: i64) -> Result<Catalogue, Fault> {
-    let sql = "SELECT id, title, text, choices, example, primary_industry, deputy_industry, first_seen, last_seen, gone_at \
+    let sql = "SELECT id, title, text, choices, example, primary_industry, deputy_industry, first_seen, last_seen, gone_at, list \
         FROM templates WHERE account = ?1";
     let mut find = conn.prepare_cached(sql)?;
     let mut found = find.query([account])?;
@@ -33,14 +34,22 @@ pub(super) fn catalogue(conn: &Connection, account: i64) -> Result<Catalogue, Fa
         let kept = kept(row)?;
         templates.insert(kept.listed.template.id.clone(), kept);
     }
-    let sql = "SELECT synced_at FROM template_lists WHERE account = ?1";
+    let sql = "SELECT list, synced_at FROM template_lists WHERE account = ?1";
     let mut find = conn.prepare_cached(sql)?;
-    let synced_at: Option<i64> = find.query_row([account], |row| row.get(0)).optional()?;
+    let mut found = find.query([account])?;
+    let mut synced = BTreeMap::new();
+    while let Some(row) = found.next()? {
+        synced.insert(list_of(&row.get::<_, String>(0)?)?, UnixMs(row.get(1)?));
+    }
     Ok(Catalogue {
-        synced_at: synced_at.map(UnixMs),
+        synced,
         templates,
         stops: stops(conn)?.remove(&account).unwrap_or_default(),
     })
+}
+
+fn list_of(word: &str) -> Result<ListOf, Fault> {
+    ListOf::from_word(word).ok_or_else(|| Fault::Unreadable(format!("list {word}")))
 }
 
 fn kept(row: &Row<'_>) -> Result<Kept, Fault> {
@@ -49,6 +58,7 @@ fn kept(row: &Row<'_>) -> Result<Kept, Fault> {
     template.choices = rows::from_json(row, 3)?.unwrap_or_default();
     Ok(Kept {
         listed: Listed {
+            list: list_of(&row.get::<_, String>(10)?)?,
             template,
             example: row.get(4)?,
             primary_industry: row.get(5)?,
@@ -85,7 +95,7 @@ pub(super) fn stops(conn: &Connection) -> Result<Stops, Fault> {
 pub(super) fn write_kept(conn: &Connection, account: i64, kept: &Kept) -> Result<(), Fault> {
     let template = &kept.listed.template;
     let sql = "INSERT OR REPLACE INTO templates (account, id, title, text, choices, example, primary_industry, \
-        deputy_industry, first_seen, last_seen, gone_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        deputy_industry, first_seen, last_seen, gone_at, list) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     conn.prepare_cached(sql)?.execute(params![
         account,
         template.id,
@@ -98,6 +108,7 @@ pub(super) fn write_kept(conn: &Connection, account: i64, kept: &Kept) -> Result
         kept.first_seen.0,
         kept.last_seen.0,
         kept.gone_at.map(|at| at.0),
+        kept.listed.list.as_str(),
     ])?;
     Ok(())
 }
@@ -174,11 +185,18 @@ impl Templates for SqliteStore {
     async fn take_over(
         &self,
         account: &AccountName,
+        of: ListOf,
         list: Vec<Listed>,
         now: UnixMs,
     ) -> Result<Update, StoreError> {
         let account = account.clone();
-        self.ask(TakeOverOp { account, list, now }).await
+        self.ask(TakeOverOp {
+            account,
+            of,
+            list,
+            now,
+        })
+        .await
     }
 
     async fn history(

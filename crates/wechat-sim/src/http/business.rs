@@ -235,6 +235,11 @@ pub(crate) async fn templates(call: Call<'_>) -> Result<Answer, Cut> {
     ask(&call, Endpoint::Templates, World::templates).await
 }
 
+pub(crate) async fn subscription_templates(call: Call<'_>) -> Result<Answer, Cut> {
+    let endpoint = Endpoint::SubscriptionTemplates;
+    ask(&call, endpoint, World::subscription_templates).await
+}
+
 pub(crate) async fn user_info(call: Call<'_>) -> Result<Answer, Cut> {
     let openid = call.query("openid").into_owned();
     ask(&call, Endpoint::UserInfo, |world, now_ms, token| {

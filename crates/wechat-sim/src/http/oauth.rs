@@ -54,7 +54,7 @@ fn back(redirect_uri: &str, code: &str, state: &str) -> Answer {
         }
         Err(_) => refused(PageError {
             code: 10003,
-            text: "redirect_uri参数错误",
+            text: "redirect_uri域名与后台配置不一致",
         }),
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Template {
     pub(crate) content: String,
     /// The keys between `{{` and `.DATA}}`.
     pub(crate) keys: Vec<String>,
+    /// Of subscription messages.
+    pub(crate) subscription: bool,
     /// A subscription template that may be sent again and again.
     pub(crate) long_term: bool,
 }
@@ -70,6 +72,7 @@ impl From<&TemplateConfig> for Template {
             title: config.title.clone(),
             content: config.content.clone(),
             keys: keys_of(&config.content),
+            subscription: config.subscription || config.long_term,
             long_term: config.long_term,
         }
     }

@@ -24,6 +24,7 @@ pub struct Calls {
     /// Sends recognised by their `client_msg_id`.
     pub repeated: u64,
     pub templates: u64,
+    pub subscription_templates: u64,
     pub add_template: u64,
     pub del_template: u64,
     pub get_industry: u64,
@@ -61,6 +62,7 @@ impl Calls {
             Endpoint::SubscribeSend => &mut self.subscribe_sends,
             Endpoint::OneTimeSend => &mut self.one_time_sends,
             Endpoint::Templates => &mut self.templates,
+            Endpoint::SubscriptionTemplates => &mut self.subscription_templates,
             Endpoint::TemplateAdd => &mut self.add_template,
             Endpoint::TemplateDelete => &mut self.del_template,
             Endpoint::IndustryGet => &mut self.get_industry,

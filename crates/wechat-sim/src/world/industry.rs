@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::World;
+use super::account::Template;
 use super::quota::month;
 use super::refusal::{Denied, Refusal};
 use crate::fault::Endpoint;
@@ -66,7 +67,8 @@ impl World {
                 }
                 let before = account.industries.replace([primary, secondary]);
                 if before.is_some_and(|before| before != [primary, secondary]) {
-                    let gone = account.templates.drain().map(|(id, _)| id);
+                    let own = |_: &String, template: &mut Template| !template.subscription;
+                    let gone = account.templates.extract_if(own).map(|(id, _)| id);
                     account.deleted.extend(gone);
                 }
                 Ok(json!({"errcode": 0, "errmsg": "ok"}))

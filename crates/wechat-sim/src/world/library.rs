@@ -37,7 +37,9 @@ impl World {
                 world.must_have_templates(number)?;
                 let content = content(number_in_library, keywords)?;
                 let account = &mut world.accounts[number];
-                if account.templates.len() >= TEMPLATES_MAX {
+                let own = account.templates.values();
+                let own = own.filter(|template| !template.subscription);
+                if own.count() >= TEMPLATES_MAX {
                     return Err(Denied::code(45026));
                 }
                 let letters =
@@ -47,6 +49,7 @@ impl World {
                     template_id: template_id.clone(),
                     title: number_in_library.to_owned(),
                     content,
+                    subscription: false,
                     long_term: false,
                 });
                 account.templates.insert(template_id.clone(), template);
@@ -69,9 +72,11 @@ impl World {
             |world, number| {
                 world.must_have_templates(number)?;
                 let account = &mut world.accounts[number];
-                if account.templates.remove(template_id).is_none() {
+                let own = account.templates.get(template_id);
+                if own.is_none_or(|template| template.subscription) {
                     return Err(Denied::code(40037));
                 }
+                account.templates.remove(template_id);
                 account.deleted.insert(template_id.to_owned());
                 Ok(json!({"errcode": 0, "errmsg": "ok"}))
             },

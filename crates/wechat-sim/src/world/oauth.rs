@@ -70,7 +70,9 @@ impl World {
         })
     }
 
-    /// Whether a user may be sent back as asked.
+    /// Whether a user may be sent back as asked. Codes and words are those of WeChat's page on web authorisation,
+    /// <https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/Wechat_webpage_authorization.html>. Which it tells of a
+    /// `state` of other characters is not on it: here, that of a missing one.
     pub fn may_authorise(&self, request: &AuthoriseRequest<'_>) -> Result<(), PageError> {
         if request.appid.is_empty() {
             return page_error(10012, "appid不能为空");
@@ -98,7 +100,7 @@ impl World {
             return page_error(10003, "redirect_uri域名与后台配置不一致");
         }
         if !is_state(request.state) {
-            return page_error(10013, "state参数错误");
+            return page_error(10013, "state不能为空");
         }
         Ok(())
     }

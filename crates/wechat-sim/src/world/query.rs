@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::World;
+use super::account::{AccountKind, Template};
 use super::check;
 use super::ledger::FollowerState;
 use super::quota::{PLAIN_TOKENS_A_DAY, STABLE_TOKENS_A_DAY, STABLE_TOKENS_A_MINUTE, beijing_day};
@@ -23,8 +24,8 @@ impl World {
             access_token,
             Endpoint::Templates,
             |world, number| {
-                let mut list: Vec<_> = world.accounts[number].templates.iter().collect();
-                list.sort_by_key(|(id, _)| id.as_str());
+                world.must_have_templates(number)?;
+                let list = world.listed(number, false)?;
                 let list: Vec<_> = list
                     .into_iter()
                     .map(|(id, template)| {
@@ -35,6 +36,54 @@ impl World {
                 Ok(json!({ "template_list": list }))
             },
         )
+    }
+
+    /// `newtmpl/gettemplate`.
+    pub fn subscription_templates(
+        &mut self,
+        now_ms: i64,
+        access_token: &str,
+    ) -> Result<Value, Refusal> {
+        self.with_token(
+            now_ms,
+            access_token,
+            Endpoint::SubscriptionTemplates,
+            |world, number| {
+                if world.accounts[number].kind != AccountKind::Verified {
+                    return Err(Denied::code(200_100));
+                }
+                let list = world.listed(number, true)?;
+                let list: Vec<_> = list
+                    .into_iter()
+                    .map(|(id, template)| {
+                        let lasts = if template.long_term { 3 } else { 2 };
+                        json!({"priTmplId": id, "title": template.title, "content": template.content,
+                        "example": "", "type": lasts})
+                    })
+                    .collect();
+                Ok(json!({"errcode": 0, "errmsg": "ok", "data": list}))
+            },
+        )
+    }
+
+    /// An account's templates of one sort. Where any id is known, because the world is not strict and the account was never
+    /// given a template of the sort, there is no list that could be true: it is refused.
+    fn listed(
+        &self,
+        number: usize,
+        subscription: bool,
+    ) -> Result<Vec<(&String, &Template)>, Denied> {
+        let account = &self.accounts[number];
+        let mut list: Vec<_> = account
+            .templates
+            .iter()
+            .filter(|(_, template)| template.subscription == subscription)
+            .collect();
+        if list.is_empty() && !self.rules.strict && account.deleted.is_empty() {
+            return Err(Denied::code(48001));
+        }
+        list.sort_by_key(|(id, _)| id.as_str());
+        Ok(list)
     }
 
     /// `user/info`.
@@ -110,6 +159,7 @@ impl World {
                     STABLE_TOKENS_A_MINUTE,
                 ),
                 "/cgi-bin/template/get_all_private_template"
+                | "/wxaapi/newtmpl/gettemplate"
                 | "/cgi-bin/template/api_add_template"
                 | "/cgi-bin/template/del_private_template"
                 | "/cgi-bin/template/get_industry"

@@ -142,6 +142,7 @@ pub fn text_of(errcode: i64) -> &'static str {
         50005 => "user is unsubscribed",
         76003 => "invalid cgi_path",
         76021 => "cgi_path not found",
+        200_100 => "account type is illegal",
         89503 => "this ip needs the confirmation of the administrator",
         _ => "request refused",
     }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rand::RngExt;
 
 use super::World;
-use super::account::{Account, AccountKind};
+use super::account::{Account, AccountKind, Template};
 use super::check::{self, MiniProgram};
 use super::ledger::{FollowerState, Seen};
 use super::quota::{beijing_day, minute};
@@ -140,7 +140,8 @@ impl World {
 
     fn check_message(&self, number: usize, request: &SendRequest<'_>) -> Result<(), Denied> {
         let account = &self.accounts[number];
-        let wanted = self.wanted(account, request.template_id)?;
+        let own = |template: &Template| !template.subscription;
+        let wanted = self.wanted(account, request.template_id, own)?;
         match account.ledger.state(request.touser) {
             Some(FollowerState::Subscribed) => {}
             Some(FollowerState::Unsubscribed) => return Err(Denied::code(43004)),
@@ -158,15 +159,17 @@ impl World {
         Ok(())
     }
 
-    /// The keys that a message of this template must bring.
+    /// The keys that a message of this template must bring, if the template is of the call's own sort.
     pub(super) fn wanted<'a>(
         &self,
         account: &'a Account,
         template_id: &str,
+        own: impl Fn(&Template) -> bool,
     ) -> Result<&'a [String], Denied> {
         check::template_id_size(template_id)?;
         match account.templates.get(template_id) {
-            Some(template) => Ok(&template.keys),
+            Some(template) if own(template) => Ok(&template.keys),
+            Some(_) => Err(Denied::code(40037)),
             None if self.rules.strict || account.deleted.contains(template_id) => {
                 Err(Denied::code(40037))
             }

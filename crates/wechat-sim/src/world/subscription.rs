@@ -2,7 +2,7 @@
 //! None of them knows a repeat again: whoever calls twice shows twice.
 
 use super::World;
-use super::account::AccountKind;
+use super::account::{AccountKind, Template};
 use super::check::{self, MiniProgram};
 use super::ledger::FollowerState;
 use super::quota::minute;
@@ -142,7 +142,11 @@ impl World {
         request: &SubscriptionRequest<'_>,
     ) -> Result<(), Denied> {
         let account = &self.accounts[number];
-        let wanted = self.wanted(account, request.template_id)?;
+        // Where those of the authorise page are listed is not told, so any will do for them.
+        let own = |template: &Template| {
+            template.subscription || request.call == SubscriptionCall::OneTime
+        };
+        let wanted = self.wanted(account, request.template_id, own)?;
         // Nobody has to follow the account for these.
         match account.ledger.state(request.touser) {
             Some(FollowerState::Blacklisted) => return Err(Denied::code(43019)),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hongyan_wechat_sim::config::TemplateConfig;
 use hongyan_wechat_sim::world::{AccountKind, FollowerState};
 use hongyan_wechat_sim::{AccountConfig, Sim, SimConfig};
 use serde_json::json;
@@ -64,10 +65,31 @@ async fn the_endpoints_around_sending() {
     let target = at(&format!("user/info?openid={OPENID}&lang=en&"));
     let info = call(addr, "GET", &target, "").await.json();
     assert_eq!(info, json!({"subscribe": 0, "openid": OPENID}));
-    for method in ["GET", "POST"] {
-        let list = call(addr, method, &at("template/get_all_private_template?"), "").await;
-        assert_eq!(list.json(), json!({"template_list": []}));
+    // Every id is known, which no list can say.
+    let list = at("template/get_all_private_template?");
+    assert_eq!(call(addr, "GET", &list, "").await.errcode(), 48001);
+    let template = |id: &str, subscription| TemplateConfig {
+        template_id: id.to_owned(),
+        title: "T".to_owned(),
+        content: "Goods:{{thing1.DATA}}".to_owned(),
+        subscription,
+        long_term: false,
+    };
+    for (id, subscription) in [("t1", false), ("s1", true)] {
+        let template = template(id, subscription);
+        assert!(sim.world().add_template(APPID, &template));
     }
+    for method in ["GET", "POST"] {
+        let listed = call(addr, method, &list, "").await.json();
+        assert_eq!(listed["template_list"].as_array().unwrap().len(), 1);
+        assert_eq!(listed["template_list"][0]["template_id"], "t1");
+    }
+    let list = format!("/wxaapi/newtmpl/gettemplate?access_token={token}");
+    let listed = call(addr, "GET", &list, "").await.json();
+    assert_eq!(
+        listed["data"],
+        json!([{"priTmplId": "s1", "title": "T", "content": "Goods:{{thing1.DATA}}", "example": "", "type": 2}])
+    );
     let body = r#"{"cgi_path":"/cgi-bin/message/template/send"}"#;
     let quota = call(addr, "POST", &at("openapi/quota/get?"), body).await;
     assert_eq!(quota.json()["quota"]["remain"], 100_000);

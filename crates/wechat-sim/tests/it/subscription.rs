@@ -23,7 +23,8 @@ impl Desk {
             secret = "{SECRET}"
             followers = [{{ openid = "{OPENID}", state = "unsubscribed" }}]
             templates = [
-                {{ template_id = "{TEMPLATE}", content = "Goods:{{{{thing1.DATA}}}}" }},
+                {{ template_id = "{TEMPLATE}", content = "Goods:{{{{thing1.DATA}}}}", subscription = true }},
+                {{ template_id = "plain", content = "Goods:{{{{thing1.DATA}}}}" }},
                 {{ template_id = "long", content = "Goods:{{{{thing1.DATA}}}}", long_term = true }},
             ]
             "#
@@ -116,6 +117,7 @@ fn a_message_is_judged_part_by_part() {
     };
     check(40036, &|request| request.template_id = "");
     check(40037, &|request| request.template_id = "other");
+    check(40037, &|request| request.template_id = "plain");
     check(40003, &|request| request.touser = "nobody");
     check(47003, &|request| request.data = "{}");
     check(41030, &|request| {

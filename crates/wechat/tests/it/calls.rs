@@ -259,6 +259,22 @@ async fn templates_users_and_quotas() {
 }
 
 #[tokio::test]
+async fn subscription_templates_have_a_list_of_their_own() {
+    let list = r#"{"errcode":0,"errmsg":"ok","data":[{"priTmplId":"s1","title":"设备提醒","content":"位置:{{enum_string2.DATA}}","example":"位置:客厅","type":2,"keywordEnumValueList":[{"keywordCode":"enum_string2.DATA","enumValueList":["客厅","厨房"]}]},{"priTmplId":"s2","keywordEnumValueList":null}]}"#;
+    let server = Server::always(Act::answer(list)).await;
+    let list = server
+        .client()
+        .subscription_templates(&token())
+        .await
+        .unwrap();
+    assert_eq!((list.len(), &*list[0].title), (2, "设备提醒"));
+    assert_eq!(list[0].choices[0].key(), "enum_string2");
+    assert_eq!(list[0].choices[0].values, ["客厅", "厨房"]);
+    let line = format!("GET /wxaapi/newtmpl/gettemplate?access_token={CANARY} HTTP/1.1");
+    assert_eq!(server.requests()[0].line, line);
+}
+
+#[tokio::test]
 async fn clones_share_one_pool() {
     let server = Server::always(Act::answer(SENT)).await;
     let client = server.client();

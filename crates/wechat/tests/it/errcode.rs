@@ -119,6 +119,7 @@ fn the_token_endpoints_differ_only_where_the_table_says() {
 fn other_business_calls_agree_with_send() {
     for endpoint in [
         Endpoint::TemplateList,
+        Endpoint::SubscriptionTemplateList,
         Endpoint::TemplateAdd,
         Endpoint::TemplateDelete,
         Endpoint::IndustryGet,
@@ -159,6 +160,11 @@ fn helper_calls_have_codes_of_their_own() {
             Template(TemplateFault::Unusable),
         ),
         (Endpoint::TemplateAdd, 43106, Account(Blocked)),
+        (
+            Endpoint::SubscriptionTemplateList,
+            200_100,
+            Account(Capability),
+        ),
         (Endpoint::IndustrySet, 40102, Parameter(Request)),
         (Endpoint::IndustrySet, 40103, Parameter(Request)),
         (Endpoint::OauthToken, 40029, Parameter(Request)),
@@ -169,6 +175,7 @@ fn helper_calls_have_codes_of_their_own() {
             Endpoint::StableToken,
             Endpoint::TemplateSend,
             Endpoint::TemplateList,
+            Endpoint::SubscriptionTemplateList,
             Endpoint::TemplateAdd,
             Endpoint::TemplateDelete,
             Endpoint::IndustryGet,

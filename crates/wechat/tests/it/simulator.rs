@@ -81,7 +81,8 @@ async fn a_message_goes_from_secret_to_user() {
         .unwrap()
         .quota;
     assert_eq!(quota.used + quota.remain, quota.daily_limit);
-    client.templates(&grant.token).await.unwrap();
+    client.add_template(&grant.token, NEW).await.unwrap();
+    assert_eq!(client.templates(&grant.token).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -166,7 +167,8 @@ async fn followers_are_listed_to_the_last() {
 }
 
 /// The codes that one helper call alone has are not among those that every call may be answered with.
-const OF_ONE_CALL: [(Endpoint, &[i64]); 5] = [
+const OF_ONE_CALL: [(Endpoint, &[i64]); 6] = [
+    (Endpoint::SubscriptionTemplateList, &[200_100]),
     (Endpoint::OauthToken, &[40029, 40163, 41008, 42003]),
     (Endpoint::TemplateAdd, &[40246, 40247, 43106, 45026, 45027]),
     (Endpoint::IndustrySet, &[40102, 40103]),
@@ -228,6 +230,7 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::Token => client.token(&credential).await.err(),
         Endpoint::StableToken => client.stable_token(&credential, false).await.err(),
         Endpoint::TemplateList => client.templates(&token).await.err(),
+        Endpoint::SubscriptionTemplateList => client.subscription_templates(&token).await.err(),
         Endpoint::TemplateAdd => client.add_template(&token, NEW).await.err(),
         Endpoint::TemplateDelete => client.delete_template(&token, "t1").await.err(),
         Endpoint::IndustryGet => client.industries(&token).await.err(),
@@ -247,6 +250,10 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         (Endpoint::Token, Place::Tokens),
         (Endpoint::StableToken, Place::Tokens),
         (Endpoint::TemplateList, Place::One(SimEndpoint::Templates)),
+        (
+            Endpoint::SubscriptionTemplateList,
+            Place::One(SimEndpoint::SubscriptionTemplates),
+        ),
         (Endpoint::TemplateAdd, Place::One(SimEndpoint::TemplateAdd)),
         (
             Endpoint::TemplateDelete,

@@ -4,24 +4,29 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::message::AccountName;
+use crate::kind::ListOf;
+use crate::message::{AccountName, Kind};
 use crate::template::Template;
 use crate::template::catalogue::Catalogue;
 use crate::template::stop::Stop;
 use crate::time::UnixMs;
 
 /// What is known of an account's templates, in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// When the list was fetched last; none if it never was.
+    /// Templates of which nothing is sent, by id.
+    pub stops: BTreeMap<String, Stop>,
+    lists: BTreeMap<ListOf, List>,
+}
+
+/// What is known of one list.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// When it was fetched last; none if it never was.
     pub synced_at: Option<UnixMs>,
     /// Why the last attempt failed, if it did.
     pub failure: Option<String>,
-    /// Templates of which nothing is sent, by id.
-    pub stops: BTreeMap<String, Stop>,
-    listed: HashMap<String, Arc<Template>>,
-    /// Whether any list ever had a template.
-    ever: bool,
+    templates: HashMap<String, Arc<Template>>,
 }
 
 /// Whoever knows the lists of accounts.
@@ -40,7 +45,7 @@ impl Lists for () {
 /// What is known of a template.
 #[derive(Clone, Debug)]
 pub enum Lookup {
-    /// Nothing, because no list was ever fetched, or none ever had a template: messages go unchecked.
+    /// Nothing, because its list was never fetched, or its kind has none: messages go unchecked.
     Unchecked,
     /// The account has it.
     Known(Arc<Template>),
@@ -51,42 +56,52 @@ pub enum Lookup {
 }
 
 impl Known {
+    /// As it is stored; of what failed nothing is.
     pub(super) fn of(catalogue: Catalogue) -> Self {
-        let listed = catalogue.templates.values();
-        let listed = listed.filter(|kept| kept.gone_at.is_none()).map(|kept| {
-            let template = &kept.listed.template;
-            (template.id.clone(), Arc::new(template.clone()))
-        });
+        let mut lists = BTreeMap::<_, List>::new();
+        for (of, at) in catalogue.synced {
+            lists.entry(of).or_default().synced_at = Some(at);
+        }
+        let templates = catalogue.templates.into_values();
+        for kept in templates.filter(|kept| kept.gone_at.is_none()) {
+            let list = lists.entry(kept.listed.list).or_default();
+            let template = Arc::new(kept.listed.template);
+            list.templates.insert(template.id.clone(), template);
+        }
         Self {
-            synced_at: catalogue.synced_at,
-            failure: None,
-            listed: listed.collect(),
-            ever: !catalogue.templates.is_empty(),
             stops: catalogue.stops,
+            lists,
         }
     }
 
-    /// What is known of a template without asking anybody.
+    /// What is known of a template of this kind without asking anybody.
     #[must_use]
-    pub fn look_up(&self, template_id: &str) -> Lookup {
-        match self.listed.get(template_id) {
+    pub fn look_up(&self, kind: Kind, template_id: &str) -> Lookup {
+        let Some(list) = kind.traits().list.and_then(|of| self.list(of)) else {
+            return Lookup::Unchecked;
+        };
+        match list.templates.get(template_id) {
             Some(template) => Lookup::Known(Arc::clone(template)),
-            None if self.synced_at.is_none() || !self.ever => Lookup::Unchecked,
-            None if self.failure.is_some() => Lookup::Unverified,
+            None if list.synced_at.is_none() => Lookup::Unchecked,
+            None if list.failure.is_some() => Lookup::Unverified,
             None => Lookup::Unknown,
         }
     }
-}
 
-impl Known {
-    /// What was known stands, but is not known to be all.
-    pub(super) fn failing(&self, why: String) -> Self {
-        Self {
-            synced_at: self.synced_at,
-            failure: Some(why),
-            stops: self.stops.clone(),
-            listed: self.listed.clone(),
-            ever: self.ever,
-        }
+    /// What is known of a list; none if nobody ever asked for it.
+    #[must_use]
+    pub fn list(&self, of: ListOf) -> Option<&List> {
+        self.lists.get(&of)
+    }
+
+    /// When one of the lists was fetched last; none if none ever was.
+    #[must_use]
+    pub fn synced_at(&self) -> Option<UnixMs> {
+        self.lists.values().filter_map(|list| list.synced_at).max()
+    }
+
+    /// What was known of a list stands, but is not known to be all.
+    pub(super) fn fail(&mut self, of: ListOf, why: String) {
+        self.lists.entry(of).or_default().failure = Some(why);
     }
 }

@@ -34,6 +34,12 @@ pub(super) const ACCOUNT: Advice = look(
     "该账号的消息正在等待。请按微信的提示处理，处理后会自动恢复。",
 );
 
+pub(super) const QUOTA: Advice = look(
+    "What is left of the day is sent by priority, the rest waits for midnight in Beijing. Pause a broadcast that can wait, or \
+     ask WeChat for more.",
+    "剩余额度将按优先级使用，其余消息等到北京时间零点。可暂停不急的群发，或向微信申请提高额度。",
+);
+
 /// Of a template whose messages wait.
 pub(super) fn of_template(cause: StopCause) -> Advice {
     let (english, chinese) = cause.advice();

@@ -58,6 +58,7 @@ impl RowDrafts {
             now,
             lists,
             counting: self.counting,
+            may_override: false,
         };
         Draft::from_json(body, around)
     }
@@ -76,7 +77,8 @@ impl RowDrafts {
     /// Has a list fetched that may have the template.
     pub(super) async fn look_again(&self, book: &Book, unlisted: &Content) {
         let (account, template_id) = (&unlisted.account, &unlisted.template_id);
-        book.look_again(account, template_id, LIST_PATIENCE).await;
+        book.look_again(account, unlisted.kind, template_id, LIST_PATIENCE)
+            .await;
     }
 }
 

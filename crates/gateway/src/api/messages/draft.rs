@@ -9,6 +9,7 @@ use hongyan_courier::template::book::Lists;
 use hongyan_courier::template::check::{OnViolation, Terms};
 use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
+use serde_json::value::RawValue;
 
 use super::data;
 use super::faults::Faults;
@@ -43,6 +44,8 @@ pub struct Surroundings<'a> {
     /// What messages are checked against.
     pub lists: &'a dyn Lists,
     pub counting: Counting,
+    /// Whether the caller may send to recipients who are suppressed.
+    pub may_override: bool,
 }
 
 /// A message without faults.
@@ -175,7 +178,10 @@ impl Written<'_> {
         let reference = optional(self.reference, "reference", REFERENCE_CHARS_MAX, faults);
         let url = link(self.url, faults);
         let miniprogram = miniprogram(self.miniprogram, faults);
-        let extras = self.extras(kind, faults);
+        let mut extras = self.extras(kind, faults);
+        if self.overrides(around, faults) {
+            extras.get_or_insert_default().override_suppression = true;
+        }
         self.check_fields(kind, faults);
         let priority = self.priority(faults);
         let (send_at, expires_at) = self.times(around.now, faults);
@@ -281,6 +287,18 @@ impl Written<'_> {
             }
             (None, Some(_)) => None,
         }
+    }
+
+    /// Whether it is to go out whatever is recorded against its recipient: for those to say who may change that record.
+    fn overrides(&self, around: Surroundings<'_>, faults: &mut Faults) -> bool {
+        let problem = match self.override_suppression.map(RawValue::get) {
+            None | Some("false") => return false,
+            Some("true") if around.may_override => return true,
+            Some("true") => "is for clients with the scope recipients, and no broadcast's",
+            Some(_) => "must be true or false",
+        };
+        faults.add("override_suppression", problem);
+        false
     }
 
     fn priority(&self, faults: &mut Faults) -> Priority {

@@ -93,7 +93,7 @@ impl Intake {
     fn seen(&self, draft: &Draft) -> DryRun {
         let content = &draft.content;
         let known = self.templates.known(&content.account);
-        let template = match known.look_up(&content.template_id) {
+        let template = match known.look_up(content.kind, &content.template_id) {
             Lookup::Known(template) => Some(template),
             _ => None,
         };

@@ -6,13 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use hongyan_courier::broadcast::BroadcastId;
 use hongyan_courier::message::{AccountName, MessageId, Reason, Status};
-use hongyan_courier::port::{Filter, Ledger};
+use hongyan_courier::port::Filter;
 use hongyan_courier::reach::Reach;
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::show::MessageView;
+use super::show::{MessageView, Messages};
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::page;
@@ -61,18 +61,18 @@ pub struct MessagePage {
     responses((status = 200, body = MessagePage))
 )]
 pub async fn list(
-    State(ledger): State<Arc<dyn Ledger>>,
+    State(messages): State<Arc<Messages>>,
     uri: Uri,
     signed: Signed,
 ) -> Result<Json<MessagePage>, Problem> {
     let (mut filter, limit) = read(&uri)?;
     confine(&mut filter, &signed.caller)?;
     // One more than shown tells whether there is a next page.
-    let mut found = ledger.page(filter, limit + 1).await?;
+    let mut found = messages.ledger.page(filter, limit + 1).await?;
     let last = page::cut(&mut found, limit);
     Ok(Json(MessagePage {
         next_cursor: last.map(|message| page::cursor(message.id.as_bytes())),
-        messages: found.iter().map(MessageView::from).collect(),
+        messages: found.iter().map(|message| messages.view(message)).collect(),
     }))
 }
 

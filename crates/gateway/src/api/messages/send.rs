@@ -27,6 +27,7 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::query::Query;
 use crate::auth::client::Identity;
+use crate::auth::scope::Scope;
 use crate::limits::Limits;
 use crate::telemetry::trace::TraceId;
 use crate::wait::Waiters;
@@ -143,6 +144,8 @@ pub struct SendMessage {
     /// What becomes of it if WeChat would refuse a value: `reject`, `truncate` or `send`; by default what the account says
     #[schema(pattern = "^(reject|truncate|send)$")]
     on_violation: Option<String>,
+    /// Sends it whatever is recorded against its recipient. For clients with the scope `recipients`.
+    override_suppression: Option<bool>,
 }
 
 /// A value of a template.
@@ -255,6 +258,7 @@ impl Intake {
             now,
             lists: &*self.templates,
             counting: self.counting,
+            may_override: caller.require(Scope::Recipients).is_ok(),
         }
     }
 
@@ -272,7 +276,7 @@ impl Intake {
     pub(super) async fn look_again(&self, unlisted: &Content) {
         let (account, template_id) = (&unlisted.account, &unlisted.template_id);
         self.templates
-            .look_again(account, template_id, LIST_PATIENCE)
+            .look_again(account, unlisted.kind, template_id, LIST_PATIENCE)
             .await;
     }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::delivery::{Attempt, ReceiptRecord};
+use hongyan_courier::dispatch::Slots;
 use hongyan_courier::kind::Extras;
 use hongyan_courier::message::{Message, MessageId, Status};
 use hongyan_courier::port::Ledger;
+use hongyan_courier::time::Clock;
 use http::Uri;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -20,6 +22,30 @@ use crate::api::moments::Moment;
 use crate::api::path::PathPart;
 use crate::api::query::Query;
 use crate::auth::client::Identity;
+
+/// What the messages are shown from.
+pub struct Messages {
+    pub ledger: Arc<dyn Ledger>,
+    pub slots: Arc<Slots>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Messages {
+    /// As a caller sees it now.
+    pub(super) fn view(&self, message: &Message) -> MessageView {
+        let mut view = MessageView::from(message);
+        self.foresee(&mut view, message);
+        view
+    }
+
+    /// When it is due says little while its account is held back: quiet hours, or a quota that is spent.
+    fn foresee(&self, view: &mut MessageView, message: &Message) {
+        if view.next_attempt_at.is_some() {
+            let at = self.slots.may_go_at(message, self.clock.now());
+            view.next_attempt_at = Some(Moment(at));
+        }
+    }
+}
 
 /// A message: where it stands, and the calls made for it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,7 +80,8 @@ pub struct MessageView {
     pub send_at: Option<Moment>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Moment>,
-    /// Until when it waits, while it is queued; none while its broadcast is paused.
+    /// Until when it waits, while it is queued, as far as is known; a moment that passed means that it is its turn. None while
+    /// its broadcast is paused.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_attempt_at: Option<Moment>,
     /// The calls made for it, oldest first; at most the last 20.
@@ -119,6 +146,10 @@ pub struct ExtrasView {
     pub scene: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// It goes out whatever is recorded against its recipient.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub override_suppression: bool,
 }
 
 impl From<&Extras> for ExtrasView {
@@ -129,6 +160,7 @@ impl From<&Extras> for ExtrasView {
             miniprogram_state: extras.miniprogram_state.clone(),
             scene: extras.scene,
             title: extras.title.clone(),
+            override_suppression: extras.override_suppression,
         }
     }
 }
@@ -226,12 +258,14 @@ pub(super) async fn reached(
     responses((status = 200, body = WholeMessage), (status = 404, body = Problem, content_type = "application/problem+json"))
 )]
 pub async fn show(
-    State(ledger): State<Arc<dyn Ledger>>,
+    State(messages): State<Arc<Messages>>,
     PathPart(id): PathPart,
     uri: Uri,
     signed: Signed,
 ) -> Result<Json<WholeMessage>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
-    let message = reached(&*ledger, message_id(&id)?, &signed.caller).await?;
-    Ok(Json(WholeMessage::from(&message)))
+    let message = reached(&*messages.ledger, message_id(&id)?, &signed.caller).await?;
+    let mut whole = WholeMessage::from(&message);
+    messages.foresee(&mut whole.message, &message);
+    Ok(Json(whole))
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::template::book::Lists;
+use hongyan_courier::kind::ListOf;
+use hongyan_courier::template::book::{Known, Lists};
 use hongyan_courier::template::catalogue::{Catalogue, Kept};
 use http::Uri;
 use serde::Serialize;
@@ -20,20 +21,48 @@ use crate::api::query::Query;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TemplateList {
     account: String,
-    /// When WeChat was asked last with success; none if it never was: then messages go unchecked.
+    /// When WeChat gave a list last; none if it never did.
     #[schema(value_type = Option<String>, format = DateTime)]
     synced_at: Option<Moment>,
-    /// Why the last attempt failed, if it did.
-    error: Option<String>,
+    /// Each of the two lists.
+    lists: Vec<ListView>,
     templates: Vec<TemplateView>,
     /// Templates of which nothing is sent, those among them that no list has.
     stopped: Vec<StopView>,
+}
+
+/// One of the lists that WeChat keeps of an account's templates.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TemplateListState)]
+pub struct ListView {
+    /// `template` (of template messages) or `subscription` (of subscription messages, also a mini-program's)
+    #[schema(example = "template")]
+    list: &'static str,
+    /// When WeChat gave it last; none if it never did: then messages of its kinds go unchecked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    synced_at: Option<Moment>,
+    /// Why the last attempt failed, if it did. An account need not have both.
+    error: Option<String>,
+}
+
+impl ListView {
+    fn of(list: ListOf, known: &Known) -> Self {
+        let state = known.list(list);
+        Self {
+            list: list.as_str(),
+            synced_at: state.and_then(|state| state.synced_at).map(Moment),
+            error: state.and_then(|state| state.failure.clone()),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Template)]
 pub struct TemplateView {
     template_id: String,
+    /// `template` or `subscription`: of which kinds of messages
+    #[schema(example = "template")]
+    list: &'static str,
     title: String,
     /// Its text, with `{{key.DATA}}` where values go.
     content: String,
@@ -58,6 +87,7 @@ impl TemplateView {
         let id = &listed.template.id;
         Self {
             template_id: id.clone(),
+            list: listed.list.as_str(),
             title: listed.template.title.clone(),
             content: listed.template.text().to_owned(),
             example: listed.example.clone(),
@@ -112,8 +142,11 @@ pub async fn list(
         .filter(|stop| reach.has_template(&stop.template_id));
     Ok(Json(TemplateList {
         account: account.to_string(),
-        synced_at: known.synced_at.map(Moment),
-        error: known.failure.clone(),
+        synced_at: known.synced_at().map(Moment),
+        lists: ListOf::ALL
+            .iter()
+            .map(|list| ListView::of(*list, &known))
+            .collect(),
         templates: wanted
             .map(|(_, kept)| TemplateView::of(kept, &catalogue))
             .collect(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::kind::Kind;
+use hongyan_courier::kind::{Kind, ListOf};
 use hongyan_courier::template::catalogue::Entry;
 use hongyan_courier::template::render::{render, sample};
 use hongyan_courier::template::rules::{SHOWN_CHARS, rule_of};
@@ -84,7 +84,15 @@ impl From<Entry> for EntryView {
     }
 }
 
-fn key(template: &Template, key: &str) -> KeyView {
+/// By the rules of which kind a template's values are checked.
+fn kind_of(list: ListOf) -> Kind {
+    match list {
+        ListOf::Templates => Kind::Template,
+        ListOf::Subscriptions => Kind::Subscription,
+    }
+}
+
+fn key((template, kind): (&Template, Kind), key: &str) -> KeyView {
     let required = !is_dropped(key);
     let old = || {
         (
@@ -93,7 +101,7 @@ fn key(template: &Template, key: &str) -> KeyView {
         )
     };
     let rule = match rule_of(key) {
-        Some(rule) => Some(rule.told(Kind::Template)),
+        Some(rule) => Some(rule.told(kind)),
         None => (required && template.is_old()).then(old),
     };
     let (rule, rule_zh) = rule.unzip();
@@ -130,7 +138,7 @@ pub async fn show(
         .get(&id)
         .ok_or_else(|| Problem::not_found("no list of this account ever had such a template"))?;
     let history = port.history(account, &id, HISTORY_MAX).await?;
-    let template = &kept.listed.template;
+    let (template, kind) = (&kept.listed.template, kind_of(kept.listed.list));
     let values = sample(template);
     let oddities = template.oddities().iter();
     Ok(Json(WholeTemplate {
@@ -140,7 +148,7 @@ pub async fn show(
         keys: template
             .keys()
             .iter()
-            .map(|name| key(template, name))
+            .map(|name| key((template, kind), name))
             .collect(),
         oddities: oddities.map(ToString::to_string).collect(),
         preview: render(template, &values, templates.counting),

@@ -21,6 +21,7 @@ use crate::api::path::PathPart;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Synced {
     account: String,
+    /// When WeChat gave a list last.
     #[schema(value_type = Option<String>, format = DateTime)]
     synced_at: Option<Moment>,
     changes: Vec<ChangeView>,
@@ -47,14 +48,15 @@ pub struct Resumed {
     template_id: String,
 }
 
-/// Fetches an account's list of templates now.
+/// Fetches an account's lists of templates now, those of template messages and of subscription messages.
 #[utoipa::path(
     post, path = "/v1/templates/sync", tag = "templates",
     params(("account" = Option<String>, Query, description = "May be left out while there is only one")),
     responses(
         (status = 200, body = Synced),
         (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "WeChat gave no list; what is known stays", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "WeChat grants this account neither list", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "WeChat did not give a list; what is known of it stays", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn sync(
@@ -85,7 +87,7 @@ pub async fn sync(
     let resumed = update.resumed.iter().filter(|id| reach.has_template(id));
     Ok(Json(Synced {
         account: account.to_string(),
-        synced_at: templates.book.known(account).synced_at.map(Moment),
+        synced_at: templates.book.known(account).synced_at().map(Moment),
         changes: changes.collect(),
         stopped: stopped.map(StopView::from).collect(),
         resumed: resumed.cloned().collect(),

@@ -80,7 +80,8 @@ fn text_from_the_environment_takes_the_type_of_its_key() {
 
 #[test]
 fn unknown_keys_name_their_layer_and_the_nearest_known() {
-    let file = "concurrency = 3\n[server]\nlissten = \"x\"\n[sevrer]\n[delivery]\nbanana = 1\n[[accounts]]\nsecrt = \"x\"\n";
+    let file = "concurrency = 3\n[server]\nlissten = \"x\"\n[sevrer]\n[delivery]\nbanana = 1\n[[accounts]]\nsecrt = \"x\"\n\
+        [[accounts.consumers]]\nurll = \"x\"\n[[accounts.quiet_hours]]\nform = \"22:00\"\n";
     let place = place(
         &[("hongyan.toml", file)],
         &[
@@ -96,6 +97,8 @@ fn unknown_keys_name_their_layer_and_the_nearest_known() {
         "sevrer (hongyan.toml): unknown key; did you mean server?",
         "delivery.banana (hongyan.toml): unknown key; known here: concurrency, max_retries, receipt_timeout",
         "accounts[0].secrt (hongyan.toml): unknown key; did you mean accounts.secret?",
+        "accounts[0].consumers[0].urll (hongyan.toml): unknown key; did you mean accounts.consumers.url?",
+        "accounts[0].quiet_hours[0].form (hongyan.toml): unknown key; did you mean accounts.quiet_hours.from?",
         "store.uri (HONGYAN__STORE__URI): unknown key; did you mean store.url?",
         "stoer (HONGYAN__STOER__URL): unknown key; did you mean store?",
         "accounts (HONGYAN__ACCOUNTS__0__SECRET): is a list of tables; write [[accounts]] and its keys below, in a file",

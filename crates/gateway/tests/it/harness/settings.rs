@@ -72,6 +72,7 @@ pub(crate) fn template((id, text): &(&str, &str)) -> TemplateConfig {
         template_id: (*id).to_owned(),
         title: "取餐提醒".to_owned(),
         content: (*text).to_owned(),
+        subscription: false,
         long_term: false,
     }
 }

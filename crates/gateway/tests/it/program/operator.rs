@@ -125,6 +125,7 @@ async fn templates_are_listed() {
         template_id: TEMPLATE.to_owned(),
         title: "订单通知".to_owned(),
         content: "订单号:{{character_string1.DATA}}".to_owned(),
+        subscription: false,
         long_term: false,
     };
     gateway.sim.world().add_template(APPID, &template);

@@ -77,6 +77,24 @@ async fn a_quota_that_runs_out_costs_nothing_but_time() {
     assert!(shown["quota"]["runs_out_at"].is_string());
     let sends = gateway.sim.calls_of(APPID).sends;
     assert_eq!(sends, 60, "no call was made in vain");
+    // What the quota holds back says when it can go, not when it was due.
+    let path = "/v1/messages?limit=200&account=clinic&status=queued";
+    let waiting = gateway.get(path).await.json();
+    let renewed_at = &shown["quota"]["renewed_at"];
+    let first = &waiting["messages"][0];
+    assert_eq!(&first["next_attempt_at"], renewed_at, "{first}");
+    let whole = format!("/v1/messages/{}", first["id"].as_str().unwrap());
+    let whole = gateway.get(&whole).await.json();
+    assert_eq!(&whole["next_attempt_at"], renewed_at, "{whole}");
+    let attention = gateway.get("/v1/attention").await.json();
+    let items = attention["items"].as_array().unwrap();
+    let item = items.iter().find(|item| item["subject"] == "quota");
+    let item = item.unwrap_or_else(|| panic!("{attention}"));
+    assert_eq!(
+        (&item["account"], &item["reason"]),
+        (&json!("clinic"), &json!("quota_exhausted"))
+    );
+    assert!(item["detail"].as_str().unwrap().starts_with("0 of 60 left"));
 
     // Midnight comes at WeChat's.
     let now = gateway.sim.clock().now_ms();

@@ -108,6 +108,31 @@ async fn whoever_unsubscribes_costs_no_call_until_they_follow_again() {
     gateway.finish().await;
 }
 
+#[tokio::test]
+async fn a_message_overrides_what_is_recorded_if_its_client_may_change_that() {
+    let mut gateway = TestGateway::start().await;
+    let suppress = format!("{}/suppress", path(1));
+    gateway.post(&suppress, &json!({})).await;
+    suppressed(&gateway, 1, "suppressed_by_operator").await;
+    let mut urgent = message(&openid(1));
+    urgent["override_suppression"] = json!(true);
+    let id = gateway.send(&urgent).await;
+    let shown = gateway.until(&id, "sent").await;
+    assert_eq!(shown["override_suppression"], true, "{shown}");
+    suppressed(&gateway, 1, "suppressed_by_operator").await;
+
+    gateway.down().await;
+    gateway.settings.scopes = vec!["messages:send", "messages:read"];
+    gateway.up().await;
+    let refused = gateway.post("/v1/messages", &urgent).await;
+    let refused = refused.problem(422, "invalid_message");
+    assert!(
+        refused.starts_with("override_suppression: is for clients with the scope recipients"),
+        "{refused}"
+    );
+    gateway.finish().await;
+}
+
 fn receipts_lost() -> Settings {
     Settings::receipts(Mode::Plain)
 }

@@ -3,9 +3,10 @@
 mod stops;
 
 use hongyan_wechat_sim::Fault;
+use hongyan_wechat_sim::config::TemplateConfig;
 use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, Call, Settings, TEMPLATE, TestGateway};
+use crate::harness::{ACCOUNT, APPID, Call, Settings, TEMPLATE, TestGateway, template};
 
 const TEXT: &str = "{{first.DATA}}商品：{{thing1.DATA}}\n金额：{{amount2.DATA}}\n{{remark}}";
 
@@ -30,7 +31,7 @@ async fn the_list_is_fetched_at_start_and_kept() {
         (&json!(TEXT), &json!("ok"))
     );
     assert_eq!(
-        (&list["error"], &list["stopped"]),
+        (&list["lists"][0]["error"], &list["stopped"]),
         (&Value::Null, &json!([]))
     );
     gateway
@@ -39,14 +40,12 @@ async fn the_list_is_fetched_at_start_and_kept() {
         .problem(404, "not_found");
 
     // What was known stays known while WeChat cannot be asked.
-    gateway
-        .sim
-        .fault("code=48001:at=templates".parse().unwrap());
+    gateway.sim.fault("code=-1:at=templates".parse().unwrap());
     gateway.restart().await;
     let failed = |list: &Value| {
-        list["error"]
+        list["lists"][0]["error"]
             .as_str()
-            .is_some_and(|why| why.contains("48001"))
+            .is_some_and(|why| why.contains("answered -1"))
     };
     let list = gateway.until_reply("/v1/templates", "failed", failed).await;
     assert_eq!(ids(&list), [TEMPLATE]);
@@ -212,9 +211,47 @@ async fn a_rejected_token_is_replaced_and_the_list_fetched_after_all() {
         .post("/v1/templates/sync", &json!({}))
         .await
         .problem(503, "unavailable");
-    let listed = |list: &Value| list["error"].is_null();
+    let listed = |list: &Value| list["lists"][0]["error"].is_null();
     gateway
         .until_reply("/v1/templates", "listed anew", listed)
         .await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_account_need_not_have_both_lists() {
+    let mut gateway = TestGateway::start().await;
+    let refused = |list: &Value| {
+        let error = list["lists"][1]["error"].as_str();
+        error.is_some_and(|why| why.contains("48001"))
+    };
+    let list = gateway.until_reply("/v1/templates", "asked", refused).await;
+    assert_eq!(list["synced_at"], Value::Null, "{list}");
+    let refused = gateway.post("/v1/templates/sync", &json!({})).await;
+    let refused = refused.problem(409, "conflict");
+    assert!(
+        refused.starts_with("WeChat gives this account no list"),
+        "{refused}"
+    );
+
+    let subscription = TemplateConfig {
+        subscription: true,
+        ..template(&("s1", "位置：{{enum_string2.DATA}}"))
+    };
+    gateway.sim.world().add_template(APPID, &subscription);
+    let synced = gateway.post("/v1/templates/sync", &json!({})).await;
+    assert_eq!(synced.status, 200, "{synced:?}");
+    gateway.restart().await;
+    let fetched = |list: &Value| {
+        list["lists"][1]["synced_at"].is_string() && list["lists"][1]["error"].is_null()
+    };
+    let list = gateway
+        .until_reply("/v1/templates", "fetched again", fetched)
+        .await;
+    assert_eq!(
+        (ids(&list), &list["templates"][0]["list"]),
+        (vec!["s1"], &json!("subscription"))
+    );
+    assert_eq!(list["lists"][0]["synced_at"], Value::Null, "{list}");
     gateway.finish().await;
 }

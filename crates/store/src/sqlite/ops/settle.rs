@@ -1,8 +1,12 @@
 //! The look before a call where it must be written down, how the call went, and leases that are given back.
 //! The steps are `delivery`'s; here is what a store keeps beside the row.
 
+use std::sync::Arc;
+
 use hongyan_courier::UnixMs;
-use hongyan_courier::delivery::{CONTENT_MINUTE, Delivery, LeaseRef, Look, Outcome, Settlement};
+use hongyan_courier::delivery::{
+    CONTENT_MINUTE, Delivery, LeaseRef, Look, Objection, Outcome, Settlement,
+};
 use hongyan_courier::message::{Content, MessageId, Reason, Status};
 use hongyan_courier::port::Moved;
 use hongyan_courier::recipient::Hold;
@@ -29,9 +33,9 @@ impl Op for LookOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Look, Fault> {
-        let suppressed = self.suppressed(base)?;
+        let objection = self.objection(base)?;
         let look = |content: &Content, delivery: &mut Delivery| {
-            delivery.look(content.kind, self.lease.lease_seq, suppressed, self.now)
+            delivery.look(content.kind, self.lease.lease_seq, objection, self.now)
         };
         let changed = base.change(self.lease.id, self.now, look)?;
         Ok(changed.map_or(Look::LeaseGone, |changed| changed.answer))
@@ -39,26 +43,21 @@ impl Op for LookOp {
 }
 
 impl LookOp {
-    /// Why a leased message must not be sent, if its recipient is suppressed by now.
-    fn suppressed(&self, base: &mut Base) -> Result<Option<Reason>, Fault> {
-        let Base {
-            conn,
-            accounts,
-            leases,
-            held,
-            ..
-        } = base;
-        let Some((_, message)) = leases.get(&self.lease.id) else {
+    /// What speaks by now against sending a leased message.
+    fn objection(&self, base: &mut Base) -> Result<Option<Objection>, Fault> {
+        let Some((_, message)) = base.leases.get(&self.lease.id) else {
             return Ok(None);
         };
-        let content = &message.content;
-        let Some(account) = accounts.known(conn, &content.account)? else {
+        let content = Arc::clone(&message.content);
+        let Some(account) = base.accounts.known(&base.conn, &content.account)? else {
             return Ok(None);
         };
-        match held.hold(conn, account, content, self.now)? {
-            Some(Hold::End(reason)) => Ok(Some(reason)),
-            Some(Hold::Until(_)) | None => Ok(None),
+        let hold = base.held.hold(&base.conn, account, &content, self.now)?;
+        if let Some(Hold::End(reason)) = hold {
+            return Ok(Some(Objection::Suppressed(reason)));
         }
+        let stopped = base.is_stopped(&content);
+        Ok(stopped.then_some(Objection::TemplateStopped))
     }
 }
 

@@ -1,8 +1,11 @@
 //! A fresh list taken over, a stop ended, and messages that were put aside called back.
 //! What a list changes and which message may go on is the domain's to say.
 
+use std::sync::Arc;
+
 use hongyan_courier::UnixMs;
 use hongyan_courier::account::FlagSubject;
+use hongyan_courier::kind::ListOf;
 use hongyan_courier::message::{AccountName, Content, MessageId};
 use hongyan_courier::template::catalogue::{Listed, Update};
 use hongyan_courier::template::stop::Stop;
@@ -15,6 +18,7 @@ use crate::sqlite::templates;
 
 pub(in crate::sqlite) struct TakeOverOp {
     pub(in crate::sqlite) account: AccountName,
+    pub(in crate::sqlite) of: ListOf,
     pub(in crate::sqlite) list: Vec<Listed>,
     pub(in crate::sqlite) now: UnixMs,
 }
@@ -34,11 +38,11 @@ impl Op for TakeOverOp {
     fn run(&mut self, base: &mut Base) -> Result<Update, Fault> {
         let account = base.accounts.id(&base.conn, &self.account)?;
         let catalogue = templates::catalogue(&base.conn, account)?;
-        let update = catalogue.update(self.list.clone(), self.now);
-        let sql = "INSERT OR REPLACE INTO template_lists (account, synced_at) VALUES (?1, ?2)";
-        base.conn
-            .prepare_cached(sql)?
-            .execute([account, self.now.0])?;
+        let update = catalogue.update(self.of, self.list.clone(), self.now);
+        let sql =
+            "INSERT OR REPLACE INTO template_lists (account, list, synced_at) VALUES (?1, ?2, ?3)";
+        let row = params![account, self.of.as_str(), self.now.0];
+        base.conn.prepare_cached(sql)?.execute(row)?;
         for kept in &update.kept {
             templates::write_kept(&base.conn, account, kept)?;
         }
@@ -159,6 +163,14 @@ impl Base {
         stop: Option<Stop>,
     ) -> Result<(), Fault> {
         let Some(stop) = stop else { return Ok(()) };
+        // What is leased already has its last look before it, which memory must not answer.
+        let leased = self.leases.values().map(|(_, message)| &message.content);
+        let own = |content: &&Arc<Content>| {
+            content.account == *account && content.template_id == stop.template_id
+        };
+        for content in leased.filter(own) {
+            self.held.add(&content.touser);
+        }
         let account = self.accounts.id(&self.conn, account)?;
         let stops = self.stops.entry(account).or_default();
         let known = stops.get(&stop.template_id);

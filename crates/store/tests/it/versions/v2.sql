@@ -262,10 +262,12 @@ INSERT INTO "template_history" VALUES(1,'appointment',1795400000000,'added','预
 INSERT INTO "template_history" VALUES(1,'appointment',1795403600000,'edited','预约提醒','事项：{{thing1.DATA}}
 时间：{{time2.DATA}}');
 CREATE TABLE template_lists (
-    account   INTEGER PRIMARY KEY,      -- accounts.id
-    synced_at INTEGER NOT NULL          -- when
-);
-INSERT INTO "template_lists" VALUES(1,1795403600000);
+    account   INTEGER NOT NULL,         -- accounts.id
+    list      TEXT    NOT NULL,         -- which: template or subscription
+    synced_at INTEGER NOT NULL,         -- when
+    PRIMARY KEY (account, list)
+) WITHOUT ROWID;
+INSERT INTO "template_lists" VALUES(1,'template',1795403600000);
 CREATE TABLE template_stops (
     account     INTEGER NOT NULL,       -- accounts.id
     template_id TEXT    NOT NULL,       -- which
@@ -288,11 +290,12 @@ CREATE TABLE templates (
     first_seen       INTEGER NOT NULL,  -- when a list had it first
     last_seen        INTEGER NOT NULL,  -- when a list had it last
     gone_at          INTEGER,           -- since when lists do not have it; null while they do
+    list             TEXT    NOT NULL,  -- in which list: template or subscription
     PRIMARY KEY (account, id)
 ) WITHOUT ROWID;
 INSERT INTO "templates" VALUES(1,'appointment','预约提醒','事项：{{thing1.DATA}}
-时间：{{time2.DATA}}',NULL,'事项：复诊','医药护理','医药医疗',1795400000000,1795403600000,NULL);
-INSERT INTO "templates" VALUES(1,'report','报告提醒','结果：{{phrase1.DATA}}','{"phrase1":["已完成"]}','','','',1795400000000,1795400000000,1795403600000);
+时间：{{time2.DATA}}',NULL,'事项：复诊','医药护理','医药医疗',1795400000000,1795403600000,NULL,'template');
+INSERT INTO "templates" VALUES(1,'report','报告提醒','结果：{{phrase1.DATA}}','{"phrase1":["已完成"]}','','','',1795400000000,1795400000000,1795403600000,'template');
 CREATE TABLE webhook_events (
     id         BLOB    NOT NULL PRIMARY KEY,    -- the event's id, sixteen bytes of a UUID of version 7: the webhook-id
     webhook    INTEGER NOT NULL,                -- webhooks.id

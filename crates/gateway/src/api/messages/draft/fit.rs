@@ -47,16 +47,13 @@ impl Fit {
         data: &mut String,
         faults: &mut Faults,
     ) {
-        if !self.terms.kind.traits().listed {
-            return self.types(data, faults);
-        }
         let known = lists.known(account);
-        match known.look_up(template_id) {
+        match known.look_up(self.terms.kind, template_id) {
             Lookup::Known(template) => self.values(&template, data, faults, |_| true),
-            Lookup::Unchecked => self.dropped(data),
+            Lookup::Unchecked => self.unlisted(data, faults),
             Lookup::Unverified => {
                 self.warn("template_id", About::Unverified);
-                self.dropped(data);
+                self.unlisted(data, faults);
             }
             Lookup::Unknown => {
                 faults.unlisted = true;
@@ -97,7 +94,15 @@ impl Fit {
         }
     }
 
-    /// Of a kind whose templates nobody lists, a key's name still says what its value may be.
+    fn unlisted(&mut self, data: &mut String, faults: &mut Faults) {
+        match self.terms.kind.traits().values {
+            ValueRules::Template => self.dropped(data),
+            ValueRules::Subscription => self.types(data, faults),
+            ValueRules::Content => {}
+        }
+    }
+
+    /// Of a subscription template that is not known, a key's name still says what its value may be.
     fn types(&mut self, data: &mut String, faults: &mut Faults) {
         let Ok(values) = Values::read(data) else {
             return;
@@ -107,7 +112,7 @@ impl Fit {
             .filter(|key| rule_of(key).is_some())
             .map(|key| format!("{{{{{key}.DATA}}}}"))
             .collect();
-        if text.is_empty() || self.terms.kind.traits().values != ValueRules::Subscription {
+        if text.is_empty() {
             return;
         }
         // What else the template asks for, nobody knows.
@@ -137,5 +142,10 @@ impl Fit {
 }
 
 fn told(warning: &Warning) -> String {
-    format!("{}: {}", warning.field, warning.english())
+    format!(
+        "{}: {}（{}）",
+        warning.field,
+        warning.english(),
+        warning.chinese()
+    )
 }

@@ -77,6 +77,7 @@ impl Written<'_> {
             ),
             scene: own(KindField::Scene).and_then(|raw| scene(raw, faults)),
             title: short(KindField::Title, TITLE_CHARS_MAX, faults),
+            override_suppression: false,
         };
         (!extras.is_empty()).then(|| Box::new(extras))
     }

@@ -26,6 +26,7 @@ fn read(body: &[u8]) -> Result<Draft, Problem> {
         now: NOW,
         lists: &(),
         counting: Counting::Scalars,
+        may_override: false,
     };
     Draft::from_body(body, around).map_err(|refusal| refusal.problem)
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::api::error::FieldProblem;
 use crate::api::messages::text::Text;
 
-pub(super) const KNOWN: [&str; 18] = [
+pub(super) const KNOWN: [&str; 19] = [
     "touser",
     "template_id",
     "data",
@@ -29,6 +29,7 @@ pub(super) const KNOWN: [&str; 18] = [
     "expires_at",
     "reference",
     "on_violation",
+    "override_suppression",
 ];
 
 /// The values as they stand in the body; `null` counts as absent.
@@ -52,6 +53,7 @@ pub(super) struct Written<'a> {
     pub(super) expires_at: Option<&'a RawValue>,
     pub(super) reference: Option<&'a RawValue>,
     pub(super) on_violation: Option<&'a RawValue>,
+    pub(super) override_suppression: Option<&'a RawValue>,
     /// Fields that do not belong here, or are here already.
     pub(super) misplaced: Vec<FieldProblem>,
 }
@@ -77,6 +79,7 @@ impl<'a> Written<'a> {
             "expires_at" => &mut self.expires_at,
             "reference" => &mut self.reference,
             "on_violation" => &mut self.on_violation,
+            "override_suppression" => &mut self.override_suppression,
             _ => return None,
         })
     }

@@ -1,10 +1,9 @@
 //! What is wrong with an order is told before there are rows, field by field.
 
-use hongyan_wechat_sim::config::TemplateConfig;
 use serde_json::{Value, json};
 
 use super::order;
-use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, openid};
+use crate::harness::{Settings, TEMPLATE, TestGateway, openid};
 
 async fn wrong(gateway: &TestGateway, order: Value) -> Vec<String> {
     let reply = gateway.post("/v1/broadcasts", &order).await;
@@ -153,18 +152,9 @@ async fn what_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn rows_are_held_against_their_template() {
-    let gateway = TestGateway::start().await;
-    let template = TemplateConfig {
-        template_id: TEMPLATE.to_owned(),
-        title: "就诊提醒".to_owned(),
-        content: "项目:{{thing1.DATA}}\n时间:{{time2.DATA}}".to_owned(),
-        long_term: false,
-    };
-    // Until the account has its token, nothing can be asked of WeChat.
+    let text = "项目:{{thing1.DATA}}\n时间:{{time2.DATA}}";
+    let gateway = TestGateway::with(Settings::listing(&[(TEMPLATE, text)])).await;
     gateway.until_listed().await;
-    gateway.sim.world().add_template(APPID, &template);
-    let synced = gateway.post("/v1/templates/sync", &json!({})).await;
-    assert_eq!(synced.status, 200, "{synced:?}");
     let mut lacking = order();
     let errors = wrong(&gateway, lacking.clone()).await;
     assert!(errors[0].starts_with("data.time2"), "{errors:?}");

@@ -1,5 +1,6 @@
 //! A message is held against its template before it is stored.
 
+use hongyan_wechat_sim::config::TemplateConfig;
 use serde_json::{Value, json};
 
 use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, message, openid, post, template};
@@ -87,8 +88,8 @@ async fn what_wechat_drops_is_a_warning() {
     assert_eq!(
         reply.json()["warnings"],
         json!([
-            "data.remark: WeChat no longer shows this key and drops it",
-            "data.thing9: the template has no such key; WeChat drops it",
+            "data.remark: WeChat no longer shows this key and drops it（微信不再显示该字段，会将其丢弃）",
+            "data.thing9: the template has no such key; WeChat drops it（模板没有该字段，微信会将其丢弃）",
         ])
     );
     let id = reply.json()["id"].as_str().unwrap().to_owned();
@@ -284,7 +285,8 @@ async fn a_dry_run_stores_nothing_and_shows_what_the_user_would_see() {
 }
 
 #[tokio::test]
-async fn a_kind_whose_templates_nobody_lists_is_checked_by_its_keys_types() {
+async fn a_subscription_message_is_checked_by_its_keys_types_until_its_list_comes_and_then_by_that()
+{
     let gateway = with("").await;
     let subscription = |thing: &str, amount: &str| {
         let mut body = message(&openid(1));
@@ -309,5 +311,30 @@ async fn a_kind_whose_templates_nobody_lists_is_checked_by_its_keys_types() {
         (&good["would"], &good["warnings"]),
         (&json!("send"), &json!([]))
     );
+
+    let listed = TemplateConfig {
+        subscription: true,
+        ..template(&(OTHER, "位置：{{thing1.DATA}}\n金额：{{amount2.DATA}}"))
+    };
+    gateway.sim.world().add_template(APPID, &listed);
+    gateway.post("/v1/templates/sync", &json!({})).await;
+    let mut known = subscription("咖啡", "¥1");
+    let dry = gateway.post(path, &known).await.json();
+    assert_eq!(dry["rendered"], "位置：咖啡\n金额：¥1");
+    let warning = dry["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("data.custom: the template has no such key"),
+        "{dry}"
+    );
+    known["data"].as_object_mut().unwrap().remove("amount2");
+    let missing = gateway.post("/v1/messages", &known).await;
+    missing.problem(422, "invalid_message");
+    assert_eq!(missing.json()["errors"][0]["rule"], "missing");
+    // A template of the other list is none of this kind's, and the other way round.
+    known["template_id"] = json!(TEMPLATE);
+    let unknown = gateway.post("/v1/messages", &known).await;
+    unknown.problem(422, "invalid_message");
+    assert_eq!(unknown.json()["errors"][0]["rule"], "template_id.unknown");
+    assert_eq!(gateway.sim.calls().bizsends, 0);
     gateway.finish().await;
 }

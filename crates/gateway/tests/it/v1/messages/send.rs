@@ -93,7 +93,9 @@ async fn legacy_fields_are_dropped_and_dead_keys_warned_of() {
     let warnings = reply.json()["warnings"].clone();
     assert_eq!(
         warnings,
-        json!(["data.first: WeChat no longer shows this key and drops it"])
+        json!([
+            "data.first: WeChat no longer shows this key and drops it（微信不再显示该字段，会将其丢弃）"
+        ])
     );
     let id = reply.json()["id"].as_str().unwrap().to_owned();
     let message = gateway.until(&id, "sent").await;

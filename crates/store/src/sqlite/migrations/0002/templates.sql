@@ -1,6 +1,6 @@
 -- The accounts' templates as WeChat lists them, what happened to them, and which are stopped.
 
--- Templates that are or were in an account's list.
+-- Templates that are or were in one of an account's lists.
 CREATE TABLE templates (
     account          INTEGER NOT NULL,  -- accounts.id
     id               TEXT    NOT NULL,  -- WeChat's template id
@@ -13,6 +13,7 @@ CREATE TABLE templates (
     first_seen       INTEGER NOT NULL,  -- when a list had it first
     last_seen        INTEGER NOT NULL,  -- when a list had it last
     gone_at          INTEGER,           -- since when lists do not have it; null while they do
+    list             TEXT    NOT NULL,  -- in which list: template or subscription
     PRIMARY KEY (account, id)
 ) WITHOUT ROWID;
 
@@ -29,11 +30,13 @@ CREATE TABLE template_history (
 
 CREATE INDEX template_history_at ON template_history (at);
 
--- When each account's list was fetched last.
+-- When each of the accounts' lists was fetched last.
 CREATE TABLE template_lists (
-    account   INTEGER PRIMARY KEY,      -- accounts.id
-    synced_at INTEGER NOT NULL          -- when
-);
+    account   INTEGER NOT NULL,         -- accounts.id
+    list      TEXT    NOT NULL,         -- which: template or subscription
+    synced_at INTEGER NOT NULL,         -- when
+    PRIMARY KEY (account, list)
+) WITHOUT ROWID;
 
 -- Templates of which nothing is sent.
 CREATE TABLE template_stops (
