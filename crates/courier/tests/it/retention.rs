@@ -70,6 +70,7 @@ impl World {
             nonce: format!("n{n}"),
             expires_at: self.clock.now().plus(seconds(600)),
             body: None,
+            act: None,
         };
         self.store.spend(nonce, self.clock.now()).await
     }
