@@ -58,7 +58,8 @@ static TABLE: [Line; 2] = [
 ];
 
 #[utoipa::path(post, path = "/open", responses((status = 200)))]
-async fn open(body: Bytes) -> impl IntoResponse {
+async fn open(request: axum::extract::Request) -> impl IntoResponse {
+    let body = request.into_body().collect().await.unwrap().to_bytes();
     black_box(body.len());
 }
 

@@ -61,11 +61,6 @@ fn assert_says_nothing(reply: &Reply, what: &str) {
 
 async fn refused(gateway: &TestGateway, what: &str, call: Call, status: u16, code: &str) -> String {
     let reply = gateway.call(call).await;
-    println!(
-        "{what}: {} {}",
-        reply.status,
-        String::from_utf8_lossy(&reply.body)
-    );
     assert_says_nothing(&reply, what);
     reply.problem(status, code)
 }
