@@ -31,7 +31,7 @@ fn settings() -> Settings {
         callback: Some(Mode::Safe),
         more: format!(
             "[[jwt]]\nname = \"login\"\nalgorithm = \"HS256\"\nkeys = [\"{SHARED}\"]\n\
-             [[webhooks]]\nname = \"hook\"\nclient = \"{CLIENT}\"\nurl = \"http://127.0.0.1:9/canary?key={HOOK}\"\n\
+             [[webhooks]]\nname = \"hook\"\nclient = \"{CLIENT}\"\nurl = \"http://127.0.0.1:9/canary\"\n\
              secrets = [\"{HOOK}\"]\nallow = [\"127.0.0.1/32\"]\n"
         ),
         ..Settings::default()
