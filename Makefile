@@ -19,6 +19,7 @@ test: ## all tests but the long ones
 	$(CARGO) test --workspace --locked --all-features
 
 soak: ## the long tests: kill -9, cut connections, outages; half an hour; prints its seeds
+	scripts/secret-stores.sh
 	$(CARGO) test --workspace --locked --all-features --profile soak -- --ignored --nocapture --test-threads=4
 
 fuzz: ## every fuzz target on its seeds, each for FUZZ_SECONDS=60; needs a nightly toolchain

@@ -26,7 +26,11 @@ static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
         scopes: ScopeSet::from_iter([Scope::MessagesSend]),
         reach: Reach::default(),
     };
-    Authenticator::new(Clients::new(&[orders]), Issuers::default())
+    Authenticator::new(
+        Clients::new(&[orders]),
+        Issuers::default(),
+        Default::default(),
+    )
 });
 
 pub(crate) fn run(bytes: &[u8]) {

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backlog;
 pub mod broadcast;
 pub mod bulk_retry;
+pub mod by_account;
 pub mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;

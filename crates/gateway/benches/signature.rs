@@ -92,7 +92,7 @@ fn door() -> Door {
         issuer(Algorithm::ES256, EC_PUBLIC),
     ];
     Door {
-        authenticator: Authenticator::new(Clients::new(&clients), Issuers(issuers)),
+        authenticator: Authenticator::new(Clients::new(&clients), Issuers(issuers), Arc::default()),
         clock: Arc::new(SystemClock::new()),
         limits: Arc::new(Limits::new(
             Allowances::default(),

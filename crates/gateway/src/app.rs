@@ -5,15 +5,18 @@ mod accounts;
 mod broadcasts;
 mod callbacks;
 mod callers;
+mod live;
 mod oauth;
 mod operations;
 mod recipients;
+mod ways;
 mod webhooks;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use arc_swap::ArcSwap;
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::broadcast::expand::Expander;
 use hongyan_courier::delivery::Policy;
@@ -30,32 +33,34 @@ use hongyan_courier::template::book::{self, Book, Prompts};
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::token::{self, Keeper, MemoryTokenCache};
 use hongyan_courier::webhook::{self, Bell};
-use hongyan_store::sqlite::SqliteStore;
+use hongyan_store::sqlite::{SqliteStore, Stamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::accounts::{habits, known, lines, names, policy, quota_habits, retries, slots};
+use self::accounts::{habits, known, names, policies, policy, quota_habits, retries, slots};
+use self::callbacks::Spools;
+use self::ways::Ways;
 use crate::api::accounts::{AccountBook, Accounts};
-use crate::api::callback::Callbacks;
 use crate::api::door::Door;
 use crate::api::health::Readiness;
 use crate::api::messages::send::Intake;
 use crate::api::messages::show::Messages;
-use crate::api::router::{Doors, UseCases, routers};
+use crate::api::router::{Doors, UseCases};
 use crate::api::templates::Templates;
 use crate::api::token::Tokens;
-use crate::auth::bearer::keys::KeySet;
+use crate::auth::nonces::SeenNonces;
 use crate::clock::SystemClock;
 use crate::condition::{Conditions, Reports};
 use crate::config::Config;
+use crate::config::profile::Profile;
 use crate::config::resolved::{AccountSecrets, Secrets};
 use crate::config::store::StoreUrl;
 use crate::limits::Limits;
-use crate::listen::House;
+use crate::listen::{House, Routes};
 use crate::metrics::{Gauges, Meter, StoreMeter};
 use crate::role::Roles;
 use crate::telemetry::prometheus::Metrics;
-use crate::tls::Live;
+use crate::tls::Live as Certificate;
 use crate::wait::Waiters;
 use crate::wechat_upstream::WechatUpstream;
 
@@ -65,29 +70,24 @@ const RECEIPT_RETRIES: u16 = 2;
 /// A single process has the store to itself: whatever a former one of this name had leased is taken back at its start.
 const NODE: &str = "local";
 
+use live::Fixed;
+pub use live::{Changes, Live};
+
 /// A gateway that is ready to run.
 pub struct App {
-    pub main: Router,
+    pub main: Routes,
     /// How callers are let in there.
     pub house: House,
-    /// What they are shown, if they are spoken to over TLS.
-    pub certificate: Option<Arc<Live>>,
     /// Health and metrics, where they have a listener of their own.
-    pub ops: Option<Router>,
+    pub ops: Option<Routes>,
     pub dispatch: Option<Arc<Dispatch>>,
-    pub keeper: Arc<Keeper>,
-    pub quotas: Arc<Quotas>,
-    pub book: Arc<Book>,
-    pub accounts: Vec<AccountName>,
+    /// What of it can be changed while it runs.
+    pub live: Arc<Live>,
     pub sweeper: Option<Sweeper>,
     pub pruner: Option<Pruner>,
     pub confirmations: Option<Confirmations>,
     pub expander: Option<Arc<Expander>>,
     pub webhooks: Option<Arc<webhook::Sender>>,
-    /// What comes in from WeChat, and who else is told of it.
-    pub callbacks: Arc<Callbacks>,
-    /// What tokens are checked with, where it is published elsewhere.
-    pub key_sets: Vec<Arc<KeySet>>,
     pub gauges: Gauges,
     pub store: Arc<SqliteStore>,
     /// Told when the gateway stops taking.
@@ -105,7 +105,14 @@ struct Core {
     quotas: Arc<Quotas>,
     book: Arc<Book>,
     upstream: Arc<WechatUpstream>,
-    accounts: Arc<Accounts>,
+    accounts: Arc<ArcSwap<Accounts>>,
+    policies: Arc<ArcSwap<HashMap<AccountName, Policy>>>,
+    ways: Ways,
+    spools: Spools,
+    /// Nonces of reads that were seen since the start.
+    reads: Arc<SeenNonces>,
+    /// Keys that are published elsewhere.
+    key_sets: callers::KeySets,
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
     limits: Arc<Limits>,
@@ -124,7 +131,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let metrics = Metrics::install()?;
         let clock = Arc::new(SystemClock::new());
-        let store = open(&config.store.url, clock.now()).await?;
+        let store = open(config, clock.now()).await?;
         webhooks::subscribe(&*store, config).await?;
         let core = Core::build(config, &secrets.accounts, (store, clock), watchers).await?;
         let dispatch = roles.works().then(|| core.dispatch(config));
@@ -134,29 +141,24 @@ impl App {
             .works()
             .then(|| broadcasts::expander(&core, dispatch.clone(), config.templates.counting));
         let sender = webhooks::sender(&core, config, secrets.webhooks.clone(), roles)?;
-        let certificate = secrets.tls.clone().map(Live::new);
-        let cases = core.use_cases(
-            config,
-            secrets,
-            dispatch.clone(),
-            metrics.clone(),
-            sender.clone(),
-        )?;
-        let doors = Doors {
-            callers: roles.serves(),
-            ops_elsewhere: config.server.ops_listen.is_some(),
+        let certificate = secrets.tls.clone().map(Certificate::new);
+        let fixed = Fixed {
+            doors: Doors {
+                callers: roles.serves(),
+                ops_elsewhere: config.server.ops_listen.is_some(),
+            },
+            dispatch: dispatch.clone(),
+            metrics: metrics.clone(),
+            sender: sender.clone(),
+            certificate: certificate.clone(),
         };
-        let (main, ops) = routers(&cases, doors)?;
-        let accounts: Vec<AccountName> = core
-            .accounts
-            .every()
-            .map(|known| known.name.clone())
-            .collect();
+        let core = Arc::new(core);
+        let live = Live::new(core.clone(), fixed, config.clone(), secrets)?;
         Ok(Self {
-            main,
+            main: live.main(),
             house: callers::house(config, certificate.as_ref())?,
-            certificate,
-            ops,
+            ops: live.ops(),
+            live: Arc::new(live),
             dispatch,
             sweeper,
             pruner,
@@ -171,22 +173,16 @@ impl App {
                     let store = core.store.clone();
                     Box::new(move || store.connections())
                 },
-                slots: core.slots,
+                slots: core.slots.clone(),
                 quotas: core.quotas.clone(),
-                conditions: core.conditions,
-                accounts: accounts.clone(),
-                clock: core.clock,
+                conditions: core.conditions.clone(),
+                accounts: core.accounts.clone(),
+                clock: core.clock.clone(),
                 metrics,
             },
             webhooks: sender,
-            callbacks: cases.callbacks.clone(),
-            key_sets: cases.door.authenticator.key_sets(),
-            keeper: core.keeper,
-            quotas: core.quotas,
-            book: core.book,
-            accounts,
-            store: core.store,
-            stopping: core.stopping,
+            store: core.store.clone(),
+            stopping: core.stopping.clone(),
             shutdown_timeout: config.server.shutdown_timeout,
         })
     }
@@ -200,8 +196,7 @@ impl Core {
         watchers: Vec<Arc<dyn Observer>>,
     ) -> anyhow::Result<Self> {
         let (reports, waiters) = (Arc::new(Reports::default()), Arc::new(Waiters::default()));
-        let news = Arc::new(QuotaNews::of(names(config)));
-        let prompts = Prompts::new(names(config));
+        let (news, prompts) = (Arc::new(QuotaNews::default()), Arc::new(Prompts::default()));
         let mut all: Vec<Arc<dyn Observer>> = vec![
             Arc::new(Meter::default()),
             reports.clone(),
@@ -209,15 +204,12 @@ impl Core {
             news.clone(),
             prompts.clone(),
         ];
-        let bell = Arc::new(Bell::default());
-        // It rings with every message that moves, so only where somebody listens.
-        if !config.webhooks.is_empty() {
-            all.push(bell.clone());
-        }
+        let bell = bell(config, &mut all);
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
         let slots = slots(config);
-        let upstream = Arc::new(WechatUpstream::new(lines(config, secrets)?));
+        let ways = Ways::new(config);
+        let upstream = Arc::new(WechatUpstream::new(ways.lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
             cache: Arc::new(MemoryTokenCache::default()),
@@ -258,7 +250,12 @@ impl Core {
             quotas,
             book,
             upstream,
-            accounts: Arc::new(Accounts::new(config.accounts.iter().map(known).collect())),
+            accounts: Arc::new(ArcSwap::from_pointee(known(config))),
+            policies: Arc::new(ArcSwap::from_pointee(policies(config))),
+            ways,
+            spools: Spools::default(),
+            reads: Arc::default(),
+            key_sets: callers::KeySets::default(),
             conditions: Arc::new(conditions),
             waiters,
             limits: callers::limits(config),
@@ -274,20 +271,9 @@ impl Core {
             receipt_timeout: None,
             receipt_retries: RECEIPT_RETRIES,
         };
-        let policies: Vec<(AccountName, Policy)> = config
-            .accounts
-            .iter()
-            .map(|account| {
-                (
-                    AccountName::from(account.name.as_str()),
-                    policy(account, config),
-                )
-            })
-            .collect();
-        let policy = move |account: &AccountName| {
-            let found = policies.iter().find(|(name, _)| name == account);
-            found.map_or(usual, |(_, policy)| *policy)
-        };
+        let policies = self.policies.clone();
+        let policy =
+            move |account: &AccountName| policies.load().get(account).copied().unwrap_or(usual);
         Dispatch::new(dispatch::Parts {
             queue: self.store.clone(),
             upstream: self.upstream.clone(),
@@ -340,7 +326,7 @@ impl Core {
         let clock: Arc<dyn Clock> = self.clock.clone();
         Ok(UseCases {
             door: Arc::new(Door {
-                authenticator: callers::authenticator(&config.jwt, &mut secrets)?,
+                authenticator: callers::authenticator(self, &config.jwt, &mut secrets)?,
                 clock: self.clock.clone(),
                 limits: self.limits.clone(),
                 body_bytes_max: usize::try_from(config.limits.body_bytes)?,
@@ -356,7 +342,7 @@ impl Core {
             attention: self.attention(),
             audit: self.store.clone(),
             accounts: Arc::new(AccountBook {
-                accounts: self.accounts.clone(),
+                accounts: self.accounts.load_full(),
                 conditions: self.conditions.clone(),
                 standings: self.store.clone(),
                 slots: self.slots.clone(),
@@ -366,7 +352,7 @@ impl Core {
                 clock: clock.clone(),
             }),
             tokens: Arc::new(Tokens {
-                accounts: self.accounts.clone(),
+                accounts: self.accounts.load_full(),
                 keeper: self.keeper.clone(),
                 conditions: self.conditions.clone(),
                 ledger: ledger.clone(),
@@ -374,7 +360,7 @@ impl Core {
                 clock: clock.clone(),
             }),
             templates: Arc::new(Templates {
-                accounts: self.accounts.clone(),
+                accounts: self.accounts.load_full(),
                 book: self.book.clone(),
                 templates: self.store.clone(),
                 keeper: self.keeper.clone(),
@@ -390,7 +376,7 @@ impl Core {
             oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             readiness: Arc::new(Readiness {
                 ledger,
-                accounts: self.accounts.clone(),
+                accounts: self.accounts.load_full(),
                 conditions: self.conditions.clone(),
                 stop: self.stopping.clone(),
             }),
@@ -402,7 +388,7 @@ impl Core {
         Ok(Intake {
             acceptor: self.acceptor(dispatch),
             ledger: self.store.clone(),
-            accounts: self.accounts.clone(),
+            accounts: self.accounts.load_full(),
             templates: self.book.clone(),
             counting: config.templates.counting,
             waiters: self.waiters.clone(),
@@ -414,16 +400,42 @@ impl Core {
     }
 }
 
+/// It rings with every message that moves, so only where somebody listens.
+fn bell(config: &Config, observers: &mut Vec<Arc<dyn Observer>>) -> Arc<Bell> {
+    let bell = Arc::new(Bell::default());
+    if !config.webhooks.is_empty() {
+        observers.push(bell.clone());
+    }
+    bell
+}
+
 /// A large database may take a while to be migrated and taken stock of, which must not hold up the runtime.
-async fn open(url: &StoreUrl, now: UnixMs) -> anyhow::Result<Arc<SqliteStore>> {
-    let StoreUrl::Sqlite(path) = url.clone();
-    let opening = move || SqliteStore::open_watched(&path, now, Arc::new(StoreMeter::default()));
+async fn open(config: &Config, now: UnixMs) -> anyhow::Result<Arc<SqliteStore>> {
+    let StoreUrl::Sqlite(path) = config.store.url.clone();
+    let stamp = Some(stamp(config.profile));
+    let meter = Arc::new(StoreMeter::default());
+    let opening = move || SqliteStore::open_under(&path, now, meter, stamp);
     Ok(tokio::task::spawn_blocking(opening).await??)
 }
 
 /// Brings a store to this version's schema; answers the versions before and after.
-pub fn migrate(url: &StoreUrl) -> anyhow::Result<(usize, usize)> {
-    let StoreUrl::Sqlite(path) = url;
-    let migrated = hongyan_store::sqlite::migrate(path)?;
+pub fn migrate(config: &Config) -> anyhow::Result<(usize, usize)> {
+    let StoreUrl::Sqlite(path) = &config.store.url;
+    let migrated = hongyan_store::sqlite::migrate(path, Some(stamp(config.profile)))?;
     Ok((migrated.from, migrated.to))
+}
+
+/// Makes a store that of another profile: of this configuration's. Answers whose it was.
+pub fn restamp(config: &Config) -> anyhow::Result<Option<&'static str>> {
+    let StoreUrl::Sqlite(path) = &config.store.url;
+    let before = hongyan_store::sqlite::restamp(path, stamp(config.profile))?;
+    Ok(before.map(Stamp::as_str))
+}
+
+fn stamp(profile: Profile) -> Stamp {
+    match profile {
+        Profile::Dev => Stamp::Dev,
+        Profile::Staging => Stamp::Staging,
+        Profile::Prod => Stamp::Prod,
+    }
 }

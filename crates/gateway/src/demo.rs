@@ -121,7 +121,7 @@ impl Demo {
             ..Sources::default()
         };
         let config = config::load(&sources)?.config;
-        let secrets = resolved::resolve(&config, &environment)?;
+        let secrets = resolved::resolve(&config, &environment).await?;
         let (tell, events) = mpsc::channel(EVENTS_MAX);
         let app = App::build(&config, secrets, Roles::All, vec![Arc::new(Tell(tell))]).await?;
         let running = role::start(app, &config.server, CancellationToken::new()).await?;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -72,10 +73,33 @@ impl Default for House {
 /// How long to wait when no connection can be taken in, for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// The routes that are served, which may be others from one request to the next.
+#[derive(Clone)]
+pub struct Routes(Arc<ArcSwap<Router>>);
+
+impl Routes {
+    #[must_use]
+    pub fn new(routes: Router) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(finished(routes))))
+    }
+
+    /// From the next request on these are served; requests that were begun end as they began.
+    pub fn replace(&self, routes: Router) {
+        self.0.store(Arc::new(finished(routes)));
+    }
+
+    fn now(&self) -> Router {
+        Router::clone(&self.0.load())
+    }
+}
+
+/// Finished here once, or it would be at each request.
+fn finished(routes: Router) -> Router {
+    routes.with_state(())
+}
+
 /// Serves until told to stop, and then until every request that was begun is answered.
-pub async fn serve(listener: TcpListener, routes: Router, house: House, stop: CancellationToken) {
-    // Finished here once, or it would be at each request.
-    let routes = routes.with_state(());
+pub async fn serve(listener: TcpListener, routes: Routes, house: House, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(house.connections));
     let mut told = false;
@@ -118,7 +142,7 @@ pub async fn serve(listener: TcpListener, routes: Router, house: House, stop: Ca
 async fn welcome(
     stream: TcpStream,
     peer: Peer,
-    routes: Router,
+    routes: Routes,
     house: House,
     stop: CancellationToken,
 ) {
@@ -167,7 +191,7 @@ fn gave_up(error: &io::Error) -> bool {
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     peer: Peer,
-    routes: Router,
+    routes: Routes,
     patience: Patience,
     stop: CancellationToken,
 ) {
@@ -179,7 +203,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let answer = |mut request: Request<Incoming>| {
         pace.asked();
         request.extensions_mut().insert(peer);
-        let (answer, pace) = (routes.clone().call(request), Arc::clone(&pace));
+        let (answer, pace) = (routes.now().call(request), Arc::clone(&pace));
         async move {
             let answer = answer.await;
             pace.answered();

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hongyan_courier::broadcast::port::Broadcasts;
 use hongyan_courier::broadcast::{Broadcast, State as BroadcastState};
 use hongyan_courier::dispatch::Slots;
@@ -22,6 +23,7 @@ use hongyan_wechat::errcode::Endpoint;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::accounts::{Accounts, Known};
 use crate::condition::{Conditions, State};
 use crate::telemetry::prometheus::{Metrics, UPKEEP_INTERVAL};
 
@@ -222,7 +224,8 @@ pub struct Gauges {
     pub slots: Arc<Slots>,
     pub quotas: Arc<Quotas>,
     pub conditions: Arc<Conditions>,
-    pub accounts: Vec<AccountName>,
+    /// Those that are configured at the time.
+    pub accounts: Arc<ArcSwap<Accounts>>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Metrics,
 }
@@ -251,7 +254,7 @@ impl Gauges {
             gauge!("hongyan_store_pool_connections", "state" => state)
                 .set(count(connections as u64));
         }
-        for account in &self.accounts {
+        for Known { name: account, .. } in self.accounts.load().every() {
             let (condition, _) = self.conditions.of(account);
             degraded(format!("account:{account}"), condition.state != State::Ok);
             self.limits(account);
@@ -267,7 +270,12 @@ impl Gauges {
             Err(error) => tracing::warn!(%error, "cannot measure the queue"),
         }
         match self.broadcasts.alive(now).await {
-            Ok(alive) => broadcasts(&self.accounts, &alive, now),
+            Ok(alive) => {
+                let accounts = self.accounts.load();
+                let names: Vec<AccountName> =
+                    accounts.every().map(|known| known.name.clone()).collect();
+                broadcasts(&names, &alive, now);
+            }
             Err(error) => tracing::warn!(%error, "cannot measure the broadcasts"),
         }
     }
@@ -309,7 +317,7 @@ impl Gauges {
     fn queue(&self, depths: &[Depth], now: UnixMs) {
         let past_due: u64 = depths.iter().map(|depth| depth.past_due).sum();
         gauge!("hongyan_past_due_messages").set(count(past_due));
-        for account in &self.accounts {
+        for Known { name: account, .. } in self.accounts.load().every() {
             let of_account = || depths.iter().filter(|depth| depth.account == *account);
             for priority in hongyan_courier::message::Priority::ALL {
                 let queued: u64 = of_account()
@@ -376,6 +384,11 @@ fn broadcasts(accounts: &[AccountName], alive: &[Broadcast], now: UnixMs) {
 pub fn spooled_events(waiting: usize) {
     gauge!("hongyan_spooled_events").set(count(waiting as u64));
     degraded("receipts".to_owned(), waiting > 0);
+}
+
+/// The account is not configured any more, so nothing is wrong with it.
+pub fn forget(account: &AccountName) {
+    degraded(format!("account:{account}"), false);
 }
 
 fn degraded(part: String, is: bool) {

@@ -14,9 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::callback::Callbacks;
-use crate::app::App;
-use crate::auth::bearer::keys::KeySet;
+use crate::app::{App, Live};
 use crate::config::server::Server;
 use crate::listen::{House, serve};
 use crate::metrics::Gauges;
@@ -48,6 +46,8 @@ impl Roles {
 pub struct Running {
     pub addr: SocketAddr,
     pub ops_addr: Option<SocketAddr>,
+    /// What of it can be changed.
+    pub live: Arc<Live>,
     stop: CancellationToken,
     finished: tokio::task::JoinHandle<()>,
 }
@@ -97,13 +97,14 @@ pub fn start_at(
     let addr = listeners.main.local_addr()?;
     let ops_addr = listeners.ops.as_ref().map(TcpListener::local_addr);
     let ops_addr = ops_addr.transpose()?;
-    let tracker = TaskTracker::new();
+    let (tracker, live) = (TaskTracker::new(), Arc::clone(&app.live));
     let running = run(app, listeners, stop.clone());
     let finished = tracker.spawn(running);
     tracker.close();
     Ok(Running {
         addr,
         ops_addr,
+        live,
         stop,
         finished,
     })
@@ -120,17 +121,12 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         house,
         ops: ops_routes,
         dispatch,
-        keeper,
-        quotas,
-        book,
-        accounts,
+        live,
         sweeper,
         pruner,
         confirmations,
         expander,
         webhooks,
-        callbacks,
-        key_sets,
         gauges,
         store,
         stopping,
@@ -144,12 +140,8 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     if let (Some(listener), Some(routes)) = (ops, ops_routes) {
         tasks.spawn(serve(listener, routes, House::default(), last.clone()));
     }
-    for account in accounts {
-        tasks.spawn(Arc::clone(&quotas).watch(account.clone(), stop.clone()));
-        tasks.spawn(Arc::clone(&book).keep(account.clone(), stop.clone()));
-        tasks.spawn(Arc::clone(&keeper).keep(account, last.clone()));
-    }
-    watch(gauges, callbacks, key_sets, &tasks, &last);
+    live.begin(tasks.clone(), stop.clone(), last.clone()).await;
+    watch(gauges, &tasks, &last);
     keep_up((sweeper, pruner, confirmations), &tasks, &stop);
     if let Some(expander) = expander {
         tasks.spawn(expander.run());
@@ -203,25 +195,10 @@ fn keep_up(
     }
 }
 
-/// What is measured, the keys that are published elsewhere, and what waits on disk to be taken into the store and passed on to whoever wants it.
-fn watch(
-    gauges: Gauges,
-    callbacks: Arc<Callbacks>,
-    key_sets: Vec<Arc<KeySet>>,
-    tasks: &TaskTracker,
-    last: &CancellationToken,
-) {
-    for set in key_sets {
-        let stop = last.clone();
-        tasks.spawn(async move { set.keep(stop).await });
-    }
+/// What is measured.
+fn watch(gauges: Gauges, tasks: &TaskTracker, last: &CancellationToken) {
     let stop = last.clone();
     tasks.spawn(async move { gauges.run(stop).await });
-    for consumer in callbacks.consumers() {
-        tasks.spawn(consumer.run(last.clone()));
-    }
-    let stop = last.clone();
-    tasks.spawn(async move { callbacks.replay(stop).await });
 }
 
 async fn within(deadline: Instant, ending: impl Future<Output = ()>, what: &str) {

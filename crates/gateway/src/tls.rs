@@ -47,6 +47,14 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Whether it is the very same certificate.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.cert == other.0.cert
+    }
+}
+
 /// The certificate of now. Connections that were begun with another one go on.
 #[derive(Debug)]
 pub struct Live(RwLock<Arc<CertifiedKey>>);

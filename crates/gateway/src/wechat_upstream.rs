@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use hongyan_courier::kind::{Extras, Kind, ListOf};
 use hongyan_courier::message::{AccountName, Content};
@@ -39,14 +40,31 @@ pub struct Line {
 
 #[derive(Debug)]
 pub struct WechatUpstream {
-    lines: HashMap<AccountName, Line>,
+    lines: ArcSwap<HashMap<AccountName, Arc<Line>>>,
 }
 
 impl WechatUpstream {
     pub fn new(lines: impl IntoIterator<Item = (AccountName, Line)>) -> Self {
         Self {
-            lines: lines.into_iter().collect(),
+            lines: ArcSwap::from_pointee(by_name(lines)),
         }
+    }
+
+    /// From the next call on these are the ways to WeChat, besides those of `leaving`, which stay as they are. Calls that
+    /// were begun go on as they began.
+    pub fn replace(
+        &self,
+        lines: impl IntoIterator<Item = (AccountName, Line)>,
+        leaving: &[AccountName],
+    ) {
+        let mut lines = by_name(lines);
+        let before = self.lines.load();
+        for account in leaving {
+            if let Some(line) = before.get(account) {
+                lines.insert(account.clone(), Arc::clone(line));
+            }
+        }
+        self.lines.store(Arc::new(lines));
     }
 
     /// Whose a code of the authorise page is.
@@ -70,12 +88,21 @@ impl WechatUpstream {
         line.client.followers(token, after).await
     }
 
-    fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<&Line, CallError> {
+    fn line(&self, account: &AccountName, endpoint: Endpoint) -> Result<Arc<Line>, CallError> {
         // A message may outlive its account in the configuration: it waits until the account is back.
-        self.lines
+        let lines = self.lines.load();
+        lines
             .get(account)
+            .cloned()
             .ok_or_else(|| unwritable(endpoint, None))
     }
+}
+
+fn by_name(
+    lines: impl IntoIterator<Item = (AccountName, Line)>,
+) -> HashMap<AccountName, Arc<Line>> {
+    let each = lines.into_iter().map(|(name, line)| (name, Arc::new(line)));
+    each.collect()
 }
 
 #[async_trait]

@@ -69,6 +69,12 @@ impl Gate {
         (allowance.room(priority, 0) == 0).then_some(allowance.until)
     }
 
+    /// Other quiet hours than before, or none.
+    pub(super) fn keep_hours(&mut self, hours: Option<Arc<QuietHours>>) {
+        self.hours = hours;
+        self.quiet = ([false; 3], UnixMs(i64::MIN));
+    }
+
     /// A message was taken by WeChat.
     pub(super) fn spent(&mut self) {
         if let Some(allowance) = &mut self.allowance {

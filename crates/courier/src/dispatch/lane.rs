@@ -52,7 +52,11 @@ pub(super) struct Lane {
     pub(super) turn: usize,
     /// How often the account may write to one recipient.
     pub(super) limits: Arc<[RecipientLimit]>,
+    /// The most calls at a time: what is configured, and of that as much as the others leave.
+    wish: usize,
     cap: usize,
+    /// Its account is gone: no more calls begin.
+    retired: bool,
     backlog: Backlog,
     looked_at: UnixMs,
     /// When its last answer came, or the first of the calls that are under way began.
@@ -77,7 +81,9 @@ impl Lane {
             in_flight: 0,
             turn: 0,
             limits: Arc::default(),
+            wish: cap,
             cap,
+            retired: false,
             backlog: Backlog::More,
             looked_at: UnixMs(0),
             answered_at: UnixMs(0),
@@ -91,8 +97,27 @@ impl Lane {
         }
     }
 
+    pub(super) fn enlist(&mut self, cap: usize) {
+        self.wish = cap;
+        self.retired = false;
+        // What was stored meanwhile nobody told it of.
+        self.backlog = Backlog::More;
+    }
+
+    pub(super) fn bound(&mut self, most: usize) {
+        self.cap = self.wish.min(most);
+    }
+
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+        self.backlog = Backlog::Until(None);
+    }
+
     /// How many more calls may begin now; one at a time on a closed lane, when its probe is due.
     pub(super) fn capacity(&self, now: UnixMs) -> usize {
+        if self.retired {
+            return 0;
+        }
         match self.closed {
             Some((probe_at, _)) => usize::from(self.in_flight == 0 && now >= probe_at),
             None if now < self.paused_until.max(self.paced_until) => 0,
@@ -156,6 +181,9 @@ impl Lane {
     /// When to look again although nothing happens in between; never while a slot must come back first.
     pub(super) fn next_look(&self, poll: Duration) -> UnixMs {
         const NEVER: UnixMs = UnixMs(i64::MAX);
+        if self.retired {
+            return NEVER;
+        }
         let open = match self.closed {
             Some(_) if self.in_flight > 0 => return NEVER,
             Some((probe_at, _)) => probe_at,

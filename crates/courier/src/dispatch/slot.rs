@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -26,7 +26,7 @@ const CLAIM_MAX: usize = 256;
 pub struct Slots {
     table: Mutex<Table>,
     /// Of the accounts that have any.
-    pub(super) hours: HashMap<AccountName, Arc<QuietHours>>,
+    hours: RwLock<HashMap<AccountName, Arc<QuietHours>>>,
     wake: Notify,
     total: usize,
 }
@@ -64,6 +64,16 @@ pub(super) struct Round {
 }
 
 impl Table {
+    /// Bounds the lanes: a quarter is always left to the others, whatever happens to one that is busy.
+    fn bound(&mut self, total: usize) {
+        let most = if self.by_account.len() > 1 {
+            total - total / 4
+        } else {
+            total
+        };
+        self.lanes.iter_mut().for_each(|lane| lane.bound(most));
+    }
+
     /// Whether a lane leaves the free slots to others, because it may be stuck and holds as many. So a slow account gathers
     /// no more slots than it leaves, however much it has to send.
     fn yields(&self, lane: &Lane, now: UnixMs) -> bool {
@@ -109,17 +119,10 @@ impl Slots {
         accounts: impl IntoIterator<Item = (AccountName, usize)>,
         hours: HashMap<AccountName, Arc<QuietHours>>,
     ) -> Arc<Self> {
-        let accounts: Vec<(AccountName, usize)> = accounts.into_iter().collect();
-        // A quarter is always left to the others, whatever happens to one that is busy.
-        let most = if accounts.len() > 1 {
-            total - total / 4
-        } else {
-            total
-        };
         let lanes: Vec<Lane> = accounts
             .into_iter()
             .map(|(name, cap)| {
-                let mut lane = Lane::new(name, cap.min(most));
+                let mut lane = Lane::new(name, cap);
                 lane.gate.hours = hours.get(&lane.account).cloned();
                 lane
             })
@@ -129,7 +132,7 @@ impl Slots {
             .enumerate()
             .map(|(i, lane)| (lane.account.clone(), i))
             .collect();
-        let table = Table {
+        let mut table = Table {
             free: total,
             lanes,
             by_account,
@@ -139,9 +142,10 @@ impl Slots {
             epoch: None,
             draining: false,
         };
+        table.bound(total);
         Arc::new(Self {
             table: Mutex::new(table),
-            hours,
+            hours: RwLock::new(hours),
             wake: Notify::new(),
             total,
         })
@@ -159,6 +163,53 @@ impl Slots {
         let mut table = self.table();
         let lane = *table.by_account.get(account)?;
         Some(act(&mut table.lanes[lane]))
+    }
+
+    /// Gives an account a lane, or its lane another cap and other quiet hours. What one that was retired knows of its rate
+    /// and its failures still holds.
+    pub fn enlist(&self, account: &AccountName, cap: usize, hours: Option<Arc<QuietHours>>) {
+        let mut table = self.table();
+        let known = table.lanes.iter().position(|lane| lane.account == *account);
+        let nth = known.unwrap_or_else(|| {
+            table.lanes.push(Lane::new(account.clone(), cap));
+            table.lanes.len() - 1
+        });
+        table.by_account.insert(account.clone(), nth);
+        let lane = &mut table.lanes[nth];
+        lane.enlist(cap);
+        lane.gate.keep_hours(hours.clone());
+        table.bound(self.total);
+        drop(table);
+        let mut all = self.hours.write().unwrap_or_else(PoisonError::into_inner);
+        match hours {
+            Some(hours) => all.insert(account.clone(), hours),
+            None => all.remove(account),
+        };
+        drop(all);
+        self.wake();
+    }
+
+    pub(super) fn hours_of(&self, account: &AccountName) -> Option<Arc<QuietHours>> {
+        let all = self.hours.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(account).cloned()
+    }
+
+    /// Begins no more calls for an account; those under way go on. Its messages wait in the store.
+    pub fn retire(&self, account: &AccountName) {
+        let mut table = self.table();
+        if let Some(nth) = table.by_account.remove(account) {
+            table.lanes[nth].retire();
+            table.bound(self.total);
+        }
+    }
+
+    /// How many calls of an account are under way, whether it was retired or not.
+    #[must_use]
+    pub fn under_way(&self, account: &AccountName) -> usize {
+        let table = self.table();
+        let mut lanes = table.lanes.iter();
+        let lane = lanes.find(|lane| lane.account == *account);
+        lane.map_or(0, |lane| lane.in_flight)
     }
 
     /// Says how often an account may write to one recipient. Its messages are all claimed from then on, and none goes out

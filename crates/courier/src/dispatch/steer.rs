@@ -39,7 +39,7 @@ impl Slots {
     /// When a message that is due then may go, as far as quiet hours go.
     #[must_use]
     pub fn put_off(&self, account: &AccountName, priority: Priority, due: UnixMs) -> UnixMs {
-        let hours = self.hours.get(account);
+        let hours = self.hours_of(account);
         hours.map_or(due, |hours| hours.put_off(priority, due))
     }
 

@@ -7,7 +7,7 @@ mod news;
 mod record;
 mod watch;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub use clear::{ClearError, Cleared};
 pub use news::QuotaNews;
 pub use record::{QuotaRecord, Told};
 
+use crate::by_account::ByAccount;
 use crate::dispatch::Slots;
 use crate::message::{AccountName, Priority};
 use crate::observer::Observer;
@@ -80,11 +81,11 @@ impl Allowance {
 /// The quotas of all accounts.
 pub struct Quotas {
     parts: Parts,
-    accounts: HashMap<AccountName, Account>,
+    accounts: ByAccount<Account>,
 }
 
 struct Account {
-    habit: Habit,
+    habit: Mutex<Habit>,
     held: Mutex<Held>,
     /// Something happened that had better be looked at now.
     nudge: Notify,
@@ -142,6 +143,10 @@ impl Account {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn habit(&self) -> Habit {
+        *self.habit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Quotas {
@@ -150,32 +155,55 @@ impl Quotas {
         parts: Parts,
         accounts: impl IntoIterator<Item = (AccountName, Habit)>,
     ) -> Result<Arc<Self>, StoreError> {
-        let now = parts.clock.now();
-        let mut map = HashMap::new();
-        for (name, habit) in accounts {
-            let record = parts.book.quota(&name).await?;
-            if let Some(until) = record.spent_until.filter(|until| now < *until) {
-                parts.slots.stop_until(&name, until, now);
-                watch::tell_spent(&parts, &name, until);
-            }
-            let allowance = record.told.and_then(|told| told.allowance(&habit, 0, now));
-            parts.slots.allow(&name, allowance);
-            let held = Held {
-                record,
-                ..Held::default()
-            };
-            let account = Account {
-                habit,
-                held: Mutex::new(held),
-                nudge: Notify::new(),
-                clearing: tokio::sync::Mutex::new(()),
-            };
-            map.insert(name, account);
-        }
-        Ok(Arc::new(Self {
+        let quotas = Self {
             parts,
-            accounts: map,
-        }))
+            accounts: ByAccount::default(),
+        };
+        for (name, habit) in accounts {
+            quotas.add(name, habit).await?;
+        }
+        Ok(Arc::new(quotas))
+    }
+
+    /// Takes one more account on, which has its lane already; reads what was kept of it, and stops it if that was spent.
+    pub async fn add(&self, name: AccountName, habit: Habit) -> Result<(), StoreError> {
+        let parts = &self.parts;
+        let now = parts.clock.now();
+        let record = parts.book.quota(&name).await?;
+        if let Some(until) = record.spent_until.filter(|until| now < *until) {
+            parts.slots.stop_until(&name, until, now);
+            watch::tell_spent(parts, &name, until);
+        }
+        let allowance = record.told.and_then(|told| told.allowance(&habit, 0, now));
+        parts.slots.allow(&name, allowance);
+        let held = Held {
+            record,
+            base: self.taken(&name, now),
+            ..Held::default()
+        };
+        let account = Account {
+            habit: Mutex::new(habit),
+            held: Mutex::new(held),
+            nudge: Notify::new(),
+            clearing: tokio::sync::Mutex::new(()),
+        };
+        parts.news.add(name.clone());
+        self.accounts.insert(name, account);
+        Ok(())
+    }
+
+    /// Lets go of an account that nobody watches any more.
+    pub fn remove(&self, account: &AccountName) {
+        self.accounts.remove(account);
+        self.parts.news.remove(account);
+    }
+
+    /// The account's quota is kept so from the next word of WeChat on, which is asked for at once.
+    pub fn change(&self, account: &AccountName, habit: Habit) {
+        if let Some(found) = self.accounts.get(account) {
+            *found.habit.lock().unwrap_or_else(PoisonError::into_inner) = habit;
+            found.nudge.notify_one();
+        }
     }
 
     /// What an operator sees.

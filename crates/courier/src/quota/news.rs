@@ -1,12 +1,12 @@
 //! What sending tells of an account's quota: that it is spent, or that the account goes on.
 //! Told by the dispatcher as it happens, read by the quota keeper when it gets to it.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use hongyan_wechat::errcode::{Class, Endpoint, classify};
 use tokio::sync::Notify;
 
+use crate::by_account::ByAccount;
 use crate::message::AccountName;
 use crate::observer::{Event, Observer, Source};
 
@@ -19,25 +19,25 @@ pub(super) enum Word {
     GoesOn,
 }
 
-/// What sending tells of the quotas of these accounts.
-#[derive(Debug)]
-pub struct QuotaNews(HashMap<AccountName, (Mutex<Option<Word>>, Notify)>);
+/// What sending tells of the quotas of those accounts whose quotas are kept.
+#[derive(Debug, Default)]
+pub struct QuotaNews(ByAccount<(Mutex<Option<Word>>, Notify)>);
 
 impl QuotaNews {
-    /// Of these accounts.
-    pub fn of(accounts: impl IntoIterator<Item = AccountName>) -> Self {
-        Self(
-            accounts
-                .into_iter()
-                .map(|name| (name, Default::default()))
-                .collect(),
-        )
+    /// Listens for one more account.
+    pub(super) fn add(&self, account: AccountName) {
+        self.0.insert(account, Default::default());
+    }
+
+    pub(super) fn remove(&self, account: &AccountName) {
+        self.0.remove(account);
     }
 
     pub(super) async fn next(&self, account: &AccountName) -> Word {
-        let Some((word, bell)) = self.0.get(account) else {
+        let Some(told) = self.0.get(account) else {
             return std::future::pending().await;
         };
+        let (word, bell) = &*told;
         loop {
             let told = word.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(told) = told {
@@ -48,7 +48,8 @@ impl QuotaNews {
     }
 
     fn tell(&self, account: &AccountName, told: Word) {
-        if let Some((word, bell)) = self.0.get(account) {
+        if let Some(of) = self.0.get(account) {
+            let (word, bell) = &*of;
             *word.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
             bell.notify_one();
         }

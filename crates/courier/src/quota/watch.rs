@@ -38,7 +38,7 @@ impl Quotas {
             if now >= poll_at {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    pause = self.poll(&account, found) => {
+                    pause = self.poll(&account, &found) => {
                         let changed = now.next_beijing_midnight().plus(AFTER_MIDNIGHT);
                         poll_at = now.plus(pause).min(changed);
                     }
@@ -54,8 +54,8 @@ impl Quotas {
                 word = self.parts.news.next(&account) => word,
                 () = tokio::time::sleep(pause) => continue,
             };
-            if self.heard(&account, found, word).await {
-                let soon = found.habit.poll / MORE_OFTEN[0].1;
+            if self.heard(&account, &found, word).await {
+                let soon = found.habit().poll / MORE_OFTEN[0].1;
                 poll_at = poll_at.min(self.parts.clock.now().plus(soon));
             }
         }
@@ -70,27 +70,27 @@ impl Quotas {
             ..
         } = &self.parts;
         let Ok(token) = keeper.current(account) else {
-            return TOKEN_PAUSE.min(found.habit.poll);
+            return TOKEN_PAUSE.min(found.habit().poll);
         };
         let asked_at = clock.now();
         let base = self.taken(account, asked_at);
         let answer = desk.report(account, &token.secret).await;
         if keeper.answered(account, &token, &answer) {
-            return TOKEN_PAUSE.min(found.habit.poll);
+            return TOKEN_PAUSE.min(found.habit().poll);
         }
         match answer {
             Ok(report) => {
                 let told = told(&report, asked_at);
                 self.take(account, found, told, base).await;
                 self.parts.slots.told_rate(account, rate(&report));
-                pause(found.habit.poll, told)
+                pause(found.habit().poll, told)
             }
             Err(error) => {
                 tracing::warn!(%account, %error, "cannot ask for the quota");
                 let mut held = found.held();
                 held.error = Some(error.to_string());
                 held.failing = held.failing.saturating_add(1);
-                found.habit.poll * held.failing.min(BACKOFF_MAX)
+                found.habit().poll * held.failing.min(BACKOFF_MAX)
             }
         }
     }
@@ -107,13 +107,13 @@ impl Quotas {
             held.sample(told.used, told.at);
             let stopped = held.record.spent_until.is_some_and(|until| now < until);
             // A word that was asked for at the moment of the refusal says nothing against it.
-            let soon = found.habit.poll / MORE_OFTEN[0].1;
+            let soon = found.habit().poll / MORE_OFTEN[0].1;
             let later = held.spent_at.is_none_or(|at| told.at >= at.plus(soon));
             (held.record.clone(), stopped && later)
         };
         let since = taken.saturating_sub(base);
         let slots = &self.parts.slots;
-        slots.allow(account, told.allowance(&found.habit, since, now));
+        slots.allow(account, told.allowance(&found.habit(), since, now));
         // WeChat's two words may differ for long, so one message alone tries it.
         if stopped && told.remaining > 0 {
             slots.probe(account, now);

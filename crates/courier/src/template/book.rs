@@ -5,7 +5,6 @@ mod known;
 mod prompts;
 mod ration;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::catalogue::{Listed, Templates, Update};
+use crate::by_account::ByAccount;
 use crate::kind::ListOf;
 use crate::message::{AccountName, Kind};
 use crate::observer::{Event, Observer};
@@ -72,7 +72,7 @@ pub struct Parts {
 /// The lists of all accounts.
 pub struct Book {
     parts: Parts,
-    shelves: HashMap<AccountName, Shelf>,
+    shelves: ByAccount<Shelf>,
 }
 
 struct Shelf {
@@ -127,7 +127,7 @@ impl SyncError {
 impl Lists for Book {
     fn known(&self, account: &AccountName) -> Arc<Known> {
         let shelf = self.shelves.get(account);
-        shelf.map(Shelf::known).unwrap_or_default()
+        shelf.map(|shelf| shelf.known()).unwrap_or_default()
     }
 }
 
@@ -140,27 +140,46 @@ impl Book {
         parts: Parts,
         accounts: impl IntoIterator<Item = AccountName>,
     ) -> Result<Arc<Self>, StoreError> {
-        let mut shelves = HashMap::new();
+        let book = Self {
+            parts,
+            shelves: ByAccount::default(),
+        };
         for account in accounts {
-            let known = Known::of(parts.templates.catalogue(&account).await?);
-            parts.observer.observe(&Event::TemplatesStopped {
-                account: account.clone(),
-                count: known.stops.len(),
-            });
-            let never = Outcome {
-                covers: 0,
-                result: Err(SyncError::NoToken),
-            };
-            let shelf = Shelf {
-                known: RwLock::new(Arc::new(known)),
-                asked: AtomicU64::new(0),
-                wanted: Notify::new(),
-                outcome: watch::Sender::new(never),
-                ration: Mutex::new(Ration::full()),
-            };
-            shelves.insert(account, shelf);
+            book.add(account).await?;
         }
-        Ok(Arc::new(Self { parts, shelves }))
+        Ok(Arc::new(book))
+    }
+
+    /// Takes one more account on; reads what is known of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn add(&self, account: AccountName) -> Result<(), StoreError> {
+        let known = Known::of(self.parts.templates.catalogue(&account).await?);
+        self.parts.observer.observe(&Event::TemplatesStopped {
+            account: account.clone(),
+            count: known.stops.len(),
+        });
+        let never = Outcome {
+            covers: 0,
+            result: Err(SyncError::NoToken),
+        };
+        let shelf = Shelf {
+            known: RwLock::new(Arc::new(known)),
+            asked: AtomicU64::new(0),
+            wanted: Notify::new(),
+            outcome: watch::Sender::new(never),
+            ration: Mutex::new(Ration::full()),
+        };
+        self.parts.prompts.add(account.clone());
+        self.shelves.insert(account, shelf);
+        Ok(())
+    }
+
+    /// Lets go of an account that nobody keeps any more.
+    pub fn remove(&self, account: &AccountName) {
+        self.shelves.remove(account);
+        self.parts.prompts.remove(account);
     }
 
     /// Has the lists fetched. Answers what that changed, by a fetch that was begun after it was asked for.

@@ -187,7 +187,7 @@ impl Keeper {
             expires_at: None,
         });
         let stop = match error {
-            CallError::Refused(refusal) => refusal::stop(refusal, found.habit.probe, now),
+            CallError::Refused(refusal) => refusal::stop(refusal, found.habit().probe, now),
             CallError::NotSent(_) | CallError::InDoubt(_) => None,
         };
         let standing = {

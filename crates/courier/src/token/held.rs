@@ -182,6 +182,16 @@ impl Held {
         ends
     }
 
+    /// Whatever stopped the account may be mended: it is tried again now.
+    pub(super) fn probe_now(&mut self, now: UnixMs) {
+        if let Some(stop) = &mut self.standing.stop {
+            stop.probe_at = stop.probe_at.min(now);
+        }
+        if let Some((_, retry_at)) = &mut self.failing {
+            *retry_at = now.min(*retry_at);
+        }
+    }
+
     /// A token came. It is tried even if it was rejected before: WeChat may take it by now, and if not, the next fetch is
     /// forced. Fetches are rationed, so a try comes once in ten minutes, and costs no more calls than there are slots.
     pub(super) fn take(&mut self, token: Token) {

@@ -8,7 +8,6 @@ mod memory;
 mod refresh;
 mod refusal;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ pub use refresh::RefreshError;
 use refresh::Wishes;
 
 use crate::account::Standing;
+use crate::by_account::ByAccount;
 use crate::message::AccountName;
 use crate::observer::{Observer, Sought, Tier};
 use crate::port::{Standings, Token, TokenCache, TokenMode, Upstream};
@@ -60,11 +60,11 @@ pub struct Habit {
 /// The tokens of all accounts.
 pub struct Keeper {
     parts: Parts,
-    accounts: HashMap<AccountName, Account>,
+    accounts: ByAccount<Account>,
 }
 
 struct Account {
-    habit: Habit,
+    habit: Mutex<Habit>,
     held: Mutex<Held>,
     nudge: Notify,
 }
@@ -86,6 +86,10 @@ impl Account {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn habit(&self) -> Habit {
+        *self.habit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Keeper {
@@ -94,23 +98,46 @@ impl Keeper {
         parts: Parts,
         accounts: impl IntoIterator<Item = (AccountName, Habit)>,
     ) -> Result<Arc<Self>, crate::port::StoreError> {
-        let mut map = HashMap::new();
-        for (name, habit) in accounts {
-            let standing = parts.standings.standing(&name).await?;
-            let held = Mutex::new(Held::new(standing, rand::random()));
-            map.insert(
-                name,
-                Account {
-                    habit,
-                    held,
-                    nudge: Notify::new(),
-                },
-            );
-        }
-        Ok(Arc::new(Self {
+        let keeper = Self {
             parts,
-            accounts: map,
-        }))
+            accounts: ByAccount::default(),
+        };
+        for (name, habit) in accounts {
+            keeper.add(name, habit).await?;
+        }
+        Ok(Arc::new(keeper))
+    }
+
+    /// Takes one more account on; reads how it stood. Nothing is fetched before somebody [keeps](Self::keep) it.
+    pub async fn add(
+        &self,
+        name: AccountName,
+        habit: Habit,
+    ) -> Result<(), crate::port::StoreError> {
+        let standing = self.parts.standings.standing(&name).await?;
+        let account = Account {
+            habit: Mutex::new(habit),
+            held: Mutex::new(Held::new(standing, rand::random())),
+            nudge: Notify::new(),
+        };
+        self.accounts.insert(name, account);
+        Ok(())
+    }
+
+    /// Lets go of an account that nobody keeps any more.
+    pub fn remove(&self, account: &AccountName) {
+        self.accounts.remove(account);
+    }
+
+    /// The account's tokens are fetched so from now on. Where it had been stopped, because its secret was wrong or its
+    /// address not allowed, it is tried again at once: that may have been mended.
+    pub fn change(&self, account: &AccountName, habit: Habit) {
+        let Some(found) = self.accounts.get(account) else {
+            return;
+        };
+        *found.habit.lock().unwrap_or_else(PoisonError::into_inner) = habit;
+        found.held().probe_now(self.parts.clock.now());
+        found.nudge.notify_one();
     }
 
     /// The token to send with now.
@@ -175,7 +202,8 @@ impl Keeper {
     /// What an operator sees.
     #[must_use]
     pub fn view(&self, account: &AccountName) -> Option<View> {
-        let held = self.accounts.get(account)?.held();
+        let found = self.accounts.get(account)?;
+        let held = found.held();
         let usable = held.usable(self.parts.clock.now()).is_ok();
         Some(View {
             token: held.token.clone(),
@@ -192,9 +220,9 @@ impl Keeper {
         };
         loop {
             let now = self.parts.clock.now();
-            let step = found.held().next(found.habit.mode, now);
+            let step = found.held().next(found.habit().mode, now);
             let pause = match step {
-                Step::Fetch(mode) => match self.fetch(&account, found, mode).await {
+                Step::Fetch(mode) => match self.fetch(&account, &found, mode).await {
                     Ok(()) => continue,
                     Err(pause) => pause,
                 },
@@ -205,7 +233,7 @@ impl Keeper {
                     found.held().wishes = Wishes::default();
                     return;
                 }
-                () = found.nudge.notified() => self.remember(&account, found).await,
+                () = found.nudge.notified() => self.remember(&account, &found).await,
                 () = tokio::time::sleep(pause) => {}
             }
         }

@@ -79,7 +79,7 @@ impl Keeper {
             .accounts
             .get(account)
             .ok_or(RefreshError::NoSuchAccount)?;
-        let mode = match (force, found.habit.mode) {
+        let mode = match (force, found.habit().mode) {
             (true, TokenMode::Stable) => TokenMode::Forced,
             (_, usual) => usual,
         };

@@ -92,7 +92,7 @@ impl Shelf {
             list: Mutex::new(list),
             subscriptions: Mutex::new(Err(48001)),
         });
-        let (store, prompts) = (MemoryStore::default(), Prompts::new([ACCOUNT.into()]));
+        let (store, prompts) = (MemoryStore::default(), Arc::new(Prompts::default()));
         let observer: Arc<dyn Observer> = Arc::new(Vec::new());
         let parts = Parts {
             templates: Arc::new(store.clone()),

@@ -30,7 +30,7 @@ use crate::api::path::PathPart;
 use crate::clock::{SystemClock, remember_until};
 use crate::hub::{Consumer, Hub, Reply};
 
-use addresses::Addresses;
+pub use addresses::Addresses;
 use intake::{Kept, owner};
 use refusals::Refusals;
 
@@ -68,7 +68,7 @@ pub struct Callbacks {
     /// Where events wait while the store is slow or away.
     pub spool: Spool,
     /// Under which addresses they were put there.
-    pub spooled: Addresses,
+    pub spooled: Arc<Addresses>,
     pub receipts: Receipts,
     pub hearing: Hearing,
     pub ledger: Arc<dyn Ledger>,

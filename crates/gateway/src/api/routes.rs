@@ -135,7 +135,11 @@ mod tests {
 
     fn table(lines: &'static [Line]) -> Routes {
         let door = Door {
-            authenticator: Authenticator::new(Clients::new(&[]), Issuers::default()),
+            authenticator: Authenticator::new(
+                Clients::new(&[]),
+                Issuers::default(),
+                Arc::default(),
+            ),
             clock: Arc::new(SystemClock::new()),
             limits: Arc::new(Limits::new(
                 Allowances::default(),

@@ -1,9 +1,9 @@
 //! What the configuration says of accounts, as the values that the parts are made with.
 //! It must not put anything together: `app` does.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::AccountName;
@@ -11,21 +11,18 @@ use hongyan_courier::port::TokenMode;
 use hongyan_courier::quota;
 use hongyan_courier::rate::PerSecond;
 use hongyan_courier::token::Habit;
-use hongyan_wechat::AppSecret;
-use hongyan_wechat::client::{Client, Hosts, MeasureLayer, Timeouts, TraceLayer};
-use hongyan_wechat::token::Credential;
-use secrecy::ExposeSecret;
 
 use super::{RECEIPT_RETRIES, recipients};
-use crate::api::accounts::Known;
+use crate::api::accounts::{Accounts, Known};
 use crate::config::Config;
 use crate::config::accounts::{Account, Receipts as ReceiptHabit};
-use crate::config::resolved::AccountSecrets;
 use crate::config::upstream::TokenMode as ConfiguredMode;
-use crate::metrics::call_times;
-use crate::wechat_upstream::Line;
 
-pub(super) fn known(account: &Account) -> Known {
+pub(super) fn known(config: &Config) -> Accounts {
+    Accounts::new(config.accounts.iter().map(known_of).collect())
+}
+
+fn known_of(account: &Account) -> Known {
     Known {
         name: AccountName::from(account.name.as_str()),
         appid: account.appid.clone(),
@@ -36,21 +33,11 @@ pub(super) fn known(account: &Account) -> Known {
 }
 
 pub(super) fn slots(config: &Config) -> Arc<Slots> {
-    let name = |account: &Account| AccountName::from(account.name.as_str());
-    let caps = config
-        .accounts
-        .iter()
-        .map(|account| (name(account), account.max_concurrency as usize));
-    let hours = config.accounts.iter().filter_map(|account| {
-        let hours = account.quiet_hours.clone()?;
-        Some((name(account), hours))
-    });
     let total = config.delivery.concurrency as usize;
-    let slots = Slots::with_quiet_hours(total, caps, hours.collect());
+    let slots = Slots::new(total, []);
     for account in &config.accounts {
-        slots.limit_rate(&name(account), account.rate.map(PerSecond));
+        enlist(&slots, account);
     }
-    recipients::limit(&slots, config);
     slots
 }
 
@@ -60,22 +47,46 @@ pub(super) fn names(config: &Config) -> impl Iterator<Item = AccountName> {
 }
 
 pub(super) fn quota_habits(config: &Config) -> impl Iterator<Item = (AccountName, quota::Habit)> {
-    let habit = |account: &Account| quota::Habit {
+    let habit = |account| quota_habit(account, config);
+    names(config).zip(config.accounts.iter().map(habit))
+}
+
+pub(super) fn quota_habit(account: &Account, config: &Config) -> quota::Habit {
+    quota::Habit {
         poll: config.quota.poll_interval,
         leaves_percent: [
             0,
             account.normal_leaves_percent,
             account.bulk_leaves_percent,
         ],
-    };
-    names(config).zip(config.accounts.iter().map(habit))
+    }
+}
+
+/// What becomes of each account's messages.
+pub(super) fn policies(config: &Config) -> HashMap<AccountName, Policy> {
+    let policy = |account| policy(account, config);
+    names(config)
+        .zip(config.accounts.iter().map(policy))
+        .collect()
+}
+
+/// Gives an account its lane, or its lane what is configured by now.
+pub(super) fn enlist(slots: &Arc<Slots>, account: &Account) {
+    let name = AccountName::from(account.name.as_str());
+    slots.enlist(
+        &name,
+        account.max_concurrency as usize,
+        account.quiet_hours.clone(),
+    );
+    slots.limit_rate(&name, account.rate.map(PerSecond));
+    recipients::limit(slots, account);
 }
 
 pub(super) fn habits(config: &Config) -> impl Iterator<Item = (AccountName, Habit)> {
     config.accounts.iter().map(|account| habit(account, config))
 }
 
-fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {
+pub(super) fn habit(account: &Account, config: &Config) -> (AccountName, Habit) {
     let mode = match account.token_mode {
         ConfiguredMode::Stable => TokenMode::Stable,
         ConfiguredMode::Plain => TokenMode::Plain,
@@ -98,35 +109,4 @@ pub(super) fn policy(account: &Account, config: &Config) -> Policy {
             .then_some(account.receipt_timeout),
         receipt_retries: RECEIPT_RETRIES,
     }
-}
-
-pub(super) fn lines(
-    config: &Config,
-    secrets: &[AccountSecrets],
-) -> anyhow::Result<Vec<(AccountName, Line)>> {
-    let client = Client::builder()
-        .timeouts(Timeouts {
-            connect: config.upstream.connect_timeout,
-            write: config.upstream.write_timeout,
-            read: config.upstream.read_timeout,
-            call: config.upstream.call_timeout,
-        })
-        .max_idle(config.delivery.concurrency as usize)
-        .layer(TraceLayer)
-        .layer(MeasureLayer::new(call_times()))
-        .build()?;
-    let line = |(account, secrets): (&Account, &AccountSecrets)| {
-        let hosts = Hosts::new(&account.api_base)
-            .with_context(|| format!("accounts[{}].api_base", account.name))?;
-        let credential = Credential {
-            appid: account.appid.clone(),
-            secret: AppSecret::new(secrets.secret.expose_secret()),
-        };
-        let line = Line {
-            client: client.at(hosts),
-            credential,
-        };
-        Ok((AccountName::from(account.name.as_str()), line))
-    };
-    config.accounts.iter().zip(secrets).map(line).collect()
 }

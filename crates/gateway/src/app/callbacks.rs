@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use hongyan_courier::message::AccountName;
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{Core, policy, recipients};
-use crate::api::callback::{CallbackAccount, Callbacks};
+use crate::api::callback::{Addresses, CallbackAccount, Callbacks};
 use crate::config::Config;
 use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
 use crate::config::consumers;
@@ -27,7 +27,7 @@ const SPOOL_BYTES_MAX: u64 = 512 << 20;
 /// What may wait for one consumer.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
-/// Opens what lies on disk, so it must not run on the runtime's threads; it is done once, at the start.
+/// Opens what lies on disk, as far as it is not open yet.
 pub(super) fn callbacks(
     core: &Core,
     config: &Config,
@@ -49,8 +49,10 @@ pub(super) fn callbacks(
     Ok(Callbacks {
         accounts,
         known: names.collect::<HashSet<_>>(),
-        spool: open(beside(database, "events.spool"), SPOOL_BYTES_MAX)?,
-        spooled: Default::default(),
+        spool: core
+            .spools
+            .open(beside(database, "events.spool"), SPOOL_BYTES_MAX)?,
+        spooled: core.spools.addresses.clone(),
         receipts: Receipts {
             ledger: core.store.clone(),
             clock: core.clock.clone(),
@@ -93,7 +95,8 @@ fn hub(
 ) -> anyhow::Result<Hub> {
     let consumers = account.consumers.iter().zip(&secrets.consumers);
     let consumers = consumers.map(|(consumer, secrets)| {
-        let line = open(line_of(database, account, consumer), LINE_BYTES_MAX)?;
+        let line = line_of(database, account, consumer);
+        let line = core.spools.open(line, LINE_BYTES_MAX)?;
         Ok(Arc::new(Consumer {
             account: AccountName::from(account.name.as_str()),
             name: consumer.url.host().unwrap_or_default().to_owned(),
@@ -141,8 +144,24 @@ fn mode_of(mode: CallbackMode) -> Mode {
     }
 }
 
-fn open(path: PathBuf, bytes_max: u64) -> anyhow::Result<Spool> {
-    Spool::open(&path, bytes_max).with_context(|| format!("cannot open {}", path.display()))
+/// The spools that are open: one that was before must not be opened a second time.
+#[derive(Default)]
+pub(super) struct Spools {
+    open: Mutex<HashMap<PathBuf, Spool>>,
+    addresses: Arc<Addresses>,
+}
+
+impl Spools {
+    fn open(&self, path: PathBuf, bytes_max: u64) -> anyhow::Result<Spool> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(spool) = open.get(&path) {
+            return Ok(spool.clone());
+        }
+        let spool = Spool::open(&path, bytes_max)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        open.insert(path, spool.clone());
+        Ok(spool)
+    }
 }
 
 /// By its address, so that a consumer keeps its line when others come or go before it.

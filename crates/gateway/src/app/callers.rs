@@ -1,10 +1,13 @@
 //! Who may call, as the configuration says: clients that sign, and issuers whose tokens they may bring instead.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hongyan_courier::port::limiter;
+use http::Uri;
 use jsonwebtoken::DecodingKey;
 
+use super::Core;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::bearer::fetch::Https;
 use crate::auth::bearer::keys::KeySet;
@@ -20,10 +23,16 @@ use crate::tls::Live;
 
 /// What is taken from whom.
 pub(super) fn limits(config: &Config) -> Arc<Limits> {
+    let trusted = config.server.trusted_proxies.clone();
+    let limiter = Arc::new(GovernorLimiter::default());
+    Arc::new(Limits::new(allowances(config), trusted, limiter))
+}
+
+pub(super) fn allowances(config: &Config) -> Allowances {
     let own = |limit: Option<config::limits::Allowance>| limit.map(limiter::Allowance::from);
     let clients = config.clients.iter();
     let accounts = config.accounts.iter();
-    let allowances = Allowances {
+    Allowances {
         ip: own(config.limits.ip),
         failures: Some(config.limits.failures.into()),
         client: own(config.limits.client),
@@ -34,10 +43,7 @@ pub(super) fn limits(config: &Config) -> Arc<Limits> {
         accounts: accounts
             .filter_map(|account| Some((account.name.clone(), own(account.limit)?)))
             .collect(),
-    };
-    let trusted = config.server.trusted_proxies.clone();
-    let limiter = Arc::new(GovernorLimiter::default());
-    Arc::new(Limits::new(allowances, trusted, limiter))
+    }
 }
 
 /// How callers are let in at the main listener.
@@ -49,30 +55,47 @@ pub(super) fn house(config: &Config, tls: Option<&Arc<Live>>) -> anyhow::Result<
     })
 }
 
+/// The key sets of issuers, kept from one configuration to the next: what was fetched is not fetched anew.
+#[derive(Default)]
+pub(super) struct KeySets(Mutex<HashMap<String, Arc<KeySet>>>);
+
+impl KeySets {
+    fn of(&self, configured: &Jwt, url: &Uri) -> anyhow::Result<Arc<KeySet>> {
+        let (name, algorithm) = (&configured.name, configured.algorithm);
+        let key = format!("{name} {algorithm:?} {url}");
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = known.get(&key) {
+            return Ok(Arc::clone(set));
+        }
+        let source = Arc::new(Https::new(url.clone())?);
+        let set = Arc::new(KeySet::new(name.clone(), algorithm, source));
+        known.insert(key, Arc::clone(&set));
+        Ok(set)
+    }
+}
+
 pub(super) fn authenticator(
+    core: &Core,
     issuers: &[Jwt],
     secrets: &mut Secrets,
 ) -> anyhow::Result<Authenticator> {
     let keys = std::mem::take(&mut secrets.jwt);
     let issuers = issuers.iter().zip(keys);
-    let issuers = issuers.map(|(one, keys)| issuer(one, keys));
+    let issuers = issuers.map(|(one, keys)| issuer(core, one, keys));
     Ok(Authenticator::new(
         Clients::new(&secrets.clients),
         Issuers(issuers.collect::<anyhow::Result<_>>()?),
+        core.reads.clone(),
     ))
 }
 
-fn issuer(configured: &Jwt, written: Vec<DecodingKey>) -> anyhow::Result<Issuer> {
+fn issuer(core: &Core, configured: &Jwt, written: Vec<DecodingKey>) -> anyhow::Result<Issuer> {
     let keys = match &configured.keys {
         jwt::Keys::Written { kid, .. } => Keys::Written {
             kid: kid.clone(),
             keys: written,
         },
-        jwt::Keys::Fetched(url) => {
-            let source = Arc::new(Https::new(url.clone())?);
-            let set = KeySet::new(configured.name.clone(), configured.algorithm, source);
-            Keys::Fetched(Arc::new(set))
-        }
+        jwt::Keys::Fetched(url) => Keys::Fetched(core.key_sets.of(configured, url)?),
     };
     Ok(Issuer {
         name: configured.name.clone(),

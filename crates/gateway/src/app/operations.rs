@@ -30,7 +30,7 @@ impl Core {
 
     pub(super) fn attention(&self) -> Arc<Attention> {
         Arc::new(Attention {
-            accounts: self.accounts.clone(),
+            accounts: self.accounts.load_full(),
             conditions: self.conditions.clone(),
             quotas: self.quotas.clone(),
             templates: self.store.clone(),

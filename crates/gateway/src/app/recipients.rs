@@ -1,8 +1,6 @@
 //! What the recipients need of the rest: where news goes, who is asked about users, how often one is written to.
 //! It must not run anything.
 
-use std::sync::Arc;
-
 use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::recipient::RecipientLimit;
@@ -11,7 +9,7 @@ use hongyan_courier::recipient::hearing::Hearing;
 
 use super::Core;
 use crate::api::recipients::Contacts;
-use crate::config::Config;
+use crate::config::accounts::Account;
 use crate::role::Roles;
 
 pub(super) fn hearing(core: &Core) -> Hearing {
@@ -32,17 +30,15 @@ pub(super) fn confirmations(core: &Core, roles: Roles) -> Option<Confirmations> 
 
 pub(super) fn contacts(core: &Core) -> Contacts {
     Contacts {
-        accounts: core.accounts.clone(),
+        accounts: core.accounts.load_full(),
         recipients: core.store.clone(),
         hearing: hearing(core),
         clock: core.clock.clone(),
     }
 }
 
-pub(super) fn limit(slots: &Arc<Slots>, config: &Config) {
-    for account in &config.accounts {
-        let limits = account.recipient_limits.iter().map(RecipientLimit::from);
-        let name = AccountName::from(account.name.as_str());
-        slots.limit_recipients(&name, limits.collect());
-    }
+pub(super) fn limit(slots: &Slots, account: &Account) {
+    let limits = account.recipient_limits.iter().map(RecipientLimit::from);
+    let name = AccountName::from(account.name.as_str());
+    slots.limit_recipients(&name, limits.collect());
 }

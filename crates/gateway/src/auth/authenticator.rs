@@ -25,15 +25,16 @@ const SKEW: Duration = Duration::from_secs(SKEW_SECONDS.unsigned_abs());
 pub struct Authenticator {
     clients: Clients,
     issuers: Issuers,
-    reads: SeenNonces,
+    reads: Arc<SeenNonces>,
 }
 
 impl Authenticator {
-    pub fn new(clients: Clients, issuers: Issuers) -> Self {
+    /// For these clients. `reads` are the nonces of reads that this process saw, whatever clients there were.
+    pub fn new(clients: Clients, issuers: Issuers, reads: Arc<SeenNonces>) -> Self {
         Self {
             clients,
             issuers,
-            reads: SeenNonces::default(),
+            reads,
         }
     }
 

@@ -1,4 +1,4 @@
-//! `hongyan config show|check`: the effective configuration and where each key came from, or all that is wrong with it.
+//! `hongyan config show|check|encrypt`: the effective configuration and where each key came from, or all that is wrong with it.
 //! It must not start anything; secrets are fetched to be checked, and never shown.
 
 use std::io::Write;
@@ -8,6 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::context::Context;
+use crate::cli::encrypt::{self, EncryptArgs};
+use crate::cli::runtime::block_on_here;
 use crate::cli::sources::SourcesArgs;
 use crate::config::layers::DEFAULTS_LABEL;
 use crate::config::problem::{Problem, Problems};
@@ -37,12 +39,16 @@ enum ConfigCommand {
     /// Check the configuration and that its secrets can be had; exit 1 and name every problem if not
     #[command(after_help = CHECK_EXAMPLE)]
     Check(SourcesArgs),
+    /// Encrypt a secret, so that it may stand in the configuration
+    #[command(after_help = encrypt::EXAMPLE)]
+    Encrypt(EncryptArgs),
 }
 
 pub fn run(args: &ConfigArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
         ConfigCommand::Show(sources) => show(sources, context),
         ConfigCommand::Check(sources) => check(sources, context),
+        ConfigCommand::Encrypt(args) => encrypt::run(args, context),
     }
 }
 
@@ -76,10 +82,11 @@ fn show(sources: &SourcesArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
 
 fn check(sources: &SourcesArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let (warnings, result) = match config::load(&sources.sources(context.environment)) {
-        Ok(loaded) => (
-            loaded.warnings,
-            resolved::resolve(&loaded.config, context.environment).map(|_| ()),
-        ),
+        Ok(loaded) => {
+            let fetching = resolved::resolve(&loaded.config, context.environment);
+            let fetched = block_on_here(async { Ok(fetching.await) })?;
+            (loaded.warnings, fetched.map(drop))
+        }
         Err(problems) => (Vec::new(), Err(problems)),
     };
     let code = if result.is_ok() {

@@ -10,6 +10,7 @@ pub mod client;
 pub mod config_cmd;
 pub mod context;
 pub mod demo;
+pub mod encrypt;
 pub mod gateway;
 pub mod http;
 pub mod messages;

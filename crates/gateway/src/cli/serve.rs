@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -12,13 +13,17 @@ use crate::cli::context::Context;
 use crate::cli::runtime::{asked_to_stop, block_on};
 use crate::cli::sources::SourcesArgs;
 use crate::config::store::StoreUrl;
-use crate::config::{self, Loaded, resolved};
+use crate::config::{self, Loaded, keyring, resolved};
+use crate::reload::Reload;
 use crate::role::{self, Listeners, Roles};
 use crate::telemetry::log::{self, FILTER_VARIABLE, LogFormat};
 
 const EXAMPLE: &str = "\
 Example:
   hongyan serve --config hongyan.toml
+
+Accounts, clients and secrets may change while it runs: it notices changed files, and SIGHUP has it look at once. What is
+wrong is refused whole, with a line in the log, and the configuration in force goes on.
 
 It stops on SIGTERM or SIGINT: it takes nothing more, finishes or hands back what is under way within
 [server] shutdown_timeout, and ends with 0. A second signal ends it at once.";
@@ -44,13 +49,15 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
         config, warnings, ..
     } = config::load(&args.sources.sources(context.environment))?;
     shares(args.role, &config.store.url)?;
-    let secrets = resolved::resolve(&config, context.environment)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     block_on(async {
         let stop = CancellationToken::new();
         let asked = asked_to_stop()?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let keyring = keyring::keyring(&config, context.environment)?;
+        let secrets = resolved::fetch(&config, &keyring).await?;
         // Before the store is opened and maybe migrated: a second gateway is to be told so at once.
         let listeners = Listeners::bind(&config.server).await?;
         let app = App::build(&config, secrets, args.role, Vec::new()).await?;
@@ -59,9 +66,12 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
         if let Some(address) = running.ops_addr {
             tracing::info!(%address, "listening for operations");
         }
+        let sources = args.sources.sources(context.environment);
+        let reload = Reload::new(sources, running.live.clone(), &config, keyring);
         let finished = running.finished();
         tokio::pin!(finished);
         tokio::select! {
+            () = reload.run(async || _ = hangup.recv().await) => {}
             () = asked => stop.cancel(),
             () = &mut finished => bail!("the gateway ended by itself; its log says why"),
         }

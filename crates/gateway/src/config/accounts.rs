@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hongyan_courier::quiet::QuietHours;
 use hongyan_courier::template::check::OnViolation;
+use hongyan_wechat::client::Proxy;
 use serde::{Deserialize, Serialize};
 
 use crate::config::consumers::{self, Consumer, ConsumerFile};
@@ -36,6 +37,10 @@ pub struct Account {
     pub receipts: Receipts,
     /// In order of preference, at least one, without a slash at the end.
     pub api_base: Vec<String>,
+    /// All its calls to WeChat go through this one: `http://host:port`.
+    pub proxy: Option<String>,
+    /// `user:password`, where the proxy wants one.
+    pub proxy_login: Option<SecretRef>,
     pub receipt_timeout: Duration,
     pub max_concurrency: u32,
     pub token_mode: TokenMode,
@@ -81,6 +86,8 @@ pub struct AccountFile {
     callback_mode: Option<CallbackMode>,
     receipts: Option<Receipts>,
     api_base: OneOrMany<String>,
+    proxy: Option<String>,
+    proxy_login: Option<SecretRef>,
     #[serde(deserialize_with = "duration::deserialize_option")]
     receipt_timeout: Option<Duration>,
     max_concurrency: Option<u32>,
@@ -155,6 +162,10 @@ impl AccountFile {
             callback_token: self.callback_token.0,
             encoding_aes_key: self.encoding_aes_key.0,
             api_base: api_bases(self.api_base.0),
+            proxy: self
+                .proxy
+                .map(|proxy| proxy.trim_end_matches('/').to_owned()),
+            proxy_login: self.proxy_login,
             receipt_timeout: self
                 .receipt_timeout
                 .unwrap_or(around.delivery.receipt_timeout),
@@ -194,6 +205,7 @@ impl Account {
                 findings.problem(format!("{key}.api_base"), text);
             }
         }
+        self.check_proxy(key, findings);
         let timeout_key = format!("{key}.receipt_timeout");
         findings.require_range(
             &timeout_key,
@@ -223,6 +235,21 @@ impl Account {
         recipients::check(&limits_key, &self.recipient_limits, findings);
     }
 
+    /// The address is not repeated: what stands before an `@` may be a password.
+    fn check_proxy(&self, key: &str, findings: &mut Findings) {
+        let Some(proxy) = &self.proxy else {
+            if self.proxy_login.is_some() {
+                let text = "is there for no proxy; set proxy as well, or take it out";
+                findings.problem(format!("{key}.proxy_login"), text);
+            }
+            return;
+        };
+        if Proxy::new(proxy, None).is_err() {
+            let text = "is not http://host:port; a login goes into proxy_login";
+            findings.problem(format!("{key}.proxy"), text);
+        }
+    }
+
     fn check_callback(&self, key: &str, findings: &mut Findings) {
         if self.callback_mode != CallbackMode::Plain && self.encoding_aes_key.is_empty() {
             let text = "needs encoding_aes_key; set it, or use callback_mode = \"plain\"";
@@ -249,10 +276,13 @@ impl Account {
             .encoding_aes_key
             .iter()
             .map(|secret| ("encoding_aes_key", secret));
+        let login = self.proxy_login.iter();
+        let login = login.map(|secret| ("proxy_login", secret));
         for (field, _) in [("secret", &self.secret)]
             .into_iter()
             .chain(callback)
             .chain(aes)
+            .chain(login)
             .filter(|(_, secret)| secret.is_literal())
         {
             refuse_literal(&format!("{key}.{field}"), profile, findings);

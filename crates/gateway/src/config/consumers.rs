@@ -37,7 +37,12 @@ pub struct ConsumerFile {
 impl ConsumerFile {
     /// `None` where a key is missing without which there is no consumer; that is reported.
     pub fn finish(self, key: &str, profile: Profile, findings: &mut Findings) -> Option<Consumer> {
-        let url = url(self.url.as_deref(), &format!("{key}.url"), findings);
+        let url = url(
+            self.url.as_deref(),
+            &format!("{key}.url"),
+            profile,
+            findings,
+        );
         if self.token.is_none() {
             let text =
                 "is missing; give the token that the consumer checks WeChat's signature with";
@@ -85,7 +90,7 @@ pub fn check(consumers: &[Consumer], key: &str, has_token: bool, findings: &mut 
 }
 
 /// The text is not repeated: a URL may hold a password.
-fn url(text: Option<&str>, key: &str, findings: &mut Findings) -> Option<Uri> {
+fn url(text: Option<&str>, key: &str, profile: Profile, findings: &mut Findings) -> Option<Uri> {
     let Some(text) = text else {
         findings.problem(key, "is missing; give the address to post to");
         return None;
@@ -102,6 +107,13 @@ fn url(text: Option<&str>, key: &str, findings: &mut Findings) -> Option<Uri> {
     let url = parsed.filter(fits);
     if url.is_none() {
         let text = "is not an http:// or https:// URL without a user name";
+        findings.problem(key, text);
+    }
+    let plain = url
+        .as_ref()
+        .is_some_and(|url| url.scheme_str() == Some("http"));
+    if plain && profile != Profile::Dev {
+        let text = format!("http:// is for dev alone, not {profile}; use https://");
         findings.problem(key, text);
     }
     url

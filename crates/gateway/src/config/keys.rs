@@ -15,6 +15,7 @@ use crate::config::problem::{Findings, Problem};
 use crate::config::quota::{QuietHoursFile, Quota};
 use crate::config::recipients::RecipientLimitFile;
 use crate::config::retention::Retention;
+use crate::config::secret_sources::{Consul, Kms, Nacos, Vault};
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
 use crate::config::templates::Templates;
@@ -23,7 +24,7 @@ use crate::config::webhooks::WebhookFile;
 
 type Fields = fn() -> &'static [&'static str];
 
-pub const SECTIONS: [(&str, Fields); 9] = [
+pub const SECTIONS: [(&str, Fields); 13] = [
     ("server", fields_of::<Server>),
     ("store", fields_of::<Store>),
     ("shared", fields_of::<Shared>),
@@ -33,6 +34,10 @@ pub const SECTIONS: [(&str, Fields); 9] = [
     ("templates", fields_of::<Templates>),
     ("retention", fields_of::<Retention>),
     ("limits", fields_of::<Limits>),
+    ("vault", fields_of::<Vault>),
+    ("kms", fields_of::<Kms>),
+    ("nacos", fields_of::<Nacos>),
+    ("consul", fields_of::<Consul>),
 ];
 
 pub const LISTS: [(&str, Fields); 5] = [
@@ -53,9 +58,6 @@ const NESTED: [(&str, &str, Fields); 3] = [
         fields_of::<RecipientLimitFile>,
     ),
 ];
-
-/// Promised keys that this version does not have. To say so beats "unknown", and to ignore one would be unsafe.
-const NOT_YET: [&str; 1] = ["accounts.proxy"];
 
 /// Reports the layer's unknown and misshapen keys and drops them, so that the rest can be checked all the same.
 pub fn keep_known(layer: &mut Layer, findings: &mut Findings) {
@@ -194,14 +196,6 @@ fn known(
 }
 
 fn unknown(owner: &str, key: &str, siblings: &[&str]) -> String {
-    let path = if owner.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{owner}.{key}")
-    };
-    if NOT_YET.contains(&path.as_str()) {
-        return "is not supported yet; take it out".to_owned();
-    }
     let prefix = if owner.is_empty() {
         String::new()
     } else {

@@ -35,13 +35,17 @@ pub fn defaults() -> toml::Table {
         .expect("default.toml is part of the program and a test reads it")
 }
 
+/// The files that a configuration is read from, whether they are there or not; later wins.
+pub fn files(sources: &Sources, profile: Profile) -> [PathBuf; 2] {
+    let base = sources.file.clone();
+    let base = base.unwrap_or_else(|| sources.directory.join(DEFAULT_FILE));
+    let for_profile = beside(&base, profile);
+    [base, for_profile]
+}
+
 /// Files that cannot be read or parsed are reported and left out.
 pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Vec<Layer> {
-    let base = sources
-        .file
-        .clone()
-        .unwrap_or_else(|| sources.directory.join(DEFAULT_FILE));
-    let for_profile = beside(&base, profile);
+    let [base, for_profile] = files(sources, profile);
     let mut layers = vec![Layer {
         label: DEFAULTS_LABEL.to_owned(),
         table: defaults(),

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod duration;
 pub mod environment;
 pub mod jwt;
+pub mod keyring;
 pub mod keys;
 pub mod layers;
 pub mod limits;
@@ -20,6 +21,7 @@ pub mod quota;
 pub mod recipients;
 pub mod resolved;
 pub mod retention;
+pub mod secret_sources;
 pub mod server;
 pub mod show;
 pub mod store;
@@ -39,6 +41,7 @@ use problem::{Findings, Problem, Problems};
 use profile::{PROFILE_VARIABLE, Profile};
 use quota::Quota;
 use retention::Retention;
+use secret_sources::SecretSources;
 use server::Server;
 use show::Row;
 use store::{Shared, Store};
@@ -58,6 +61,7 @@ pub struct Config {
     pub templates: Templates,
     pub retention: Retention,
     pub limits: Limits,
+    pub secret_sources: SecretSources,
     pub accounts: Vec<Account>,
     pub clients: Vec<Client>,
     pub jwt: Vec<Jwt>,
@@ -146,6 +150,12 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         shared: tree::section("shared", table, findings),
         retention: tree::section("retention", table, findings),
         limits: tree::section("limits", table, findings),
+        secret_sources: SecretSources {
+            vault: tree::section("vault", table, findings),
+            kms: tree::section("kms", table, findings),
+            nacos: tree::section("nacos", table, findings),
+            consul: tree::section("consul", table, findings),
+        },
         delivery,
         upstream,
         quota,
@@ -178,6 +188,7 @@ fn check(config: &Config, findings: &mut Findings) {
     config.templates.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);
+    config.secret_sources.check(config.profile, findings);
     check_names(config, findings);
     let (accounts, webhooks) = (&config.accounts, &config.webhooks);
     let clients: Vec<&str> = config.clients.iter().map(|one| one.id.as_str()).collect();

@@ -16,7 +16,7 @@ pub struct Row {
     pub layer: String,
 }
 
-const SECRET_KEYS: [&str; 8] = [
+const SECRET_KEYS: [&str; 13] = [
     "keys",
     "key",
     "certificate",
@@ -25,6 +25,11 @@ const SECRET_KEYS: [&str; 8] = [
     "callback_token",
     "encoding_aes_key",
     "token",
+    "proxy_login",
+    "password",
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
 ];
 
 pub fn rows(table: &toml::Table, config: &Config, findings: &Findings) -> Vec<Row> {
@@ -119,6 +124,11 @@ fn shown_value(key: &str, value: &toml::Value) -> toml::Value {
         return masked(value);
     }
     match value {
+        // What is behind the question mark may be as good as a password.
+        toml::Value::String(text) if key == "url" && text.contains('?') => {
+            let (shown, _) = text.split_once('?').unwrap_or((text, ""));
+            format!("{shown}?***").into()
+        }
         toml::Value::Array(values) => {
             let shown = values.iter().map(|one| shown_value("", one));
             shown.collect::<Vec<_>>().into()

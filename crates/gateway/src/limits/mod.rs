@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hongyan_courier::port::limiter::{Allowance, RateLimiter, Verdict};
 use http::request::Parts;
 use moka::policy::EvictionPolicy;
@@ -62,7 +63,7 @@ impl Entry {
 
 /// The limits of a gateway.
 pub struct Limits {
-    allowances: Allowances,
+    allowances: ArcSwap<Allowances>,
     trusted: Vec<Network>,
     limiter: Arc<dyn RateLimiter>,
     /// Until when an address is turned away.
@@ -81,11 +82,16 @@ impl Limits {
             .eviction_policy(EvictionPolicy::lru())
             .build();
         Self {
-            allowances,
+            allowances: ArcSwap::from_pointee(allowances),
             trusted,
             limiter,
             turned_away,
         }
+    }
+
+    /// From now on so much is taken; what was counted so far still counts.
+    pub fn replace(&self, allowances: Allowances) {
+        self.allowances.store(Arc::new(allowances));
     }
 
     /// From where a request comes.
@@ -107,7 +113,7 @@ impl Limits {
                 wait,
             ));
         }
-        let Some(allowance) = self.allowances.ip else {
+        let Some(allowance) = self.allowances.load().ip else {
             return Ok(());
         };
         let verdict = self
@@ -121,7 +127,8 @@ impl Limits {
 
     /// Somebody at this address was not who they said.
     pub async fn failed(&self, entry: Entry, from: Option<IpAddr>) {
-        let (Some(from), Some(allowance)) = (from.map(address::counted), self.allowances.failures)
+        let (Some(from), Some(allowance)) =
+            (from.map(address::counted), self.allowances.load().failures)
         else {
             return;
         };
@@ -136,8 +143,11 @@ impl Limits {
 
     /// Whether a client may make one more request; where it stands then, if it has a limit.
     pub async fn client(&self, client: &str) -> Result<Option<Standing>, Problem> {
-        let own = self.allowances.clients.get(client).copied();
-        let Some(allowance) = own.or(self.allowances.client) else {
+        let allowance = {
+            let all = self.allowances.load();
+            all.clients.get(client).copied().or(all.client)
+        };
+        let Some(allowance) = allowance else {
             return Ok(None);
         };
         let verdict = self.limiter.take("client", client, allowance, 1).await;
@@ -149,8 +159,11 @@ impl Limits {
 
     /// Whether so many messages may be handed over for an account now.
     pub async fn account(&self, account: &str, messages: usize) -> Result<(), Problem> {
-        let own = self.allowances.accounts.get(account).copied();
-        let Some(allowance) = own.or(self.allowances.account) else {
+        let allowance = {
+            let all = self.allowances.load();
+            all.accounts.get(account).copied().or(all.account)
+        };
+        let Some(allowance) = allowance else {
             return Ok(());
         };
         let count = u32::try_from(messages).unwrap_or(u32::MAX);
@@ -165,7 +178,8 @@ impl Limits {
 
     /// Whether any account has a limit.
     pub fn knows_accounts(&self) -> bool {
-        self.allowances.account.is_some() || !self.allowances.accounts.is_empty()
+        let all = self.allowances.load();
+        all.account.is_some() || !all.accounts.is_empty()
     }
 }
 

@@ -1,44 +1,101 @@
-//! `env:NAME`, `file:PATH` or a literal: where a secret is to be had.
+//! `env:NAME`, `file:PATH`, … or a literal: where a secret is to be had.
 //! It must not read any of them.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error};
 
-const NOT_YET: [&str; 5] = ["age", "vault", "kms", "nacos", "consul"];
+/// What kind of place keeps a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    Env,
+    File,
+    Vault,
+    Kms,
+    Nacos,
+    Consul,
+}
+
+impl Scheme {
+    pub const ALL: [Self; 6] = [
+        Self::Env,
+        Self::File,
+        Self::Vault,
+        Self::Kms,
+        Self::Nacos,
+        Self::Consul,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::File => "file",
+            Self::Vault => "vault",
+            Self::Kms => "kms",
+            Self::Nacos => "nacos",
+            Self::Consul => "consul",
+        }
+    }
+
+    /// How a reference of this scheme is written.
+    fn shape(self) -> &'static str {
+        match self {
+            Self::Env => "env:NAME",
+            Self::File => "file:PATH",
+            Self::Vault => "vault:MOUNT/PATH#FIELD",
+            Self::Kms => "kms:CIPHERTEXT or kms:file:PATH",
+            Self::Nacos => "nacos:GROUP/DATA_ID#FIELD",
+            Self::Consul => "consul:PATH#FIELD",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+}
+
+/// How much of a ciphertext is shown.
+const SHOWN_CHARS: usize = 12;
 
 #[derive(Debug, Clone)]
 pub enum SecretRef {
-    Env(String),
-    File(PathBuf),
+    /// It is kept elsewhere.
+    Kept {
+        scheme: Scheme,
+        place: String,
+    },
     Literal(SecretString),
 }
 
 impl SecretRef {
     pub fn parse(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("env" | "file", "")) => {
-                Err("names nothing after the colon; write env:NAME or file:PATH".to_owned())
+        let Some((word, place)) = text.split_once(':') else {
+            return match text {
+                "" => Err("is empty; write env:NAME or file:PATH".to_owned()),
+                _ => Ok(Self::Literal(SecretString::from(text))),
+            };
+        };
+        if let Some(scheme) = Scheme::from_word(word) {
+            if place.is_empty() {
+                let shape = scheme.shape();
+                return Err(format!("names nothing after the colon; write {shape}"));
             }
-            Some(("env", name)) if name.contains(['=', '\0']) => {
-                Err("is not the name of an environment variable; write env:NAME".to_owned())
+            if scheme == Scheme::Env && place.contains(['=', '\0']) {
+                return Err("is not the name of an environment variable; write env:NAME".to_owned());
             }
-            Some(("env", name)) => Ok(Self::Env(name.to_owned())),
-            Some(("file", path)) => Ok(Self::File(PathBuf::from(path))),
-            Some((scheme, _)) if NOT_YET.contains(&scheme) => Err(format!(
-                "{scheme}: references are not supported yet; use env:NAME or file:PATH"
-            )),
-            // The word is not repeated: it may be the first half of a literal secret.
-            Some((word, _)) if looks_like_scheme(word) => Err(
-                "begins like a reference of an unknown scheme; known are env:NAME and file:PATH \
-                     (age:, vault:, kms:, nacos: and consul: are not supported yet)"
-                    .to_owned(),
-            ),
-            _ if text.is_empty() => Err("is empty; write env:NAME or file:PATH".to_owned()),
-            _ => Ok(Self::Literal(SecretString::from(text))),
+            let place = place.to_owned();
+            return Ok(Self::Kept { scheme, place });
         }
+        // The word is not repeated: it may be the first half of a literal secret.
+        if looks_like_scheme(word) {
+            return Err(
+                "begins like a reference of an unknown scheme; known are env:, file:, vault:, kms:, nacos: and \
+                 consul:"
+                    .to_owned(),
+            );
+        }
+        Ok(Self::Literal(SecretString::from(text)))
     }
 
     pub fn is_literal(&self) -> bool {
@@ -49,8 +106,14 @@ impl SecretRef {
 impl fmt::Display for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Kept {
+                scheme: scheme @ Scheme::Kms,
+                place,
+            } if !place.starts_with("file:") => {
+                let shown: String = place.chars().take(SHOWN_CHARS).collect();
+                write!(f, "{}:{shown}…", scheme.as_str())
+            }
+            Self::Kept { scheme, place } => write!(f, "{}:{place}", scheme.as_str()),
             Self::Literal(_) => f.write_str("***"),
         }
     }
@@ -83,6 +146,9 @@ mod tests {
         for (text, shown) in [
             ("env:CLINIC_SECRET", "env:CLINIC_SECRET"),
             ("file:/run/secrets/a:b", "file:/run/secrets/a:b"),
+            ("vault:secret/clinic#app", "vault:secret/clinic#app"),
+            ("kms:YWdlLWVuY3J5cHRpb24ub3Jn", "kms:YWdlLWVuY3J5…"),
+            ("kms:file:/run/sealed", "kms:file:/run/sealed"),
             ("s3cret", "***"),
             ("p@ss:word", "***"),
         ] {
@@ -93,20 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_refused_and_a_literal_is_never_repeated() {
-        for scheme in NOT_YET {
-            let error = SecretRef::parse(&format!("{scheme}:thing")).unwrap_err();
-            assert!(
-                error.contains(scheme) && error.contains("not supported yet"),
-                "{error}"
-            );
-        }
+    fn unknown_schemes_are_refused_and_a_literal_is_never_repeated() {
         let error = SecretRef::parse("hunter2:hunter3").unwrap_err();
         assert!(
-            error.contains("env:NAME and file:PATH") && !error.contains("hunter"),
+            error.contains("known are env:, file:") && !error.contains("hunter"),
             "{error}"
         );
-        for text in ["", "env:", "file:"] {
+        for text in ["", "env:", "file:", "kms:", "consul:"] {
             assert!(SecretRef::parse(text).is_err(), "{text:?}");
         }
     }

@@ -122,7 +122,9 @@ impl Rig {
         let config = config::load(&sources)
             .unwrap_or_else(|problems| panic!("{problems}"))
             .config;
-        let secrets = resolved::resolve(&config, &sources.environment).unwrap();
+        let secrets = resolved::resolve(&config, &sources.environment)
+            .await
+            .unwrap();
         let lives = Arc::new(Lives::default());
         let app = App::build(&config, secrets, Roles::All, vec![lives.clone()])
             .await

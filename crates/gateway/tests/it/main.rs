@@ -15,6 +15,7 @@ mod oauth;
 mod ops;
 mod program;
 mod receipts;
+mod reload;
 mod retention;
 mod signers;
 mod snippets;

@@ -8,6 +8,8 @@ mod demo;
 mod disk;
 mod errors;
 mod operator;
+mod reload;
+mod secrets;
 mod setup;
 
 use std::net::SocketAddr;

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn what_the_writer_commits_is_durable() {
         let dir = tempfile::tempdir().unwrap();
-        let opened = crate::sqlite::open::locked_and_migrated(&dir.path().join("hongyan.db"));
+        let opened = crate::sqlite::open::locked_and_migrated(&dir.path().join("hongyan.db"), None);
         let (_lock, conn, _) = opened.unwrap();
         let said = |pragma| -> String {
             let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");

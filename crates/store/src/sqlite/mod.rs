@@ -28,6 +28,7 @@ mod recipients;
 mod recover;
 mod rows;
 mod schema;
+mod stamp;
 mod tallies;
 mod templates;
 mod watch;
@@ -49,6 +50,7 @@ use tokio::sync::mpsc::error::TrySendError;
 pub use open::{Migrated, OpenError, migrate};
 pub use read::Connections;
 pub use schema::LATEST as SCHEMA_VERSION;
+pub use stamp::{Stamp, restamp};
 pub use watch::Watch;
 
 use board::Board;
@@ -94,7 +96,17 @@ impl SqliteStore {
         now: UnixMs,
         watch: Arc<dyn Watch>,
     ) -> Result<Arc<Self>, OpenError> {
-        let (lock, conn, _) = open::locked_and_migrated(path)?;
+        Self::open_under(path, now, watch, None)
+    }
+
+    /// The same, under a profile: a database of another one is refused.
+    pub fn open_under(
+        path: &Path,
+        now: UnixMs,
+        watch: Arc<dyn Watch>,
+        profile: Option<Stamp>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let (lock, conn, _) = open::locked_and_migrated(path, profile)?;
         let file = lock.database().to_owned();
         let base = recover::recover(conn, now).map_err(|fault| open::of_fault(path, fault))?;
         let checkpoints =

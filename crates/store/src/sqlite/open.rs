@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::connect::NotSetUp;
 use super::fault::Fault;
 use super::lock::{Lock, Refused};
+use super::stamp::{self, Stamp};
 use super::{connect, schema};
 
 /// A database cannot be opened.
@@ -52,6 +53,18 @@ pub enum OpenError {
     Foreign {
         /// The database.
         path: PathBuf,
+    },
+    /// It is used under another profile.
+    #[error(
+        "{path} belongs to profile {found}, and this process runs under {own}; nothing in it was changed; set HONGYAN_PROFILE={found} or store.url to another file, or, if {found} data is to become {own} data, run: hongyan migrate --restamp"
+    )]
+    OtherProfile {
+        /// The database.
+        path: PathBuf,
+        /// The profile that it is stamped with.
+        found: Stamp,
+        /// The profile that it was opened under.
+        own: Stamp,
     },
     /// Its file system cannot hold a write-ahead log.
     #[error(
@@ -98,14 +111,18 @@ pub struct Migrated {
     pub to: usize,
 }
 
-/// Brings a database that nobody uses to the latest schema; makes it if there is none.
-pub fn migrate(path: &Path) -> Result<Migrated, OpenError> {
-    let (_lock, _conn, migrated) = locked_and_migrated(path)?;
+/// Brings a database that nobody uses to the latest schema; makes it if there is none. Under a profile, one of another is
+/// refused, and one of none gets its stamp.
+pub fn migrate(path: &Path, profile: Option<Stamp>) -> Result<Migrated, OpenError> {
+    let (_lock, _conn, migrated) = locked_and_migrated(path, profile)?;
     Ok(migrated)
 }
 
 /// The lock, the connection that writes, and what had to be migrated.
-pub(super) fn locked_and_migrated(path: &Path) -> Result<(Lock, Connection, Migrated), OpenError> {
+pub(super) fn locked_and_migrated(
+    path: &Path,
+    profile: Option<Stamp>,
+) -> Result<(Lock, Connection, Migrated), OpenError> {
     let lock = Lock::take(path).map_err(|refused| match refused {
         Refused::Held(pid) => OpenError::InUse {
             path: path.to_owned(),
@@ -129,8 +146,14 @@ pub(super) fn locked_and_migrated(path: &Path) -> Result<(Lock, Connection, Migr
             known: schema::LATEST,
         });
     }
+    if let Some(own) = profile.filter(|_| from > 0) {
+        stamp::check(path, &conn, own)?;
+    }
     connect::set_up_writing(&conn).map_err(|error| of_set_up(path, error))?;
     schema::migrate(&mut conn, schema::LATEST).map_err(|error| of_migration(path, error))?;
+    if let Some(own) = profile {
+        stamp::put(path, &conn, own)?;
+    }
     let to = schema::LATEST;
     if from != to {
         tracing::info!(path = %path.display(), from, to, "database migrated");
@@ -165,7 +188,7 @@ pub(super) fn of_io(path: &Path, error: &std::io::Error) -> OpenError {
     }
 }
 
-fn of_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
+pub(super) fn of_sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
     let (path, detail) = (path.to_owned(), error.to_string());
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

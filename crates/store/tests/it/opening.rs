@@ -7,7 +7,9 @@ use hongyan_courier::conformance::fixture::{NODE, NOW, at, content};
 use hongyan_courier::delivery::Outcome;
 use hongyan_courier::message::{Reason, Status};
 use hongyan_courier::port::{Ledger, Queue, Sweep};
-use hongyan_store::sqlite::{Migrated, OpenError, SCHEMA_VERSION, SqliteStore, migrate};
+use hongyan_store::sqlite::{
+    Migrated, OpenError, SCHEMA_VERSION, SqliteStore, Stamp, migrate, restamp,
+};
 use rusqlite::Connection;
 
 use crate::support::{Place, faces};
@@ -27,7 +29,7 @@ async fn a_database_in_use_is_refused_by_the_name_of_its_user() {
     let user = format!("already in use by process {}", std::process::id());
     assert!(said.contains(&user), "{said}");
     assert!(matches!(
-        migrate(&place.path()),
+        migrate(&place.path(), None),
         Err(OpenError::InUse { .. })
     ));
     store.close().await;
@@ -128,9 +130,9 @@ fn a_missing_directory_is_named() {
 fn migrating_says_what_it_did() {
     let place = Place::new();
     let (from, to) = (0, SCHEMA_VERSION);
-    assert_eq!(migrate(&place.path()).unwrap(), Migrated { from, to });
+    assert_eq!(migrate(&place.path(), None).unwrap(), Migrated { from, to });
     let from = SCHEMA_VERSION;
-    assert_eq!(migrate(&place.path()).unwrap(), Migrated { from, to });
+    assert_eq!(migrate(&place.path(), None).unwrap(), Migrated { from, to });
 }
 
 #[tokio::test]
@@ -220,4 +222,45 @@ async fn a_closed_store_refuses() {
         !place.path().with_extension("db-wal").exists(),
         "the log was emptied"
     );
+}
+
+fn open_under(place: &Place, profile: Stamp) -> Result<std::sync::Arc<SqliteStore>, OpenError> {
+    SqliteStore::open_under(&place.path(), NOW, std::sync::Arc::new(()), Some(profile))
+}
+
+#[tokio::test]
+async fn a_database_belongs_to_the_profile_that_used_it_first() {
+    let place = Place::new();
+    drop(open_under(&place, Stamp::Staging).unwrap());
+    drop(open_under(&place, Stamp::Staging).unwrap());
+    let error = open_under(&place, Stamp::Prod).map(drop).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::OtherProfile {
+                found: Stamp::Staging,
+                own: Stamp::Prod,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let said = error.to_string();
+    assert!(said.contains("belongs to profile staging"), "{said}");
+    assert!(said.contains("hongyan migrate --restamp"), "{said}");
+    let migrated = migrate(&place.path(), Some(Stamp::Dev));
+    assert!(matches!(migrated, Err(OpenError::OtherProfile { .. })));
+    assert_eq!(
+        restamp(&place.path(), Stamp::Prod).unwrap(),
+        Some(Stamp::Staging)
+    );
+    drop(open_under(&place, Stamp::Prod).unwrap());
+}
+
+#[tokio::test]
+async fn a_database_from_before_stamps_gets_one() {
+    let place = Place::new();
+    drop(place.open_now());
+    drop(open_under(&place, Stamp::Prod).unwrap());
+    assert!(open_under(&place, Stamp::Dev).is_err());
 }

@@ -51,7 +51,7 @@ fn shape(place: &Place) -> Shape {
 #[test]
 fn every_version_is_brought_to_the_latest_and_loses_nothing() {
     let fresh = Place::new();
-    migrate(&fresh.path()).unwrap();
+    migrate(&fresh.path(), None).unwrap();
     let (schema, _) = shape(&fresh);
     for from in 1..=SCHEMA_VERSION {
         let place = left_by(from);
@@ -60,7 +60,7 @@ fn every_version_is_brought_to_the_latest_and_loses_nothing() {
             assert!(*rows > 0, "version {from}: {table} has no row to lose");
         }
         let to = SCHEMA_VERSION;
-        assert_eq!(migrate(&place.path()).unwrap(), Migrated { from, to });
+        assert_eq!(migrate(&place.path(), None).unwrap(), Migrated { from, to });
         let (migrated, after) = shape(&place);
         assert_eq!(migrated, schema, "from version {from}");
         for (table, rows) in before {

@@ -8,7 +8,7 @@ use tower::layer::util::{Identity, Stack};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service};
 
-use super::{ApiRequest, ApiResponse, Client, Hosts, Transport};
+use super::{ApiRequest, ApiResponse, Client, Hosts, Proxy, Transport};
 use crate::error::CallError;
 
 const USER_AGENT: HeaderValue =
@@ -50,6 +50,7 @@ pub struct Builder<L = Identity> {
     timeouts: Timeouts,
     max_idle: usize,
     user_agent: HeaderValue,
+    proxy: Option<Proxy>,
     layer: L,
 }
 
@@ -60,6 +61,7 @@ impl Builder {
             timeouts: Timeouts::default(),
             max_idle: 512,
             user_agent: USER_AGENT,
+            proxy: None,
             layer: Identity::new(),
         }
     }
@@ -94,6 +96,13 @@ impl<L> Builder<L> {
         self
     }
 
+    /// All calls go through this proxy; none by default.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
     /// Wraps every call in `layer`; the last one added is the outermost.
     ///
     /// A layer sees the [`ApiRequest`] and its outcome, with refusals already read as [`CallError::Refused`]. A call
@@ -115,6 +124,7 @@ impl<L> Builder<L> {
             timeouts,
             max_idle,
             user_agent,
+            proxy,
             layer: inner,
         } = self;
         Builder {
@@ -122,6 +132,7 @@ impl<L> Builder<L> {
             timeouts,
             max_idle,
             user_agent,
+            proxy,
             layer: Stack::new(inner, layer),
         }
     }
@@ -137,7 +148,12 @@ impl<L> Builder<L> {
         L::Service: Clone + Send + Sync + 'static,
         <L::Service as Service<ApiRequest>>::Future: Send + 'static,
     {
-        let transport = Transport::new(self.timeouts, self.max_idle, self.user_agent)?;
+        let transport = Transport::new(
+            self.timeouts,
+            self.max_idle,
+            self.user_agent,
+            self.proxy.as_ref(),
+        )?;
         let service = BoxCloneSyncService::new(self.layer.layer(transport));
         Ok(Client {
             service,

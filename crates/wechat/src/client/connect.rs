@@ -12,16 +12,20 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::aws_lc_rs;
 
+use super::way::{Proxy, Way};
 use super::{BuildError, Timeouts};
 
-pub(super) type Connector = TimeoutConnector<HttpsConnector<HttpConnector>>;
+pub(super) type Connector = TimeoutConnector<HttpsConnector<Way>>;
 pub(super) type Pool = legacy::Client<Connector, Full<Bytes>>;
 
 /// How much of an answer's head is waited for, in bytes. It is looked at between reads, so that a head of up to twice
 /// the length may still be taken.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
-pub(super) fn connector(timeouts: Timeouts) -> Result<Connector, BuildError> {
+pub(super) fn connector(
+    timeouts: Timeouts,
+    proxy: Option<&Proxy>,
+) -> Result<Connector, BuildError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -32,7 +36,7 @@ pub(super) fn connector(timeouts: Timeouts) -> Result<Connector, BuildError> {
         .map_err(BuildError)?
         .https_or_http()
         .enable_http1()
-        .wrap_connector(tcp);
+        .wrap_connector(Way::new(tcp, proxy));
     let mut timed = TimeoutConnector::new(tls);
     timed.set_connect_timeout(Some(timeouts.connect));
     timed.set_write_timeout(Some(timeouts.write));

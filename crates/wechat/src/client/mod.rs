@@ -11,6 +11,7 @@ mod preference;
 mod request;
 mod trace;
 mod transport;
+mod way;
 
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
@@ -21,6 +22,7 @@ pub use measure::{Measure, MeasureLayer, Outcome};
 pub use request::{ApiRequest, ApiResponse};
 pub use trace::{Trace, TraceLayer};
 pub use transport::Transport;
+pub use way::{Proxy, ProxyError};
 
 use crate::error::CallError;
 

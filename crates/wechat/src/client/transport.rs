@@ -23,6 +23,7 @@ use super::answer::{self, doubt};
 use super::connect::{self, Connector, Pool};
 use super::hosts::Origin;
 use super::request::not_sent;
+use super::way::Proxy;
 use super::{ApiRequest, ApiResponse, BuildError, Timeouts, fresh};
 use crate::errcode::Endpoint;
 use crate::error::{CallError, Doubt, DoubtCause, NotSent, NotSentCause};
@@ -45,8 +46,9 @@ impl Transport {
         timeouts: Timeouts,
         max_idle: usize,
         user_agent: HeaderValue,
+        proxy: Option<&Proxy>,
     ) -> Result<Self, BuildError> {
-        let connector = connect::connector(timeouts)?;
+        let connector = connect::connector(timeouts, proxy)?;
         let pool = connect::pool(connector.clone(), timeouts, max_idle);
         Ok(Self(Arc::new(Shared {
             connector,

@@ -13,6 +13,7 @@ mod hosts;
 mod measure;
 mod operate;
 mod pool;
+mod proxy;
 mod secrets;
 mod server;
 mod simulator;

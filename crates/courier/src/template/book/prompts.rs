@@ -1,24 +1,24 @@
 //! What WeChat's answers to messages say of their templates, heard for the tasks that fetch lists.
 //! It must not fetch anything.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use tokio::sync::Notify;
 
+use crate::by_account::ByAccount;
 use crate::message::{AccountName, Reason, Status};
 use crate::observer::{Event, Observer};
 
 /// Hears what answers say of templates, for the tasks that fetch lists.
-#[derive(Debug)]
-pub struct Prompts(HashMap<AccountName, Notify>);
+#[derive(Debug, Default)]
+pub struct Prompts(ByAccount<Notify>);
 
 impl Prompts {
-    /// For these accounts.
-    #[must_use]
-    pub fn new(accounts: impl IntoIterator<Item = AccountName>) -> Arc<Self> {
-        let each = accounts.into_iter().map(|account| (account, Notify::new()));
-        Arc::new(Self(each.collect()))
+    /// Listens for one more account.
+    pub(super) fn add(&self, account: AccountName) {
+        self.0.insert(account, Notify::new());
+    }
+
+    pub(super) fn remove(&self, account: &AccountName) {
+        self.0.remove(account);
     }
 
     pub(super) async fn prompted(&self, account: &AccountName) {

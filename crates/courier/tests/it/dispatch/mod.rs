@@ -5,6 +5,7 @@ mod doubt;
 mod fairness;
 mod limits;
 mod outage;
+mod retire;
 mod slots;
 mod stop;
 mod store;

@@ -84,7 +84,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) async fn start(ports: Ports, settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let names: Vec<AccountName> = settings.accounts.iter().map(|of| of.0.clone()).collect();
-        let news = Arc::new(QuotaNews::of(names.clone()));
+        let news = Arc::new(QuotaNews::default());
         let watching: Vec<Arc<dyn Observer>> = vec![news.clone()];
         let observer: Arc<dyn Observer> = Arc::new(watching);
         let (accounts, hours) = (settings.accounts.clone(), settings.hours.clone());

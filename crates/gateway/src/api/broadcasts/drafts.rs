@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hongyan_courier::broadcast::Order;
 use hongyan_courier::broadcast::expand::{Drafts, Undrafted};
 use hongyan_courier::message::Content;
@@ -11,7 +12,7 @@ use hongyan_courier::template::book::{Book, Lists};
 use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
 
-use crate::api::accounts::{Accounts, Seen};
+use crate::api::accounts::Accounts;
 use crate::api::messages::draft::{Draft, Refusal, Surroundings};
 use crate::auth::client::Identity;
 use crate::telemetry::trace::TraceId;
@@ -21,38 +22,35 @@ const LIST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads rows as messages.
 pub struct RowDrafts {
-    pub accounts: Arc<Accounts>,
+    /// They may be others by the time of a later row.
+    pub accounts: Arc<ArcSwap<Accounts>>,
     pub lists: Arc<dyn Lists>,
     pub counting: Counting,
 }
 
-/// Whose rows, and the accounts that they may be of.
+/// Whose rows, and whose accounts they may be of.
 #[derive(Clone, Copy)]
 pub(super) struct Of<'a> {
-    client: &'a str,
-    accounts: Seen<'a>,
+    pub(super) client: &'a str,
+    /// None for the rows of an order that was taken: they may be of any.
+    pub(super) caller: Option<&'a Identity>,
 }
 
 impl RowDrafts {
-    /// Whose rows, and the accounts that they may be of: a row of an order that was taken is of any.
-    pub(super) fn of<'a>(&'a self, client: &'a str, caller: Option<&'a Identity>) -> Of<'a> {
-        let accounts = match caller {
-            Some(caller) => self.accounts.seen_by(caller),
-            None => self.accounts.seen_by_all(),
-        };
-        Of { client, accounts }
-    }
-
     pub(super) fn read(
         &self,
         body: &str,
-        Of { client, accounts }: Of<'_>,
+        Of { client, caller }: Of<'_>,
         now: UnixMs,
         lists: &dyn Lists,
     ) -> Result<Draft, Refusal> {
         let trace_id = TraceId::random().to_string();
+        let accounts = self.accounts.load();
         let around = Surroundings {
-            accounts,
+            accounts: match caller {
+                Some(caller) => accounts.seen_by(caller),
+                None => accounts.seen_by_all(),
+            },
             client,
             trace_id: &trace_id,
             now,
@@ -69,6 +67,7 @@ impl RowDrafts {
         stops.contains_key(&wanted.template_id)
             || self
                 .accounts
+                .load()
                 .seen_by_all()
                 .find(wanted.account.as_str())
                 .is_none()
@@ -84,7 +83,11 @@ impl RowDrafts {
 
 impl Drafts for RowDrafts {
     fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, Undrafted> {
-        let refusal = match self.read(body, self.of(&order.client, None), now, &*self.lists) {
+        let of = Of {
+            client: &order.client,
+            caller: None,
+        };
+        let refusal = match self.read(body, of, now, &*self.lists) {
             Ok(draft) => return Ok(draft.into_content()),
             Err(refusal) => refusal,
         };

@@ -8,6 +8,7 @@ use hongyan_courier::time::UnixMs;
 use serde_json::{Map, Value, json};
 
 use super::Broadcasting;
+use super::drafts::Of;
 use crate::api::error::{FieldProblem, Problem};
 use crate::api::messages::draft::Draft;
 use crate::auth::client::Identity;
@@ -47,7 +48,7 @@ impl Broadcasting {
         now: UnixMs,
     ) -> Result<Draft, Problem> {
         let body = body(recipe, columns)?;
-        let of = self.drafts.of(client, caller);
+        let of = Of { client, caller };
         let shape = self.drafts.read(&body, of, now, &());
         let draft = shape.map_err(|refusal| refusal.problem)?;
         let lists = &*self.book as &dyn Lists;

@@ -28,7 +28,7 @@ fn authenticator() -> Authenticator {
         client("orders", &[SECRET, "the secret before"]),
         client("other", &["another client's secret"]),
     ]);
-    Authenticator::new(clients, Issuers::default())
+    Authenticator::new(clients, Issuers::default(), Arc::default())
 }
 
 /// What a caller puts together; each test changes one thing about it.

@@ -53,6 +53,7 @@ async fn with_gateway<T>(calls: impl AsyncFnOnce(String) -> T) -> T {
     let authenticator = Arc::new(Authenticator::new(
         Clients::new(&[keys]),
         Issuers::default(),
+        Arc::default(),
     ));
     let now = SystemClock::new().wall();
     let router = Router::new().fallback(move |request| handle(authenticator.clone(), now, request));

@@ -111,15 +111,6 @@ fn unknown_keys_name_their_layer_and_the_nearest_known() {
 }
 
 #[test]
-fn promised_keys_are_refused_as_not_supported_yet() {
-    check(
-        "dev",
-        "[[accounts]]\nname = \"clinic\"\nappid = \"wx0123456789abcdef\"\nsecret = \"env:A\"\nproxy = \"http://x\"\n",
-        &["accounts[clinic].proxy (hongyan.toml): is not supported yet; take it out"],
-    );
-}
-
-#[test]
 fn all_problems_are_told_at_once() {
     check(
         "dev",

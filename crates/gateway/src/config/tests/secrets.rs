@@ -57,6 +57,34 @@ fn outside_dev_secrets_are_references_and_travel_encrypted() {
 }
 
 #[test]
+fn outside_dev_pushes_are_passed_on_encrypted() {
+    let toml = CLINIC.to_owned()
+        + "callback_token = \"env:TOKEN\"\n[[accounts.consumers]]\nurl = \"http://crm.example/hook\"\ntoken = \"env:CRM\"\n";
+    check(
+        "staging",
+        &toml,
+        &[
+            "accounts[clinic].consumers[0].url (hongyan.toml): http:// is for dev alone, not staging; use https://",
+        ],
+    );
+}
+
+#[test]
+fn a_proxy_is_an_address_and_its_login_a_secret() {
+    let toml = CLINIC.to_owned()
+        + "proxy = \"http://user:hunter2@10.0.0.9:3128\"\nproxy_login = \"user:hunter2\"\n";
+    check(
+        "staging",
+        &toml,
+        &[
+            "accounts[clinic].proxy_login (hongyan.toml): begins like a reference of an unknown scheme; known are env:, \
+             file:, vault:, kms:, nacos: and consul:",
+            "accounts[clinic].proxy (hongyan.toml): is not http://host:port; a login goes into proxy_login",
+        ],
+    );
+}
+
+#[test]
 fn rows_show_references_and_never_a_secret() {
     let toml = CLINIC.to_owned()
         + "callback_token = [\"hunter2\", \"file:/run/token\"]\n\
@@ -81,8 +109,8 @@ fn rows_show_references_and_never_a_secret() {
     assert!(!format!("{loaded:?}").contains("hunter"));
 }
 
-#[test]
-fn secrets_are_fetched_together_and_checked() {
+#[tokio::test]
+async fn secrets_are_fetched_together_and_checked() {
     let toml = CLINIC.to_owned()
         + "encoding_aes_key = \"env:AES\"\ncallback_token = \"env:MISSING\"\n\
            [[clients]]\nid = \"a\"\nsecrets = [\"env:ONE\", \"env:TWO\"]\nscopes = [\"token\"]\n\
@@ -96,7 +124,9 @@ fn secrets_are_fetched_together_and_checked() {
             ("TWO", "hunter2"),
         ],
     );
-    let problems = resolved::resolve(&place.load(), &place.1.environment).unwrap_err();
+    let problems = resolved::resolve(&place.load(), &place.1.environment)
+        .await
+        .unwrap_err();
     assert_eq!(
         problems
             .0
@@ -116,13 +146,13 @@ fn secrets_are_fetched_together_and_checked() {
     environment.insert("TWO".to_owned(), "hunter3".to_owned());
     let mut config = place.load();
     config.clients.pop();
-    let secrets = resolved::resolve(&config, &environment).unwrap();
+    let secrets = resolved::resolve(&config, &environment).await.unwrap();
     assert_eq!(secrets.accounts[0].secret.expose_secret(), "clinic-secret");
     assert_eq!(secrets.clients[0].secrets.len(), 2);
 }
 
-#[test]
-fn prod_refuses_a_secret_that_others_can_read() {
+#[tokio::test]
+async fn prod_refuses_a_secret_that_others_can_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
     std::fs::write(&path, "clinic-secret\n").unwrap();
@@ -134,7 +164,7 @@ fn prod_refuses_a_secret_that_others_can_read() {
     );
     for (profile, allowed) in [("dev", true), ("staging", true), ("prod", false)] {
         let place = place(&[("hongyan.toml", &toml)], &[("HONGYAN_PROFILE", profile)]);
-        let result = resolved::resolve(&place.load(), &place.1.environment);
+        let result = resolved::resolve(&place.load(), &place.1.environment).await;
         assert_eq!(result.is_ok(), allowed, "{profile}");
         if let Err(problems) = result {
             let expected = format!(

@@ -74,9 +74,9 @@ fn accounts_that_cannot_work_are_refused() {
             ],
         ),
         (
-            &with("callback_token = \"vault:kv/x\""),
+            &with("callback_token = \"vault:\""),
             vec![
-                "accounts[clinic].callback_token (hongyan.toml): vault: references are not supported yet; use env:NAME or file:PATH",
+                "accounts[clinic].callback_token (hongyan.toml): names nothing after the colon; write vault:MOUNT/PATH#FIELD",
             ],
         ),
         (

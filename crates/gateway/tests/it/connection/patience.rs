@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
-use hongyan_gateway::listen::{House, Patience, serve};
+use hongyan_gateway::listen::{House, Patience, Routes, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ impl Door {
             patience,
             ..House::default()
         };
-        running.spawn(serve(listener, routes, house, stop.clone()));
+        running.spawn(serve(listener, Routes::new(routes), house, stop.clone()));
         running.close();
         Self {
             address,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hongyan_courier::message::Status;
 use hongyan_courier::port::{Filter, Ledger};
-use hongyan_gateway::app::App;
+use hongyan_gateway::app::{App, Changes};
 use hongyan_gateway::config::layers::Sources;
 use hongyan_gateway::config::{self, resolved};
 use hongyan_gateway::role::{self, Roles, Running};
@@ -43,6 +43,8 @@ pub(crate) struct TestGateway {
 }
 
 struct Life {
+    /// Where it was told to listen.
+    configured: String,
     running: Running,
     store: Arc<SqliteStore>,
     ops: Option<String>,
@@ -73,21 +75,38 @@ impl TestGateway {
         gateway
     }
 
-    /// Starts the gateway from its folder.
-    pub(crate) async fn up(&mut self) {
+    /// Writes the settings down as the configuration.
+    fn write(&self, listen: &str) -> Sources {
         let file = self.folder.path().join("hongyan.toml");
         let database = self.folder.path().join("hongyan.db");
-        let text = self.settings.toml(&self.listen, &database, &self.sim.url());
+        let text = self.settings.toml(listen, &database, &self.sim.url());
         std::fs::write(&file, text).unwrap();
-        let sources = Sources {
+        Sources {
             file: Some(file),
             directory: PathBuf::from("."),
             ..Sources::default()
-        };
+        }
+    }
+
+    /// Puts the settings, as they are by now, in force without a restart.
+    pub(crate) async fn reload(&self) -> anyhow::Result<Changes> {
+        let life = self.running.as_ref().expect("the gateway is up");
+        let sources = self.write(&life.configured);
+        let config = config::load(&sources)?.config;
+        let secrets = resolved::resolve(&config, &sources.environment).await?;
+        life.running.live.apply(config, secrets).await
+    }
+
+    /// Starts the gateway from its folder.
+    pub(crate) async fn up(&mut self) {
+        let configured = self.listen.clone();
+        let sources = self.write(&configured);
         let config = config::load(&sources)
             .unwrap_or_else(|problems| panic!("{problems}"))
             .config;
-        let secrets = resolved::resolve(&config, &sources.environment).unwrap();
+        let secrets = resolved::resolve(&config, &sources.environment)
+            .await
+            .unwrap();
         let app = App::build(&config, secrets, Roles::All, Vec::new())
             .await
             .unwrap();
@@ -98,6 +117,7 @@ impl TestGateway {
         self.listen = running.addr.to_string();
         let ops = running.ops_addr.map(|addr| addr.to_string());
         self.running = Some(Life {
+            configured,
             running,
             store,
             ops,

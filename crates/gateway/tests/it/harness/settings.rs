@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) account: String,
     /// The AppSecret that the gateway has.
     pub(crate) secret: String,
+    pub(crate) appid: &'static str,
+    pub(crate) client_secret: String,
     /// Lines of `[server]`.
     pub(crate) server: String,
     /// Whole sections, such as `[quota]`.
@@ -44,6 +46,8 @@ impl Default for Settings {
             callback: None,
             account: String::new(),
             secret: SECRET.to_owned(),
+            appid: APPID,
+            client_secret: CLIENT_SECRET.to_owned(),
             server: String::new(),
             sections: String::new(),
             scopes: vec![
@@ -125,8 +129,8 @@ impl Settings {
         let _ = writeln!(text, "{}", self.sections);
         let _ = write!(
             text,
-            "[[accounts]]\nname = \"{ACCOUNT}\"\nappid = \"{APPID}\"\nsecret = \"{}\"\napi_base = \"{wechat}\"\n{}\n",
-            self.secret, self.account
+            "[[accounts]]\nname = \"{ACCOUNT}\"\nappid = \"{}\"\nsecret = \"{}\"\napi_base = \"{wechat}\"\n{}\n",
+            self.appid, self.secret, self.account
         );
         if let Some(mode) = self.callback {
             let _ = writeln!(text, "callback_token = \"{CALLBACK_TOKEN}\"");
@@ -150,8 +154,8 @@ impl Settings {
         }
         let _ = writeln!(
             text,
-            "[[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = {:?}",
-            self.scopes
+            "[[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{}\"]\nscopes = {:?}",
+            self.client_secret, self.scopes
         );
         text.push_str(&self.more);
         text

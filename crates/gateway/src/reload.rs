@@ -1,0 +1,157 @@
+//! Another configuration while the gateway runs: read anew when a file or a secret of it changes, and when somebody asks.
+//! What is wrong is refused whole, and the one in force goes on. It must not know what a configuration changes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics::counter;
+use tokio::time::Instant;
+
+use crate::app::{Changes, Live};
+use crate::config::layers::{self, Sources};
+use crate::config::{self, Config, keyring, resolved};
+use crate::secrets::file::{LOOK_EVERY, Mark, mark};
+use crate::secrets::keyring::Keyring;
+use crate::secrets::reference::SecretRef;
+
+/// Whoever writes files may not be done with the first change that is seen.
+const SETTLE: Duration = Duration::from_millis(250);
+/// What was refused is tried again so often, since it may be that only somebody did not answer.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Keeps a gateway in step with its configuration.
+pub struct Reload {
+    sources: Sources,
+    live: Arc<Live>,
+    files: Vec<(PathBuf, Mark)>,
+    keyring: Keyring,
+    /// How the keyring's sources are reached.
+    described: String,
+    references: Vec<SecretRef>,
+    /// Why the last one was refused, if it was.
+    refused: Option<String>,
+    /// When an old callback token is to be forgotten.
+    forget_at: Option<Instant>,
+}
+
+impl Reload {
+    /// For a gateway that runs with this configuration, whose secrets came from this keyring.
+    #[must_use]
+    pub fn new(sources: Sources, live: Arc<Live>, config: &Config, keyring: Keyring) -> Self {
+        let files = layers::files(&sources, config.profile);
+        Self {
+            files: files.map(|path| (path.clone(), mark(&path))).to_vec(),
+            references: resolved::references(config),
+            described: keyring::description(config),
+            sources,
+            live,
+            keyring,
+            refused: None,
+            forget_at: None,
+        }
+    }
+
+    /// Reads it anew whenever it should be; `asked` returns each time that somebody asks. Never returns.
+    pub async fn run(mut self, mut asked: impl AsyncFnMut()) {
+        loop {
+            let cause = tokio::select! {
+                () = asked() => "asked to",
+                () = self.a_file_changes() => "a file changed",
+                () = self.keyring.changed(&self.references) => "a secret changed",
+                () = tokio::time::sleep(RETRY), if self.refused.is_some() => "tried again",
+                () = at(self.forget_at) => {
+                    self.forget().await;
+                    continue;
+                }
+            };
+            tokio::time::sleep(SETTLE).await;
+            self.once(cause).await;
+        }
+    }
+
+    /// Reads it anew now.
+    async fn once(&mut self, cause: &'static str) {
+        let result = match self.read_and_apply().await {
+            Ok(changes) => {
+                self.refused = None;
+                tell(&changes, cause)
+            }
+            Err(error) => {
+                let said = format!("{error:#}");
+                if self.refused.as_ref() != Some(&said) {
+                    tracing::error!(
+                        cause,
+                        "the new configuration is refused, and the one in force goes on: {said}"
+                    );
+                }
+                self.refused = Some(said);
+                "refused"
+            }
+        };
+        counter!("hongyan_config_reloads_total", "result" => result).increment(1);
+        self.forget().await;
+    }
+
+    async fn read_and_apply(&mut self) -> anyhow::Result<Changes> {
+        // Noted before they are read: what changes in between is seen as a change.
+        for (path, seen) in &mut self.files {
+            *seen = mark(path);
+        }
+        let loaded = config::load(&self.sources)?;
+        let config = loaded.config;
+        let described = keyring::description(&config);
+        if described != self.described {
+            self.keyring = keyring::keyring(&config, &self.sources.environment)?;
+            self.described = described;
+        }
+        self.references = resolved::references(&config);
+        let secrets = resolved::fetch(&config, &self.keyring).await?;
+        for warning in loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let applied = self.live.apply(config, secrets).await;
+        applied.context("it cannot be applied")
+    }
+
+    async fn a_file_changes(&self) {
+        while self.files.iter().all(|(path, seen)| *seen == mark(path)) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn forget(&mut self) {
+        match self.live.forget_retired().await {
+            Ok(next) => self.forget_at = next,
+            Err(error) => {
+                tracing::error!(%error, "old callback tokens cannot be let go of");
+                self.forget_at = Some(Instant::now() + RETRY);
+            }
+        }
+    }
+}
+
+/// Says what changed; answers the metric's word for it.
+fn tell(changes: &Changes, cause: &'static str) -> &'static str {
+    if changes.none() {
+        tracing::debug!(cause, "the configuration was read anew and is the same");
+        return "unchanged";
+    }
+    tracing::info!(cause, "the configuration was read anew: {changes}");
+    if !changes.waiting.is_empty() {
+        let sections = changes.waiting.join(", ");
+        tracing::warn!(
+            sections,
+            "these sections are read at a start alone: restart to apply them"
+        );
+    }
+    "applied"
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,110 @@
+//! `consul:PATH` or `consul:PATH#FIELD`: a key of Consul's key-value store, watched by blocking queries.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::http::{Answer, PATIENCE, Server};
+use super::keyring::Credential;
+use super::{Fault, SecretSource, field};
+
+/// How long a query may block. Consul adds up to a sixteenth of it.
+const BLOCK: Duration = Duration::from_secs(55);
+/// The pause after a query that failed.
+const PAUSE: Duration = Duration::from_secs(5);
+
+pub struct Consul {
+    server: Server,
+    token: Option<Credential>,
+    /// The index and a hash of what was read last, by path.
+    seen: Mutex<HashMap<String, (u64, [u8; 32])>>,
+}
+
+impl Consul {
+    #[must_use]
+    pub fn new(server: Server, token: Option<Credential>) -> Self {
+        Self {
+            server,
+            token,
+            seen: Mutex::default(),
+        }
+    }
+
+    async fn get(&self, path: &str, block: Option<u64>) -> Result<Answer, Fault> {
+        let path = path.trim_start_matches('/');
+        let (query, patience) = match block {
+            Some(index) => (
+                format!("&index={index}&wait={}s", BLOCK.as_secs()),
+                BLOCK + BLOCK / 8 + PATIENCE,
+            ),
+            None => (String::new(), PATIENCE),
+        };
+        let mut request = Request::get(format!("/v1/kv/{path}?raw{query}"));
+        if let Some(token) = &self.token {
+            request = request.header("X-Consul-Token", token.get().await?.expose_secret());
+        }
+        let request = request
+            .body(Bytes::new())
+            .map_err(|_| Fault::Wrong("is not a path of Consul".to_owned()))?;
+        let answer = self.server.ask(request, patience).await?;
+        match answer.status {
+            StatusCode::OK => Ok(answer),
+            StatusCode::NOT_FOUND => Err(Fault::Wrong("is not there".to_owned())),
+            StatusCode::FORBIDDEN => {
+                Err(Fault::Wrong("may not be read with this token".to_owned()))
+            }
+            status => Err(Fault::Wrong(format!("is answered with {status}"))),
+        }
+    }
+}
+
+fn index(answer: &Answer) -> u64 {
+    let header = answer.headers.get("X-Consul-Index");
+    let index = header.and_then(|value| value.to_str().ok()?.parse().ok());
+    index.unwrap_or(0)
+}
+
+#[async_trait]
+impl SecretSource for Consul {
+    async fn read(&self, place: &str) -> Result<SecretString, Fault> {
+        let (path, name) = field::split(place);
+        let answer = self.get(path, None).await?;
+        let seen = (index(&answer), Sha256::digest(&*answer.body).into());
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_owned(), seen);
+        field::pick(&answer.body, name)
+    }
+
+    async fn changed(&self, place: &str) {
+        let (path, _) = field::split(place);
+        let mut waits_for = None;
+        loop {
+            let seen = self
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(path)
+                .copied();
+            let Some((read_at, hash)) = seen else {
+                return std::future::pending().await;
+            };
+            match self.get(path, Some(waits_for.unwrap_or(read_at))).await {
+                Ok(answer) if Sha256::digest(&*answer.body)[..] != hash => return,
+                // An index that goes back means that Consul began to count anew.
+                Ok(answer) => {
+                    let now = index(&answer);
+                    waits_for = Some(if now < read_at { 0 } else { now });
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+}

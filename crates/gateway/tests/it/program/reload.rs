@@ -1,0 +1,71 @@
+//! The program notices what changes around it: its files, its secrets, and a SIGHUP.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use hongyan_wechat_sim::{Sim, SimConfig};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+
+use super::{Lines, address, hongyan, line_with};
+use crate::harness::{APPID, CLIENT, CLIENT_SECRET, get, message, openid, post};
+
+fn configure(folder: &Path, wechat: &str, more: &str) {
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://hongyan.db\"\n\
+         [upstream]\nprobe_interval = \"1h\"\n\
+         [[accounts]]\nname = \"clinic\"\nappid = \"{APPID}\"\nsecret = \"file:app-secret\"\napi_base = \"{wechat}\"\n\
+         [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\", \"accounts\"]\n\
+         {more}"
+    );
+    std::fs::write(folder.join("hongyan.toml"), text).unwrap();
+}
+
+fn serve(folder: &Path) -> (Child, Lines) {
+    let mut command = hongyan(folder, &["serve", "--log-format", "text"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    (child, lines)
+}
+
+#[tokio::test]
+async fn a_file_that_changes_is_noticed_and_a_wrong_one_refused() {
+    let sim = Sim::start(SimConfig::new(vec![
+        hongyan_wechat_sim::AccountConfig::new(APPID, "right"),
+    ]))
+    .await
+    .unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("app-secret"), "wrong\n").unwrap();
+    configure(folder.path(), &sim.url(), "");
+    let (child, mut lines) = serve(folder.path());
+    let listen = address(&line_with("listening", &mut lines).await);
+    line_with("cannot fetch a token", &mut lines).await;
+    let sent = post("/v1/messages?wait=15", &message(&openid(1)));
+    let waiting = sent.make(&listen);
+
+    let mending = async {
+        std::fs::write(folder.path().join("app-secret"), "right\n").unwrap();
+        line_with("accounts changed: clinic", &mut lines).await
+    };
+    let (reply, line) = tokio::join!(waiting, mending);
+    assert!(line.contains("a secret changed"), "{line}");
+    assert_eq!(reply.json()["status"], "sent", "{reply:?}");
+
+    configure(folder.path(), &sim.url(), "[nonsense]\n");
+    let line = line_with("refused", &mut lines).await;
+    assert!(line.contains("the one in force goes on"), "{line}");
+    assert_eq!(get("/v1/accounts").make(&listen).await.status, 200);
+
+    let desk = "[[clients]]\nid = \"desk\"\nsecrets = [\"of-its-own\"]\nscopes = [\"accounts\"]\n";
+    configure(folder.path(), &sim.url(), desk);
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    kill(pid, Signal::SIGHUP).unwrap();
+    line_with("clients changed", &mut lines).await;
+    kill(pid, Signal::SIGTERM).unwrap();
+    let ended = child.wait_with_output().await.unwrap();
+    assert!(ended.status.success());
+    sim.stop().await;
+}

@@ -1,0 +1,232 @@
+//! Vault, Consul and Nacos as this program meets them: their own addresses, headers, shapes and ways to wait for a change.
+//! They stand in for the real ones, which cannot be had where these tests run (but for Nacos: see `real`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use md5::{Digest, Md5};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::{Kept, RIGHT, WRONG};
+
+const TOKEN: &str = "the-token-of-the-place";
+
+/// A text that changes, and whoever serves it.
+struct Place {
+    text: watch::Sender<String>,
+    address: String,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+type Text = Arc<watch::Receiver<String>>;
+
+impl Place {
+    async fn start(text: &str, routes: fn(Router<Text>) -> Router<Text>) -> Self {
+        let (text, reader) = watch::channel(text.to_owned());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let router = routes(Router::new()).with_state(Arc::new(reader));
+        let serving = TaskTracker::new().spawn(async move {
+            axum::serve(listener, router).await.unwrap();
+        });
+        Self {
+            text,
+            address,
+            serving,
+        }
+    }
+}
+
+fn header<'r>(request: &'r Request, name: &str) -> &'r str {
+    let value = request.headers().get(name);
+    value.and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+async fn vault_kv(State(text): State<Text>, request: Request) -> Response {
+    if header(&request, "X-Vault-Token") != TOKEN {
+        let denied = json!({"errors": ["permission denied"]});
+        return (StatusCode::FORBIDDEN, denied.to_string()).into_response();
+    }
+    let data = json!({"app": *text.borrow(), "other": "x"});
+    let metadata = json!({"version": 3, "destroyed": false});
+    json!({"request_id": "1", "lease_id": "", "data": {"data": data, "metadata": metadata}})
+        .to_string()
+        .into_response()
+}
+
+async fn vault_transit(request: Request) -> Response {
+    let allowed = header(&request, "X-Vault-Token") == TOKEN;
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    if !allowed || asked["ciphertext"] != "vault:v1:sealed" {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    // "the-app-secret"
+    json!({"data": {"plaintext": "dGhlLWFwcC1zZWNyZXQ="}})
+        .to_string()
+        .into_response()
+}
+
+#[tokio::test]
+async fn a_secret_of_vaults_kv_engine_is_looked_at() {
+    let vault = Place::start(WRONG, |routes| {
+        routes.route("/v1/secret/data/clinic", get(vault_kv))
+    })
+    .await;
+    let sections = format!(
+        "[vault]\naddress = \"{}\"\ntoken = \"env:VAULT_TOKEN\"\npoll_interval = \"1s\"\n",
+        vault.address
+    );
+    Kept::new("vault:secret/clinic#app", &sections)
+        .with("VAULT_TOKEN", TOKEN)
+        .follows(async || drop(vault.text.send_replace(RIGHT.to_owned())))
+        .await;
+}
+
+#[tokio::test]
+async fn vaults_transit_engine_decrypts_what_the_configuration_holds() {
+    let vault = Place::start("", |routes| {
+        routes.route("/v1/transit/decrypt/hongyan", post(vault_transit))
+    })
+    .await;
+    let sections = format!(
+        "[vault]\naddress = \"{}\"\ntoken = \"env:VAULT_TOKEN\"\n",
+        vault.address
+    );
+    let kept = Kept::new("vault:transit/hongyan#vault:v1:sealed", &sections);
+    let kept = kept.with("VAULT_TOKEN", TOKEN);
+    kept.configure("http://127.0.0.1:1");
+    let checked = super::run(kept.command(&["config", "check"])).await;
+    assert_eq!(checked.as_deref(), Ok("ok\n"));
+    let broken = Kept::new("vault:transit/hongyan#vault:v1:broken", &sections);
+    let broken = broken.with("VAULT_TOKEN", TOKEN);
+    broken.configure("http://127.0.0.1:1");
+    let said = super::run(broken.command(&["config", "check"]))
+        .await
+        .unwrap_err();
+    assert!(said.contains("is refused by Vault"), "{said}");
+}
+
+/// Blocks like Consul while nothing is newer than the index that is asked with.
+async fn consul(
+    State(text): State<Text>,
+    Query(query): Query<HashMap<String, String>>,
+    request: Request,
+) -> Response {
+    if header(&request, "X-Consul-Token") != TOKEN {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    assert!(query.contains_key("raw"));
+    let mut text = (*text).clone();
+    let index = |text: &str| if text == WRONG { 7 } else { 8 };
+    if let Some(asked) = query.get("index") {
+        assert_eq!(query["wait"], "55s");
+        let asked: u64 = asked.parse().unwrap();
+        let newer = text.wait_for(|text| index(text) > asked);
+        let _ = tokio::time::timeout(Duration::from_secs(55), newer).await;
+    }
+    let now = text.borrow().clone();
+    ([("X-Consul-Index", index(&now).to_string())], now).into_response()
+}
+
+#[tokio::test]
+async fn a_key_of_consul_is_waited_for() {
+    let place = Place::start(WRONG, |routes| {
+        routes.route("/v1/kv/hongyan/clinic", get(consul))
+    })
+    .await;
+    let sections = format!(
+        "[consul]\naddress = \"{}\"\ntoken = \"env:CONSUL_TOKEN\"\n",
+        place.address
+    );
+    Kept::new("consul:hongyan/clinic", &sections)
+        .with("CONSUL_TOKEN", TOKEN)
+        .follows(async || drop(place.text.send_replace(RIGHT.to_owned())))
+        .await;
+}
+
+fn nacos_text(secret: &str) -> String {
+    json!({"clinic": secret}).to_string()
+}
+
+async fn nacos_login(body: Bytes) -> Response {
+    assert_eq!(body, "username=hongyan&password=p%26w");
+    json!({"accessToken": TOKEN, "tokenTtl": 18000, "globalAdmin": false})
+        .to_string()
+        .into_response()
+}
+
+async fn nacos_get(
+    State(text): State<Text>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    if query.get("accessToken").map(String::as_str) != Some(TOKEN) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let asked = ["dataId", "group", "tenant"].map(|name| query[name].as_str());
+    assert_eq!(asked, ["secrets.json", "hongyan", "prod"]);
+    text.borrow().clone().into_response()
+}
+
+/// Holds the poll, as long as it says, while the MD5 that it brings is that of the content.
+async fn nacos_listen(State(text): State<Text>, request: Request) -> Response {
+    let patience: u64 = header(&request, "Long-Pulling-Timeout").parse().unwrap();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let form: HashMap<String, String> = Query::try_from_uri(
+        &format!("/?{}", String::from_utf8_lossy(&body))
+            .parse()
+            .unwrap(),
+    )
+    .unwrap()
+    .0;
+    let listening = form["Listening-Configs"]
+        .trim_end_matches('\u{1}')
+        .to_owned();
+    let parts: Vec<&str> = listening.split('\u{2}').collect();
+    assert_eq!(
+        (parts[0], parts[1], parts[3]),
+        ("secrets.json", "hongyan", "prod")
+    );
+    let differs = |text: &String| hex::encode(Md5::digest(text)) != parts[2];
+    let mut text = (*text).clone();
+    let changed = tokio::time::timeout(Duration::from_millis(patience), text.wait_for(differs));
+    match changed.await {
+        Ok(_) => "secrets.json%02hongyan%02prod%01\n".into_response(),
+        Err(_) => "".into_response(),
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_of_nacos_is_listened_to() {
+    let place = Place::start(&nacos_text(WRONG), |routes| {
+        routes
+            .route("/nacos/v1/auth/login", post(nacos_login))
+            .route("/nacos/v1/cs/configs", get(nacos_get))
+            .route("/nacos/v1/cs/configs/listener", post(nacos_listen))
+    })
+    .await;
+    let sections = format!(
+        "[nacos]\naddress = \"{}\"\nnamespace = \"prod\"\nusername = \"hongyan\"\npassword = \"env:NACOS\"\n",
+        place.address
+    );
+    Kept::new("nacos:hongyan/secrets.json#clinic", &sections)
+        .with("NACOS", "p&w")
+        .follows(async || drop(place.text.send_replace(nacos_text(RIGHT))))
+        .await;
+}

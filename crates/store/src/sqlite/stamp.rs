@@ -1,0 +1,103 @@
+//! The stamp of a database: under which profile it is used, so that a trial and production cannot share data by mistake.
+//! It is read before anything else of the database is touched.
+
+use std::fmt;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::open::{self, OpenError};
+
+const READ: &str = "SELECT value FROM meta WHERE key = 'profile'";
+const WRITE: &str = "INSERT INTO meta (key, value) VALUES ('profile', ?1)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+
+/// The profile that a database belongs to, as it is written in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// A developer's.
+    Dev,
+    /// A trial's.
+    Staging,
+    /// Production's.
+    Prod,
+}
+
+impl Stamp {
+    const ALL: [Self; 3] = [Self::Dev, Self::Staging, Self::Prod];
+
+    /// The profile's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Staging => "staging",
+            Self::Prod => "prod",
+        }
+    }
+
+    fn code(self) -> i64 {
+        match self {
+            Self::Dev => 1,
+            Self::Staging => 2,
+            Self::Prod => 3,
+        }
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Gives a database that nobody uses another stamp; answers the one before. It must have been made and be of this
+/// program's version.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn restamp(path: &Path, to: Stamp) -> Result<Option<Stamp>, OpenError> {
+    let (_lock, conn, _) = open::locked_and_migrated(path, None)?;
+    let before = read(path, &conn)?;
+    write(path, &conn, to)?;
+    Ok(before)
+}
+
+/// Refuses a database of another profile, before it is changed in any way. It has a schema.
+pub(super) fn check(path: &Path, conn: &Connection, own: Stamp) -> Result<(), OpenError> {
+    match read(path, conn)? {
+        Some(found) if found != own => Err(OpenError::OtherProfile {
+            path: path.to_owned(),
+            found,
+            own,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Stamps a database that has no stamp yet.
+pub(super) fn put(path: &Path, conn: &Connection, own: Stamp) -> Result<(), OpenError> {
+    match read(path, conn)? {
+        Some(_) => Ok(()),
+        None => write(path, conn, own),
+    }
+}
+
+fn read(path: &Path, conn: &Connection) -> Result<Option<Stamp>, OpenError> {
+    let code: Option<i64> = conn
+        .query_row(READ, [], |row| row.get(0))
+        .optional()
+        .map_err(|error| open::of_sqlite(path, &error))?;
+    let Some(code) = code else { return Ok(None) };
+    let known = Stamp::ALL.into_iter().find(|stamp| stamp.code() == code);
+    known.map(Some).ok_or_else(|| OpenError::Corrupt {
+        path: path.to_owned(),
+        detail: format!("it is stamped with a profile that does not exist ({code})"),
+    })
+}
+
+fn write(path: &Path, conn: &Connection, stamp: Stamp) -> Result<(), OpenError> {
+    conn.execute(WRITE, params![stamp.code()])
+        .map(drop)
+        .map_err(|error| open::of_sqlite(path, &error))
+}
