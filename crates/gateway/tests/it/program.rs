@@ -96,6 +96,21 @@ fn address(line: &str) -> String {
         .to_owned()
 }
 
+/// Where a gateway says that it listens, once it has said as well that it has no token. Either may come first.
+async fn without_token(lines: &mut Lines) -> String {
+    let (mut listens, mut refused) = (None, false);
+    loop {
+        let line = line_with("", lines).await;
+        if line.contains("listening") {
+            listens = Some(address(&line));
+        }
+        refused |= line.contains("cannot fetch a token");
+        if let Some(address) = listens.take_if(|_| refused) {
+            return address;
+        }
+    }
+}
+
 type Lines = tokio::io::Lines<BufReader<ChildStderr>>;
 
 /// The next line that has a word in it.

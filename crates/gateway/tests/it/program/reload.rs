@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
-use super::{Lines, address, hongyan, line_with};
+use super::{Lines, hongyan, line_with, without_token};
 use crate::harness::{APPID, CLIENT, CLIENT_SECRET, get, message, openid, post};
 
 fn configure(folder: &Path, wechat: &str, more: &str) {
@@ -41,8 +41,7 @@ async fn a_file_that_changes_is_noticed_and_a_wrong_one_refused() {
     std::fs::write(folder.path().join("app-secret"), "wrong\n").unwrap();
     configure(folder.path(), &sim.url(), "");
     let (child, mut lines) = serve(folder.path());
-    let listen = address(&line_with("listening", &mut lines).await);
-    line_with("cannot fetch a token", &mut lines).await;
+    let listen = without_token(&mut lines).await;
     let sent = post("/v1/messages?wait=15", &message(&openid(1)));
     let waiting = sent.make(&listen);
 

