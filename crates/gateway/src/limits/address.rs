@@ -3,8 +3,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use http::HeaderName;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 
 use crate::network::Network;
 
@@ -24,11 +24,14 @@ pub fn of(parts: &Parts, trusted: &[Network]) -> Option<IpAddr> {
         return Some(address);
     }
     let lines = parts.headers.get_all(FORWARDED_FOR).iter();
-    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-    let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let lines: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
+    let hops = lines.iter().rev();
+    let hops = hops.flat_map(|line| line.rsplit(|byte| *byte == b','));
     for hop in hops {
         // Beyond what cannot be read, nothing is known.
-        let Some(next) = read(hop.trim()) else { break };
+        let Some(next) = str::from_utf8(hop).ok().and_then(read) else {
+            break;
+        };
         address = next;
         if !is_trusted(address) {
             break;
@@ -39,6 +42,7 @@ pub fn of(parts: &Parts, trusted: &[Network]) -> Option<IpAddr> {
 
 /// An address, which some proxies write with a port.
 fn read(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
     let bare = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'));
@@ -68,7 +72,7 @@ mod tests {
     fn check(peer: &str, forwarded: &[&str], expected: &str) {
         let mut request = Request::get("/");
         for line in forwarded {
-            request = request.header("x-forwarded-for", *line);
+            request = request.header("x-forwarded-for", line.as_bytes());
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         parts.extensions.insert(Peer(peer.parse().unwrap()));
@@ -101,6 +105,13 @@ mod tests {
             &["1.1.1.1, nonsense, 10.0.0.2"],
             "10.0.0.2",
         );
+        // A line that is no text hides nothing of what the proxy added to it, and nothing before it counts.
+        check(
+            "10.0.0.1:1000",
+            &["1.1.1.1", "文, 198.51.100.1"],
+            "198.51.100.1",
+        );
+        check("10.0.0.1:1000", &["1.1.1.1", "文, 10.0.0.2"], "10.0.0.2");
         check("10.0.0.1:1000", &[], "10.0.0.1");
         check("10.0.0.1:1000", &["198.51.100.1:5000"], "198.51.100.1");
         check("[fd00::1]:1000", &["[2001:db8::7]:443"], "2001:db8::7");
