@@ -80,12 +80,15 @@ pub struct RetryAllDone {
 pub async fn retry_all(
     State(retries): State<Arc<BulkRetry>>,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<(StatusCode, Json<RetryAllDone>), Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let asked: RetryAll = body::optional(&signed.body)?;
     let mut wish = wish(asked)?;
     confine(&mut wish.filter, &signed.caller)?;
+    if let Some(account) = &wish.filter.account {
+        signed.about(account);
+    }
     let done = retries.retry(wish, signed.nonce).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(done))))
 }

@@ -55,6 +55,19 @@ async fn what_was_done_says_who_did_it_to_what_and_from_where() {
     gateway.finish().await;
 }
 
+#[tokio::test]
+async fn many_messages_sent_again_are_written_down_in_the_account_that_was_named() {
+    let gateway = TestGateway::start().await;
+    let again = gateway
+        .post("/v1/messages/retry", &json!({"account": ACCOUNT}))
+        .await;
+    assert_eq!(again.status, 202, "{again:?}");
+    let of_account = entries(&gateway, &format!("?account={ACCOUNT}")).await;
+    assert_eq!(of_account.len(), 1, "{of_account:?}");
+    assert_eq!(of_account[0]["what"], "messages.retry_all");
+    gateway.finish().await;
+}
+
 fn in_an_hour() -> String {
     let wall = hongyan_gateway::clock::SystemClock::new().wall().0;
     jiff::Timestamp::from_millisecond(wall + 3_600_000)
