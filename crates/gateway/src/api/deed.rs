@@ -25,11 +25,12 @@ pub(super) async fn of(
     (line, caller, from): (&Line, &Identity, Option<IpAddr>),
     at: UnixMs,
 ) -> Option<Box<Act>> {
+    let what = line.noted?.to_owned();
     let mut act = Act {
         at,
         who: caller.client.to_string(),
         from: from.map(|from| from.to_string()),
-        what: line.noted?.to_owned(),
+        what,
         account: None,
         subject: None,
         recipient: None,
