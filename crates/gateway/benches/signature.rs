@@ -105,7 +105,7 @@ fn door() -> Door {
 
 fn router() -> Router {
     let routes = Routes::new(Arc::new(door()), &TABLE);
-    let routes = routes.put(routes!(open)).put(routes!(guarded));
+    let routes = routes.mount(routes!(open)).mount(routes!(guarded));
     Router::from(routes.finish().unwrap()).with_state(())
 }
 

@@ -73,78 +73,78 @@ fn service(parts: &UseCases) -> Result<OpenApiRouter, Misfit> {
     routes = accounts(routes, parts);
     let entrance = Arc::new(Entrance::new(parts.callbacks.clone()));
     routes
-        .put(routes!(webhooks::list).with_state(parts.webhooks.clone()))
-        .put(routes!(webhooks::events).with_state(parts.webhooks.clone()))
-        .put(routes!(webhooks::redeliver).with_state(parts.webhooks.clone()))
-        .put(routes!(webhooks::resume).with_state(parts.webhooks.clone()))
-        .put(routes!(callback::check, callback::push).with_state(entrance))
-        .put(routes!(oauth::start).with_state(parts.oauth.clone()))
-        .put(routes!(oauth::callback).with_state(parts.oauth.clone()))
+        .mount(routes!(webhooks::list).with_state(parts.webhooks.clone()))
+        .mount(routes!(webhooks::events).with_state(parts.webhooks.clone()))
+        .mount(routes!(webhooks::redeliver).with_state(parts.webhooks.clone()))
+        .mount(routes!(webhooks::resume).with_state(parts.webhooks.clone()))
+        .mount(routes!(callback::check, callback::push).with_state(entrance))
+        .mount(routes!(oauth::start).with_state(parts.oauth.clone()))
+        .mount(routes!(oauth::callback).with_state(parts.oauth.clone()))
         .finish()
 }
 
 fn messages(routes: Routes, parts: &UseCases) -> Routes {
     routes
-        .put(routes!(send::send).with_state(parts.intake.clone()))
-        .put(routes!(batch::send_batch).with_state(parts.intake.clone()))
-        .put(routes!(list::list).with_state(parts.messages.clone()))
-        .put(routes!(show::show).with_state(parts.messages.clone()))
-        .put(routes!(change::cancel).with_state(parts.changes.clone()))
-        .put(routes!(change::retry).with_state(parts.changes.clone()))
-        .put(routes!(retry_all::retry_all).with_state(parts.retries.clone()))
-        .put(routes!(attention::list).with_state(parts.attention.clone()))
-        .put(routes!(audit::list).with_state(parts.audit.clone()))
+        .mount(routes!(send::send).with_state(parts.intake.clone()))
+        .mount(routes!(batch::send_batch).with_state(parts.intake.clone()))
+        .mount(routes!(list::list).with_state(parts.messages.clone()))
+        .mount(routes!(show::show).with_state(parts.messages.clone()))
+        .mount(routes!(change::cancel).with_state(parts.changes.clone()))
+        .mount(routes!(change::retry).with_state(parts.changes.clone()))
+        .mount(routes!(retry_all::retry_all).with_state(parts.retries.clone()))
+        .mount(routes!(attention::list).with_state(parts.attention.clone()))
+        .mount(routes!(audit::list).with_state(parts.audit.clone()))
 }
 
 fn templates(routes: Routes, cases: &Arc<Templates>) -> Routes {
     use templates::{industries, library, list, show, sync};
     routes
-        .put(routes!(list::list).with_state(cases.clone()))
-        .put(routes!(library::add).with_state(cases.clone()))
-        .put(routes!(show::show).with_state(cases.clone()))
-        .put(routes!(library::delete).with_state(cases.clone()))
-        .put(routes!(sync::sync).with_state(cases.clone()))
-        .put(routes!(sync::resume).with_state(cases.clone()))
-        .put(routes!(industries::industries).with_state(cases.clone()))
-        .put(routes!(industries::set_industries).with_state(cases.clone()))
+        .mount(routes!(list::list).with_state(cases.clone()))
+        .mount(routes!(library::add).with_state(cases.clone()))
+        .mount(routes!(show::show).with_state(cases.clone()))
+        .mount(routes!(library::delete).with_state(cases.clone()))
+        .mount(routes!(sync::sync).with_state(cases.clone()))
+        .mount(routes!(sync::resume).with_state(cases.clone()))
+        .mount(routes!(industries::industries).with_state(cases.clone()))
+        .mount(routes!(industries::set_industries).with_state(cases.clone()))
 }
 
 fn broadcasts(routes: Routes, cases: &Arc<Broadcasting>) -> Routes {
     routes
-        .put(routes!(broadcast_create::create).with_state(cases.clone()))
-        .put(routes!(broadcast_list::list).with_state(cases.clone()))
-        .put(routes!(broadcast_show::show).with_state(cases.clone()))
-        .put(routes!(broadcast_rows::append).with_state(cases.clone()))
-        .put(routes!(broadcast_change::start).with_state(cases.clone()))
-        .put(routes!(broadcast_change::pause).with_state(cases.clone()))
-        .put(routes!(broadcast_change::resume).with_state(cases.clone()))
-        .put(routes!(broadcast_change::cancel).with_state(cases.clone()))
+        .mount(routes!(broadcast_create::create).with_state(cases.clone()))
+        .mount(routes!(broadcast_list::list).with_state(cases.clone()))
+        .mount(routes!(broadcast_show::show).with_state(cases.clone()))
+        .mount(routes!(broadcast_rows::append).with_state(cases.clone()))
+        .mount(routes!(broadcast_change::start).with_state(cases.clone()))
+        .mount(routes!(broadcast_change::pause).with_state(cases.clone()))
+        .mount(routes!(broadcast_change::resume).with_state(cases.clone()))
+        .mount(routes!(broadcast_change::cancel).with_state(cases.clone()))
 }
 
 fn recipients(routes: Routes, cases: &Arc<Contacts>) -> Routes {
     routes
-        .put(routes!(recipients::list::list).with_state(cases.clone()))
-        .put(routes!(recipients::show).with_state(cases.clone()))
-        .put(routes!(recipients::change::suppress).with_state(cases.clone()))
-        .put(routes!(recipients::change::resume).with_state(cases.clone()))
+        .mount(routes!(recipients::list::list).with_state(cases.clone()))
+        .mount(routes!(recipients::show).with_state(cases.clone()))
+        .mount(routes!(recipients::change::suppress).with_state(cases.clone()))
+        .mount(routes!(recipients::change::resume).with_state(cases.clone()))
 }
 
 fn accounts(routes: Routes, parts: &UseCases) -> Routes {
     routes
-        .put(routes!(accounts::list).with_state(parts.accounts.clone()))
-        .put(routes!(quota::clear).with_state(parts.accounts.clone()))
-        .put(routes!(token::show).with_state(parts.tokens.clone()))
-        .put(routes!(token::refresh).with_state(parts.tokens.clone()))
-        .put(routes!(receipts::take).with_state(parts.callbacks.clone()))
+        .mount(routes!(accounts::list).with_state(parts.accounts.clone()))
+        .mount(routes!(quota::clear).with_state(parts.accounts.clone()))
+        .mount(routes!(token::show).with_state(parts.tokens.clone()))
+        .mount(routes!(token::refresh).with_state(parts.tokens.clone()))
+        .mount(routes!(receipts::take).with_state(parts.callbacks.clone()))
 }
 
 /// The routes for supervisors and scrapers.
 fn ops(parts: &UseCases) -> Result<OpenApiRouter, Misfit> {
     Routes::new(parts.door.clone(), access::OPS)
-        .put(routes!(health::live))
-        .put(routes!(health::alias))
-        .put(routes!(health::ready).with_state(parts.readiness.clone()))
-        .put(routes!(health::metrics).with_state(parts.metrics.clone()))
+        .mount(routes!(health::live))
+        .mount(routes!(health::alias))
+        .mount(routes!(health::ready).with_state(parts.readiness.clone()))
+        .mount(routes!(health::metrics).with_state(parts.metrics.clone()))
         .finish()
 }
 

@@ -43,7 +43,7 @@ impl Routes {
     }
 
     /// Adds what `routes!` made. Methods in one call of it have one guard, so they must have the same access.
-    pub fn put(mut self, (schemas, mut paths, routes): UtoipaMethodRouter) -> Self {
+    pub fn mount(mut self, (schemas, mut paths, routes): UtoipaMethodRouter) -> Self {
         let mut line_of: Option<&Line> = None;
         for (method, path) in openapi::methods(&paths) {
             let line = self
@@ -158,12 +158,14 @@ mod tests {
 
     #[test]
     fn a_route_without_a_line_does_not_start() {
-        let routes = table(&[GET_HERE]).put(routes!(look)).put(routes!(change));
+        let routes = table(&[GET_HERE])
+            .mount(routes!(look))
+            .mount(routes!(change));
         assert_eq!(misfit(routes), (vec!["POST /here".to_owned()], vec![]));
         let both = table(&[GET_HERE, POST_HERE]);
         assert!(
-            both.put(routes!(look))
-                .put(routes!(change))
+            both.mount(routes!(look))
+                .mount(routes!(change))
                 .finish()
                 .is_ok()
         );
@@ -171,13 +173,13 @@ mod tests {
 
     #[test]
     fn a_line_without_a_route_does_not_start() {
-        let routes = table(&[GET_HERE, POST_HERE]).put(routes!(look));
+        let routes = table(&[GET_HERE, POST_HERE]).mount(routes!(look));
         assert_eq!(misfit(routes), (vec![], vec!["POST /here".to_owned()]));
     }
 
     #[test]
     fn methods_that_ask_for_different_things_are_not_added_as_one() {
-        let routes = table(&[GET_HERE, POST_HERE]).put(routes!(look, change));
+        let routes = table(&[GET_HERE, POST_HERE]).mount(routes!(look, change));
         let (unlisted, missing) = misfit(routes);
         assert_eq!((unlisted.len(), &unlisted), (1, &missing));
     }
