@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use hongyan_courier::template::violation::Violation;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::auth::canonical::VERSION;
@@ -21,8 +21,8 @@ use crate::telemetry::trace::TraceId;
 pub struct Problem {
     /// Where the code is explained.
     #[serde(rename = "type")]
-    #[schema(example = "/docs/errors#invalid_message")]
-    pub type_: String,
+    #[schema(value_type = String, example = "/docs/errors#invalid_message")]
+    pub type_: Explained,
     #[schema(example = "The message is not valid")]
     pub title: &'static str,
     #[schema(example = 422)]
@@ -47,6 +47,16 @@ pub struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     pub limit: Option<Box<Standing>>,
+}
+
+/// The address at which a code is explained.
+#[derive(Debug, Clone, Copy)]
+pub struct Explained(&'static str);
+
+impl Serialize for Explained {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&format_args!("/docs/errors#{}", self.0))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -248,7 +258,7 @@ impl Problem {
         detail: impl Into<String>,
     ) -> Self {
         Self {
-            type_: format!("/docs/errors#{code}"),
+            type_: Explained(code),
             title,
             status: status.as_u16(),
             detail: detail.into(),
