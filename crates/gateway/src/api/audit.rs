@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::audit::{Audit, AuditFilter, Entry, mark};
+use hongyan_courier::audit::{Act, Audit, AuditFilter, Entry, mark};
 use hongyan_courier::message::AccountName;
 use http::Uri;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::door::Signed;
@@ -31,15 +31,15 @@ const NAMES: [&str; 9] = [
     "limit",
 ];
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditPage {
-    entries: Vec<EntryView>,
+    pub entries: Vec<EntryView>,
     /// Leads to the next page; none on the last.
     next_cursor: Option<String>,
 }
 
 /// What somebody did.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct EntryView {
     /// Its place, counted from 1 without a gap.
@@ -79,6 +79,29 @@ impl From<Entry> for EntryView {
             trace_id: act.trace_id,
             seal: hex::encode(seal),
         }
+    }
+}
+
+impl EntryView {
+    /// The entry that is shown, unless its seal is none.
+    pub fn read(self) -> Option<Entry> {
+        let mut seal = [0; 32];
+        hex::decode_to_slice(&self.seal, &mut seal).ok()?;
+        Some(Entry {
+            number: self.number,
+            act: Act {
+                at: self.at.0,
+                who: self.who,
+                from: self.from,
+                what: self.what,
+                account: self.account.as_deref().map(AccountName::from),
+                subject: self.subject,
+                recipient: self.recipient,
+                details: self.details,
+                trace_id: self.trace_id,
+            },
+            seal,
+        })
     }
 }
 

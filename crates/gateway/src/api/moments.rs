@@ -2,7 +2,8 @@
 //! It must not know whose they are.
 
 use hongyan_courier::time::UnixMs;
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::error::Problem;
 
@@ -17,6 +18,14 @@ impl Serialize for Moment {
             // A thousand millennia off: nothing that a caller could use.
             Err(_) => out.serialize_none(),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let at = parse_moment(&text).ok_or_else(|| D::Error::custom("it is no RFC 3339 time"))?;
+        Ok(Self(at))
     }
 }
 

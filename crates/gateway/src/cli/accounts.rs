@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded, pairs, table};
+use crate::cli::table::{cell, elements, encoded, pairs, table};
 
 /// Look at the accounts: quota, token, rate and what stands still.
 #[derive(Debug, Args)]
@@ -76,7 +76,7 @@ pub fn run(args: &AccountsArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
 
 fn list(gateway: &GatewayArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let list = block_on_here(GatewayClient::new(gateway)?.get("/v1/accounts"))?;
-    let accounts = list["accounts"].as_array().map_or(&[][..], Vec::as_slice);
+    let accounts = elements(&list["accounts"]);
     let header = [
         "name",
         "state",
@@ -116,7 +116,7 @@ fn queued(quota: &Value) -> u64 {
 }
 
 fn held(sending: &Value) -> String {
-    let words = sending["held"].as_array().map_or(&[][..], Vec::as_slice);
+    let words = elements(&sending["held"]);
     words.iter().map(cell).collect::<Vec<_>>().join(", ")
 }
 

@@ -10,7 +10,7 @@ use crate::cli::context::{Context, Lang};
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded};
+use crate::cli::table::{cell, elements, encoded};
 
 /// Show what needs a human: accounts, templates and webhooks that stand still, quotas that run out today, messages that failed
 /// or are unconfirmed.
@@ -41,7 +41,7 @@ pub fn run(args: &AttentionArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         context.value(&list)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let items = list["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let items = elements(&list["items"]);
     if items.is_empty() {
         let nothing = context
             .lang

@@ -5,18 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use hongyan_courier::UnixMs;
-use hongyan_courier::audit::{Act, Entry, Verifier};
-use hongyan_courier::message::AccountName;
-use serde::Deserialize;
+use hongyan_courier::audit::Verifier;
 use serde_json::json;
 
-use crate::api::moments::parse_moment;
+use crate::api::audit::AuditPage;
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
+use crate::cli::list;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded, table};
+use crate::cli::table::objects;
 
 /// Look at who did what, and check that the list of it is whole.
 #[derive(Debug, Args)]
@@ -77,14 +75,13 @@ struct VerifyArgs {
 
 pub fn run(args: &AuditArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
-        AuditCommand::List(args) => list(args, context),
+        AuditCommand::List(args) => list_entries(args, context),
         AuditCommand::Verify(args) => verify(args, context),
     }
 }
 
-fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let mut path = format!("/v1/audit?limit={}", args.limit);
-    for (name, value) in [
+fn list_entries(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let filters = [
         ("account", &args.account),
         ("who", &args.who),
         ("subject", &args.subject),
@@ -92,76 +89,14 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         ("since", &args.since),
         ("until", &args.until),
         ("cursor", &args.cursor),
-    ] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encoded(value)));
-        }
-    }
+    ];
+    let path = list::address("/v1/audit", args.limit, &filters);
     let client = GatewayClient::new(&args.gateway)?;
     let page = block_on_here(client.get(&path))?;
-    if context.json {
-        context.value(&page)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let columns = [
         "number", "at", "who", "from", "what", "account", "subject", "details",
     ];
-    let all = page["entries"].as_array().map_or(&[][..], Vec::as_slice);
-    let rows = all
-        .iter()
-        .map(|one| columns.iter().map(|column| cell(&one[*column])).collect());
-    context.line(&table(&columns, rows))?;
-    if let Some(cursor) = page["next_cursor"].as_str() {
-        let more = context
-            .lang
-            .pick("there are more: --cursor", "还有更多：--cursor");
-        context.line(&format!("\n{more} {cursor}"))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-#[derive(Deserialize)]
-struct Page {
-    entries: Vec<Shown>,
-}
-
-/// An entry as the gateway shows it.
-#[derive(Deserialize)]
-struct Shown {
-    number: u64,
-    at: String,
-    who: String,
-    from: Option<String>,
-    what: String,
-    account: Option<String>,
-    subject: Option<String>,
-    recipient: Option<String>,
-    details: Option<String>,
-    trace_id: Option<String>,
-    seal: String,
-}
-
-impl Shown {
-    fn read(self) -> anyhow::Result<Entry> {
-        let at: UnixMs = parse_moment(&self.at).context("an entry has no time")?;
-        let mut seal = [0; 32];
-        hex::decode_to_slice(&self.seal, &mut seal).context("an entry has no seal")?;
-        Ok(Entry {
-            number: self.number,
-            act: Act {
-                at,
-                who: self.who,
-                from: self.from,
-                what: self.what,
-                account: self.account.as_deref().map(AccountName::from),
-                subject: self.subject,
-                recipient: self.recipient,
-                details: self.details,
-                trace_id: self.trace_id,
-            },
-            seal,
-        })
-    }
+    list::show(&page, &objects(&page["entries"], &columns), context)
 }
 
 fn verify(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -171,22 +106,16 @@ fn verify(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
     loop {
         let (last, _) = verifier.head();
         let page = block_on_here(client.get(&format!("/v1/audit?after={last}&limit=500")))?;
-        let page: Page = serde_json::from_value(page).context("the gateway gave no list")?;
+        let page: AuditPage = serde_json::from_value(page).context("the gateway gave no list")?;
         if page.entries.is_empty() {
             break;
         }
         for entry in page.entries {
-            verifier.take(&entry.read()?)?;
-            if wanted
-                .as_ref()
-                .is_some_and(|(number, _)| *number == verifier.head().0)
-            {
-                let (number, seal) = wanted.take().unwrap_or_default();
-                if hex::encode(verifier.head().1) != seal {
-                    bail!(
-                        "entry {number} is another than the head says: the list was written anew"
-                    );
-                }
+            verifier.take(&entry.read().context("an entry has no seal")?)?;
+            let (number, seal) = verifier.head();
+            let reached = wanted.take_if(|(wanted, _)| *wanted == number);
+            if reached.is_some_and(|(_, wanted)| wanted != hex::encode(seal)) {
+                bail!("entry {number} is another than the head says: the list was written anew");
             }
         }
     }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
+use crate::cli::list;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded, pairs, table};
+use crate::cli::table::{cell, elements, encoded, objects, pairs, table};
 
 /// Look at broadcasts, pause, resume and cancel them.
 #[derive(Debug, Args)]
@@ -95,7 +96,7 @@ struct CancelArgs {
 
 pub fn run(args: &BroadcastsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let (gateway, id, wish) = match &args.command {
-        BroadcastsCommand::List(args) => return list(args, context),
+        BroadcastsCommand::List(args) => return list_broadcasts(args, context),
         BroadcastsCommand::Show(args) => (&args.gateway, &args.id, None),
         BroadcastsCommand::Start(args) => (&args.gateway, &args.id, Some("start")),
         BroadcastsCommand::Pause(args) => (&args.gateway, &args.id, Some("pause")),
@@ -118,41 +119,25 @@ pub fn run(args: &BroadcastsArgs, context: &mut Context<'_>) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let mut path = format!("/v1/broadcasts?limit={}", args.limit);
-    for (name, value) in [
+fn list_broadcasts(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let filters = [
         ("account", &args.account),
         ("status", &args.status),
         ("cursor", &args.cursor),
-    ] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encoded(value)));
-        }
-    }
+    ];
+    let path = list::address("/v1/broadcasts", args.limit.into(), &filters);
     let client = GatewayClient::new(&args.gateway)?;
     let page = block_on_here(client.get(&path))?;
-    if context.json {
-        context.value(&page)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let columns = ["id", "status", "account", "template_id", "created_at"];
     let titles = [&columns[..], &["rows", "waiting", "settled"]].concat();
-    let all = page["broadcasts"].as_array().map_or(&[][..], Vec::as_slice);
-    let rows = all.iter().map(|one| {
+    let rows = elements(&page["broadcasts"]).iter().map(|one| {
         let mut row: Vec<String> = columns.iter().map(|name| cell(&one[*name])).collect();
         row.push(cell(&one["upload"]["rows"]));
         row.push(cell(&one["progress"]["waiting"]));
         row.push(settled(one).to_string());
         row
     });
-    context.line(&table(&titles, rows))?;
-    if let Some(cursor) = page["next_cursor"].as_str() {
-        let more = context
-            .lang
-            .pick("there are more: --cursor", "还有更多：--cursor");
-        context.line(&format!("\n{more} {cursor}"))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    list::show(&page, &table(&titles, rows), context)
 }
 
 /// What became of its rows, in the order in which it is told.
@@ -213,10 +198,6 @@ pub(super) fn show_broadcast(broadcast: &Value) -> String {
 
 /// The rows that are passed over, as a table; none if there are none.
 pub(super) fn problems(broadcast: &Value) -> Option<String> {
-    let problems = broadcast["problems"].as_array()?;
-    let columns = ["line", "problem"];
-    let rows = problems
-        .iter()
-        .map(|one| columns.iter().map(|column| cell(&one[*column])).collect());
-    (!problems.is_empty()).then(|| table(&columns, rows))
+    let problems = &broadcast["problems"];
+    (!elements(problems).is_empty()).then(|| objects(problems, &["line", "problem"]))
 }

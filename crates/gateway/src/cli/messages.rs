@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
+use crate::cli::list;
 use crate::cli::retry;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded, pairs, table};
+use crate::cli::table::{cell, elements, encoded, objects, pairs};
 
 /// Look at messages, cancel them, send them again.
 #[derive(Debug, Args)]
@@ -95,7 +96,7 @@ struct CancelArgs {
 
 pub fn run(args: &MessagesArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
-        MessagesCommand::List(args) => list(args, context),
+        MessagesCommand::List(args) => list_messages(args, context),
         MessagesCommand::Show(args) => {
             let path = format!("/v1/messages/{}", encoded(&args.id));
             let client = GatewayClient::new(&args.gateway)?;
@@ -110,34 +111,24 @@ pub fn run(args: &MessagesArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
     }
 }
 
-fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+fn list_messages(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let code = args.code.map(|code| code.to_string());
     let filters = [
         ("account", &args.account),
         ("status", &args.status),
         ("reason", &args.reason),
         ("touser", &args.to),
         ("template_id", &args.template),
+        ("code", &code),
         ("reference", &args.reference),
         ("broadcast", &args.broadcast),
         ("since", &args.since),
         ("until", &args.until),
         ("cursor", &args.cursor),
     ];
-    let mut path = format!("/v1/messages?limit={}", args.limit);
-    if let Some(code) = args.code {
-        path.push_str(&format!("&code={code}"));
-    }
-    for (name, value) in filters {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encoded(value)));
-        }
-    }
+    let path = list::address("/v1/messages", args.limit, &filters);
     let client = GatewayClient::new(&args.gateway)?;
     let page = block_on_here(client.get(&path))?;
-    if context.json {
-        context.value(&page)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let columns = [
         "id",
         "status",
@@ -146,21 +137,7 @@ fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> 
         "created_at",
         "reference",
     ];
-    let messages = page["messages"].as_array().map_or(&[][..], Vec::as_slice);
-    let rows = messages.iter().map(|message| {
-        columns
-            .iter()
-            .map(|column| cell(&message[*column]))
-            .collect()
-    });
-    context.line(&table(&columns, rows))?;
-    if let Some(cursor) = page["next_cursor"].as_str() {
-        let more = context
-            .lang
-            .pick("there are more: --cursor", "还有更多：--cursor");
-        context.line(&format!("\n{more} {cursor}"))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    list::show(&page, &objects(&page["messages"], &columns), context)
 }
 
 /// One message, whatever was done with it.
@@ -206,17 +183,9 @@ pub fn show_message(message: &Value) -> String {
     }
     let mut text = pairs(&lines);
     let columns = ["at", "errcode", "errmsg", "rid", "took_ms"];
-    if let Some(attempts) = message["attempts"]
-        .as_array()
-        .filter(|attempts| !attempts.is_empty())
-    {
-        let rows = attempts.iter().map(|attempt| {
-            columns
-                .iter()
-                .map(|column| cell(&attempt[*column]))
-                .collect()
-        });
-        text = format!("{text}\n\n{}", table(&columns, rows));
+    let attempts = &message["attempts"];
+    if !elements(attempts).is_empty() {
+        text = format!("{text}\n\n{}", objects(attempts, &columns));
     }
     text
 }

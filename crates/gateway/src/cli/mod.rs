@@ -13,6 +13,7 @@ pub mod demo;
 pub mod encrypt;
 pub mod gateway;
 pub mod http;
+pub mod list;
 pub mod messages;
 pub mod migrate;
 pub mod recipients;

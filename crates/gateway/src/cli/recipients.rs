@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
+use crate::cli::list;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded, pairs, table};
+use crate::cli::table::{cell, elements, encoded, objects, pairs};
 
 /// Look at recipients, stop writing to them, write to them again.
 #[derive(Debug, Args)]
@@ -105,7 +106,7 @@ struct ResumeArgs {
 
 pub fn run(args: &RecipientsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
-        RecipientsCommand::List(args) => list(args, context),
+        RecipientsCommand::List(args) => list_suppressions(args, context),
         RecipientsCommand::Show(args) => {
             let path = path(&args.openid, "", args.account.as_deref());
             let client = GatewayClient::new(&args.gateway)?;
@@ -148,30 +149,16 @@ fn body<const N: usize>(fields: [(&str, &Option<String>); N]) -> Value {
     Value::Object(given.collect::<Map<_, _>>())
 }
 
-fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let mut path = format!("/v1/recipients?limit={}", args.limit);
-    for (name, value) in [
+fn list_suppressions(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let filters = [
         ("account", &args.account),
         ("reason", &args.reason),
         ("cursor", &args.cursor),
-    ] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encoded(value)));
-        }
-    }
+    ];
+    let path = list::address("/v1/recipients", args.limit, &filters);
     let page = block_on_here(GatewayClient::new(&args.gateway)?.get(&path))?;
-    if context.json {
-        context.value(&page)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    context.line(&suppressions(&page["suppressions"], &["openid"]))?;
-    if let Some(cursor) = page["next_cursor"].as_str() {
-        let more = context
-            .lang
-            .pick("there are more: --cursor", "还有更多：--cursor");
-        context.line(&format!("\n{more} {cursor}"))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let text = suppressions(&page["suppressions"], &["openid"]);
+    list::show(&page, &text, context)
 }
 
 /// A table of suppressions, `first` columns first.
@@ -189,11 +176,7 @@ fn suppressions(list: &Value, first: &[&str]) -> String {
         ],
     ]
     .concat();
-    let all = list.as_array().map_or(&[][..], Vec::as_slice);
-    let rows = all
-        .iter()
-        .map(|one| columns.iter().map(|column| cell(&one[*column])).collect());
-    table(&columns, rows)
+    objects(list, &columns)
 }
 
 fn shown(known: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -211,17 +194,12 @@ fn shown(known: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
         "confirming",
     ];
     context.line(&pairs(&names.map(|name| (name, cell(&known[name])))))?;
-    let some = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
-    if some(&known["suppressions"]) {
+    if !elements(&known["suppressions"]).is_empty() {
         context.line(&format!("\n{}", suppressions(&known["suppressions"], &[])))?;
     }
-    if some(&known["credits"]) {
-        let columns = ["template_id", "left"];
-        let credits = known["credits"].as_array().map_or(&[][..], Vec::as_slice);
-        let rows = credits
-            .iter()
-            .map(|one| columns.iter().map(|column| cell(&one[*column])).collect());
-        context.line(&format!("\n{}", table(&columns, rows)))?;
+    if !elements(&known["credits"]).is_empty() {
+        let credits = objects(&known["credits"], &["template_id", "left"]);
+        context.line(&format!("\n{credits}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

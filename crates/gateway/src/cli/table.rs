@@ -19,6 +19,17 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     table.trim_fmt()
 }
 
+/// These fields of each object of a JSON list, one object a row.
+pub fn objects(list: &Value, fields: &[&str]) -> String {
+    let row = |one: &Value| fields.iter().map(|field| cell(&one[*field])).collect();
+    table(fields, elements(list).iter().map(row))
+}
+
+/// What a JSON list holds; nothing if it is none.
+pub fn elements(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
+}
+
 /// A JSON value as a cell: text bare, nothing for null.
 pub fn cell(value: &Value) -> String {
     match value {

@@ -11,7 +11,7 @@ use crate::cli::context::{Context, Lang};
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded, pairs, table};
+use crate::cli::table::{cell, elements, encoded, objects, pairs, table};
 
 /// Look at an account's templates, fetch the list anew, let a stopped one go on, add and delete some.
 #[derive(Debug, Args)]
@@ -232,14 +232,9 @@ impl IndustriesArgs {
     }
 }
 
-fn elements(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
 fn listed(list: &Value) -> String {
     let columns = ["template_id", "list", "state", "title", "content"];
-    let row = |template: &Value| columns.iter().map(|name| cell(&template[*name])).collect();
-    let mut text = table(&columns, elements(&list["templates"]).iter().map(row));
+    let mut text = objects(&list["templates"], &columns);
     text.push('\n');
     for one in elements(&list["lists"]) {
         let synced = match &one["synced_at"] {
@@ -299,13 +294,7 @@ fn shown(template: &Value, lang: Lang) -> String {
     if !oddities.is_empty() {
         parts.push(oddities.join("\n"));
     }
-    let event = |event: &Value| {
-        ["at", "change", "title"]
-            .map(|name| cell(&event[name]))
-            .to_vec()
-    };
-    let history = elements(&template["history"]).iter().map(event);
-    parts.push(table(&["at", "change", "title"], history));
+    parts.push(objects(&template["history"], &["at", "change", "title"]));
     parts.join("\n\n")
 }
 
@@ -315,15 +304,11 @@ fn indented(text: &str) -> String {
 }
 
 fn changes(synced: &Value) -> String {
-    let changes = elements(&synced["changes"]);
-    let row = |change: &Value| {
-        let names = ["template_id", "change", "title"];
-        names.map(|name| cell(&change[name])).to_vec()
-    };
-    let mut text = if changes.is_empty() {
+    let changes = &synced["changes"];
+    let mut text = if elements(changes).is_empty() {
         "nothing changed".to_owned()
     } else {
-        table(&["template_id", "change", "title"], changes.iter().map(row))
+        objects(changes, &["template_id", "change", "title"])
     };
     text.push_str(&stops(&synced["stopped"]));
     for id in elements(&synced["resumed"]) {

@@ -4,14 +4,15 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::webhooks::AGAIN_MAX;
 use crate::cli::context::Context;
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
+use crate::cli::list;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, encoded, table};
+use crate::cli::table::{encoded, objects};
 use crate::webhook::sign;
 
 /// Look at webhooks and their events, and post events again.
@@ -93,7 +94,7 @@ struct SecretArgs {}
 
 pub fn run(args: &WebhooksArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
-        WebhooksCommand::List(args) => list(args, context),
+        WebhooksCommand::List(args) => list_webhooks(args, context),
         WebhooksCommand::Events(args) => events(args, context),
         WebhooksCommand::Redeliver(args) => redeliver(args, context),
         WebhooksCommand::Resume(args) => resume(args, context),
@@ -103,20 +104,17 @@ pub fn run(args: &WebhooksArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
 
 const WEBHOOK_COLUMNS: [&str; 6] = ["name", "client", "state", "waiting", "failed", "last_error"];
 
-fn list(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+fn list_webhooks(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let client = GatewayClient::new(&args.gateway)?;
-    let list = block_on_here(client.get("/v1/webhooks"))?;
-    shown(&list, "webhooks", &WEBHOOK_COLUMNS, context)
+    let page = block_on_here(client.get("/v1/webhooks"))?;
+    let text = objects(&page["webhooks"], &WEBHOOK_COLUMNS);
+    list::show(&page, &text, context)
 }
 
 fn events(args: &EventsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let name = encoded(&args.name);
-    let mut path = format!("/v1/webhooks/{name}/events?limit={}", args.limit);
-    for (name, value) in [("state", &args.state), ("cursor", &args.cursor)] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encoded(value)));
-        }
-    }
+    let path = format!("/v1/webhooks/{}/events", encoded(&args.name));
+    let filters = [("state", &args.state), ("cursor", &args.cursor)];
+    let path = list::address(&path, args.limit, &filters);
     let client = GatewayClient::new(&args.gateway)?;
     let page = block_on_here(client.get(&path))?;
     let columns = [
@@ -128,14 +126,7 @@ fn events(args: &EventsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
         "tries",
         "last_error",
     ];
-    let code = shown(&page, "events", &columns, context)?;
-    if let Some(cursor) = page["next_cursor"].as_str().filter(|_| !context.json) {
-        let more = context
-            .lang
-            .pick("there are more: --cursor", "还有更多：--cursor");
-        context.line(&format!("\n{more} {cursor}"))?;
-    }
-    Ok(code)
+    list::show(&page, &objects(&page["events"], &columns), context)
 }
 
 fn redeliver(args: &RedeliverArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -171,16 +162,8 @@ fn resume(args: &ResumeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
     let client = GatewayClient::new(&args.gateway)?;
     let path = format!("/v1/webhooks/{}/resume", encoded(&args.name));
     let webhook = block_on_here(client.post(&path, &json!({})))?;
-    if context.json {
-        context.value(&webhook)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    shown(
-        &json!({"webhooks": [webhook]}),
-        "webhooks",
-        &WEBHOOK_COLUMNS,
-        context,
-    )
+    let text = objects(&json!([webhook]), &WEBHOOK_COLUMNS);
+    list::show(&webhook, &text, context)
 }
 
 fn secret(context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -190,23 +173,5 @@ fn secret(context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     } else {
         context.line(&secret)?;
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn shown(
-    page: &Value,
-    list: &str,
-    columns: &[&str],
-    context: &mut Context<'_>,
-) -> anyhow::Result<ExitCode> {
-    if context.json {
-        context.value(page)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let all = page[list].as_array().map_or(&[][..], Vec::as_slice);
-    let rows = all
-        .iter()
-        .map(|one| columns.iter().map(|column| cell(&one[*column])).collect());
-    context.line(&table(columns, rows))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use hongyan_courier::broadcast::rows::{Next, OPENID, Reader, Row};
 use serde_json::{Map, Value, json};
 
 use super::{Task, open, unreadable};
+use crate::cli::table::elements;
 use anyhow::Context as _;
 
 /// The most rows, and about the most bytes, that are checked at a time.
@@ -112,7 +113,7 @@ impl Task<'_> {
             .await?;
         found.rows += check["rows"].as_u64().unwrap_or(0);
         let bad = check["bad_rows"].as_u64().unwrap_or(0);
-        let problems = check["problems"].as_array().map_or(&[][..], Vec::as_slice);
+        let problems = elements(&check["problems"]);
         for one in problems {
             let line = one["line"].as_u64().and_then(|line| line_of(&rows, line));
             let problem = one["problem"].as_str().unwrap_or_default();

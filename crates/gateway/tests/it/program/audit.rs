@@ -23,6 +23,12 @@ async fn a_list_that_was_changed_is_found() {
     operate(&gateway, &["audit", "verify", "--head", &head])
         .await
         .unwrap();
+    // The seal of another entry.
+    let anew = head.replacen("3:", "2:", 1);
+    let error = operate(&gateway, &["audit", "verify", "--head", &anew])
+        .await
+        .unwrap_err();
+    assert!(error.contains("was written anew"), "{error}");
     let hand = rusqlite::Connection::open(gateway.database()).unwrap();
     for sql in [
         "UPDATE audit SET who = 'nobody' WHERE number = 2",
