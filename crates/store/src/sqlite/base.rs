@@ -69,6 +69,7 @@ pub(super) struct Node {
 
 impl Base {
     pub(super) fn load(conn: Connection) -> Result<Self, Fault> {
+        let nonces = Nonces::load(&conn)?;
         let mut base = Self {
             conn,
             accounts: Accounts::default(),
@@ -77,7 +78,7 @@ impl Base {
             last_epoch: 0,
             orphans: 0,
             lines: Lines::default(),
-            nonces: Nonces::default(),
+            nonces,
             held: Arc::default(),
             tallies: Tallies::default(),
             depths: Depths::default(),
@@ -91,7 +92,6 @@ impl Base {
         base.reload()?;
         base.depths = Depths::load(&base.conn, &mut base.accounts)?;
         base.held = Arc::new(Held::load(&base.conn)?);
-        base.nonces = Nonces::load(&base.conn)?;
         Ok(base)
     }
 

@@ -48,7 +48,7 @@ impl Op for PruneOp {
                 base.orphans -= i64::try_from(gone).unwrap_or(i64::MAX);
                 Ok(gone)
             }
-            Old::Nonces => base.nonces.prune(&base.conn, before, limit),
+            Old::Nonces => base.nonces.prune(&base.conn, before, self.limit),
             Old::Keys => forget(KEYS),
             Old::Suppressions => forget(SUPPRESSIONS),
             Old::Recipients => recipients(&base.conn, before, limit),
