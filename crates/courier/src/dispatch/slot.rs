@@ -77,7 +77,7 @@ impl Table {
     /// Whether a lane leaves the free slots to others, because it may be stuck and holds as many. So a slow account gathers
     /// no more slots than it leaves, however much it has to send.
     fn yields(&self, lane: &Lane, now: UnixMs) -> bool {
-        self.lanes.len() > 1 && lane.is_slow(now) && lane.in_flight >= self.free
+        self.by_account.len() > 1 && lane.is_slow(now) && lane.in_flight >= self.free
     }
 
     /// How many of the free slots each of these lanes gets. Each goes to whoever holds least, else slow calls would gather

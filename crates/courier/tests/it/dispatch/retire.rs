@@ -36,3 +36,15 @@ async fn a_retired_account_begins_no_call_until_it_is_back() {
     stage.assert_all(ACCOUNT, Status::Sent, MESSAGES).await;
     assert!(all_different(&stage.wechat.sends(ACCOUNT)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_account_leaves_no_slots_to_one_that_is_gone() {
+    let settings = Settings::new(SLOTS, &[ACCOUNT, OTHER], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(|_| seconds(50))).await;
+    stage.node.slots.retire(&OTHER.into());
+    for n in 0..SLOTS {
+        stage.hand_over(calls(ACCOUNT, n..n + 1)).await;
+        tokio::time::sleep(seconds(2)).await;
+    }
+    assert_eq!(stage.wechat.count(), SLOTS);
+}
