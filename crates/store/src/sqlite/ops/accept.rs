@@ -43,10 +43,7 @@ impl Op for AcceptOp {
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
         self.leased.clear();
         let known = match &self.call.idempotency {
-            Some(key) => {
-                base.store()?;
-                replay(&base.conn, key, self.now)?
-            }
+            Some(key) => replay(base, key, self.now)?,
             None => None,
         };
         if let Some(Err(OtherBody)) = known {
@@ -87,9 +84,7 @@ impl AcceptOp {
         let mut accepted = Accepted::with_capacity(self.call.messages.len());
         for (nth, new) in self.call.messages.iter().enumerate() {
             if let Some(key) = &new.dedupe {
-                // It may be known from this very call.
-                base.store()?;
-                let known = match replay(&base.conn, key, self.now)? {
+                let known = match replay(base, key, self.now)? {
                     Some(Ok(known)) => {
                         Some(known.into_iter().next().unwrap_or(Err(DedupeMismatch)))
                     }
@@ -176,20 +171,22 @@ fn due_at(new: &NewMessage) -> Option<UnixMs> {
 
 /// What this key stored before, as it stands now; nothing if any of it is forgotten by now.
 fn replay(
-    conn: &Connection,
+    base: &mut Base,
     key: &IdempotencyKey,
     now: UnixMs,
 ) -> Result<Option<Result<Accepted, OtherBody>>, Fault> {
-    let ids = match keys::find_key(conn, key, now)? {
+    let ids = match keys::find_key(&base.conn, key, now)? {
         None => return Ok(None),
         Some(Err(other)) => return Ok(Some(Err(other))),
         Some(Ok(ids)) => ids,
     };
+    // They may be of this very transaction.
+    base.store()?;
     let mut accepted = Accepted::with_capacity(ids.len());
     for one in ids {
         let stored = match one {
             Err(mismatch) => Err(mismatch),
-            Ok(id) => match status(conn, id)? {
+            Ok(id) => match status(&base.conn, id)? {
                 Some(status) => Ok(Stored {
                     id,
                     status,
