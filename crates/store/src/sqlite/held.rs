@@ -20,15 +20,36 @@ use super::rows;
 /// The most messages of one recipient that are looked through for what went out lately.
 const LOOK_THROUGH: i64 = 512;
 
+/// The most recipients that are remembered, in 38 MB. Beyond them it may be anybody.
+const REMEMBERED_MAX: usize = 3_600_000;
+
 /// Openids by their [hash](codes::openid_hash).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Held {
     /// Most stores hold nothing back, and ask no more than this.
     any: AtomicBool,
+    /// There are more than are remembered.
+    full: AtomicBool,
     hashes: RwLock<HashSet<i64>>,
+    most: usize,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::at_most(REMEMBERED_MAX)
+    }
 }
 
 impl Held {
+    fn at_most(most: usize) -> Self {
+        Self {
+            any: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            hashes: RwLock::default(),
+            most,
+        }
+    }
+
     /// Reads whom something is held back from.
     pub(super) fn load(conn: &Connection) -> Result<Self, Fault> {
         let held = Self::default();
@@ -43,13 +64,21 @@ impl Held {
     /// Before the suppression is durable: whoever asks then is sent to the writer, which knows.
     pub(super) fn add(&self, openid: &str) {
         let mut hashes = self.hashes.write().unwrap_or_else(PoisonError::into_inner);
-        hashes.insert(codes::openid_hash(openid));
+        let hash = codes::openid_hash(openid);
+        if hashes.len() < self.most {
+            hashes.insert(hash);
+        } else if !hashes.contains(&hash) {
+            self.full.store(true, Ordering::Release);
+        }
         self.any.store(true, Ordering::Release);
     }
 
     pub(super) fn may_hold(&self, openid: &str) -> bool {
         if !self.any.load(Ordering::Acquire) {
             return false;
+        }
+        if self.full.load(Ordering::Acquire) {
+            return true;
         }
         let hashes = self.hashes.read().unwrap_or_else(PoisonError::into_inner);
         hashes.contains(&codes::openid_hash(openid))
@@ -107,4 +136,21 @@ pub(super) fn over_limit(
     sends.sort_unstable_by(|one, other| other.cmp(one));
     sends.truncate(COUNT_MAX);
     Ok(opens_at(limits, content.priority, &sends, now).map(Hold::Until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_more_held_than_are_remembered_it_may_be_anybody() {
+        let held = Held::at_most(2);
+        for openid in ["o1", "o2", "o2"] {
+            held.add(openid);
+        }
+        assert!(held.may_hold("o2") && !held.may_hold("o3"));
+        held.add("o3");
+        assert!(held.may_hold("o3") && held.may_hold("o4"));
+        assert_eq!(held.hashes.read().unwrap().len(), 2);
+    }
 }
