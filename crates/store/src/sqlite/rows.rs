@@ -383,3 +383,40 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(
     let text = text.as_str_or_null().map_err(rusqlite::Error::from)?;
     Ok(text.map(serde_json::from_str).transpose()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use hongyan_courier::conformance::fixture::{NOW, content};
+
+    use super::*;
+    use crate::sqlite::schema;
+
+    /// Where a row is said to lie is where its lease is settled.
+    #[test]
+    fn rows_that_are_stored_together_lie_where_it_was_said() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, schema::LATEST).unwrap();
+        // As many as statements of every size take, and more than once.
+        for round in 0..2 {
+            let messages = (0..16 + 4 + 1).map(|nth| {
+                let message = Message {
+                    id: MessageId::new(NOW),
+                    created_at: NOW,
+                    content: Arc::new(content(&format!("o{round}-{nth}"))),
+                    delivery: Delivery::queued(NOW, None),
+                };
+                (1, message)
+            });
+            let messages: Vec<_> = messages.collect();
+            let rowids = insert(&conn, &messages).unwrap();
+            assert_eq!(rowids.len(), messages.len());
+            for (rowid, (_, message)) in rowids.iter().zip(&messages) {
+                let mut find = conn.prepare(select!("WHERE rowid = ?1")).unwrap();
+                let found = find.query_row([rowid], |row| {
+                    Ok(read(row, |_| Ok(message.content.account.clone())).unwrap())
+                });
+                assert_eq!(found.unwrap(), *message);
+            }
+        }
+    }
+}

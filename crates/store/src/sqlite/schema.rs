@@ -49,19 +49,17 @@ pub(super) fn migrate(conn: &mut Connection, to: usize) -> Result<(), rusqlite_m
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fnv;
 
     /// What each step was when it was released, as FNV-1a of its text.
     const RELEASED: &[u64] = &[0x8099_5c0b_f5e3_68de, 0x94dc_c5a2_be28_a472];
 
-    fn hash(text: &str) -> u64 {
-        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-    }
-
     #[test]
     fn a_step_is_never_edited() {
-        let steps: Vec<u64> = STEPS.iter().map(|step| hash(step)).collect();
+        let steps: Vec<u64> = STEPS
+            .iter()
+            .map(|step| fnv::hash(step.as_bytes()))
+            .collect();
         assert_eq!(
             steps, RELEASED,
             "leave released steps as they are and add a new one, with its hash here and a dump in tests/it/versions"

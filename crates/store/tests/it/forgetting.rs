@@ -127,3 +127,23 @@ async fn nobody_waits_for_more_than_two_batches_of_what_is_forgotten() {
     let left = store.page(Filter::default(), 10 * OLD).await.unwrap();
     assert_eq!(left.len(), sent, "what was sent meanwhile is young");
 }
+
+#[tokio::test]
+async fn a_message_that_is_forgotten_leaves_no_row_behind() {
+    let place = Place::new();
+    let store = place.open_now();
+    let stores = faces(&store);
+    let delivered = stores.sent(content("o1"), 1, NOW).await;
+    let said = receipt(1, "o1", ReceiptWord::Success);
+    stores.receive(said, NOW).await;
+    assert_eq!(stores.status(delivered.id).await, Status::Delivered);
+    for what in [Old::Messages(Status::Delivered), Old::Receipts] {
+        assert_eq!(store.prune(what, at(1), 10).await.unwrap(), 1);
+    }
+    let conn = Connection::open(place.path()).unwrap();
+    for table in ["messages", "msgids", "receipts"] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let left: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hongyan_courier::conformance::fixture::{NODE, NOW, call, content, lease, new};
+use hongyan_courier::conformance::fixture::{NODE, NOW, call, claim, content, lease, new};
 use hongyan_courier::delivery::Look;
 use hongyan_courier::port::{AcceptError, Ledger, Queue, StoreError};
 use hongyan_store::sqlite::SqliteStore;
@@ -39,6 +39,26 @@ async fn what_waits_together_is_committed_together() {
         done.unwrap().unwrap();
     }
     assert_eq!(gate.commits(), 2);
+}
+
+#[tokio::test]
+async fn a_claim_sees_what_is_stored_in_its_own_transaction() {
+    let place = Place::new();
+    let (store, gate) = gated(&place);
+    let by = faces(&store).join(NODE, NOW).await;
+    let (mut running, mut claiming) = (JoinSet::new(), JoinSet::new());
+    let before = gate.commits();
+    gate.hold(true);
+    spawn_accept(&mut running, &store, 1);
+    settled(|| gate.commits() == before + 1).await;
+    spawn_accept(&mut running, &store, 3);
+    let claimer = store.clone();
+    claiming.spawn(async move { claimer.claim(claim(&by, 8), NOW).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.hold(false);
+    let claimed = claiming.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(claimed.messages.len(), 3, "one for each recipient");
+    assert_eq!(gate.commits(), before + 2);
 }
 
 #[tokio::test]
