@@ -88,3 +88,26 @@ impl ResolvesServerCert for Live {
         Some(Arc::clone(&now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CERTIFICATE: &str = include_str!("../tests/keys/tls.crt.pem");
+    const KEY: &str = include_str!("../tests/keys/tls.pem");
+    const OTHER_KEY: &str = include_str!("../tests/keys/ec.pem");
+
+    #[test]
+    fn a_certificate_is_shown_with_its_own_key_alone() {
+        let read = |certificate: &str, key: &str| Identity::read(&certificate.into(), &key.into());
+        assert!(read(CERTIFICATE, KEY).is_ok());
+        let apart = read(CERTIFICATE, OTHER_KEY);
+        assert!(matches!(apart, Err(TlsError::Apart(_))), "{apart:?}");
+        for none in ["", KEY] {
+            let read = read(none, KEY);
+            assert!(matches!(read, Err(TlsError::Certificate)), "{read:?}");
+        }
+        let read = read(CERTIFICATE, CERTIFICATE);
+        assert!(matches!(read, Err(TlsError::Key)), "{read:?}");
+    }
+}

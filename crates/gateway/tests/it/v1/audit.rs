@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, Call, TestGateway, get, message, openid, post};
+use crate::harness::{ACCOUNT, Call, TEMPLATE, TestGateway, get, message, openid, post};
 
 async fn entries(gateway: &TestGateway, query: &str) -> Vec<Value> {
     let page = gateway.get(&format!("/v1/audit{query}")).await;
@@ -73,6 +73,22 @@ fn in_an_hour() -> String {
     jiff::Timestamp::from_millisecond(wall + 3_600_000)
         .unwrap()
         .to_string()
+}
+
+#[tokio::test]
+async fn what_was_only_rehearsed_is_not_written_down() {
+    let gateway = TestGateway::start().await;
+    let order = json!({
+        "template_id": TEMPLATE, "data": {"thing1": {"value": "x"}}, "recipients": [openid(1)],
+    });
+    for (query, status, count) in [("?dry_run=true", 200, 0), ("", 201, 1)] {
+        let made = gateway
+            .post(&format!("/v1/broadcasts{query}"), &order)
+            .await;
+        assert_eq!(made.status, status, "{made:?}");
+        assert_eq!(entries(&gateway, "").await.len(), count);
+    }
+    gateway.finish().await;
 }
 
 #[tokio::test]
