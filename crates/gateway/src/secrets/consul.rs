@@ -64,10 +64,11 @@ impl Consul {
     }
 }
 
+/// Never 0, with which a query would not block.
 fn index(answer: &Answer) -> u64 {
     let header = answer.headers.get("X-Consul-Index");
     let index = header.and_then(|value| value.to_str().ok()?.parse().ok());
-    index.unwrap_or(0)
+    index.unwrap_or(0).max(1)
 }
 
 #[async_trait]
@@ -85,7 +86,7 @@ impl SecretSource for Consul {
 
     async fn changed(&self, place: &str) {
         let (path, _) = field::split(place);
-        let mut waits_for = None;
+        let mut newest = None;
         loop {
             let seen = self
                 .seen
@@ -96,13 +97,11 @@ impl SecretSource for Consul {
             let Some((read_at, hash)) = seen else {
                 return std::future::pending().await;
             };
-            match self.get(path, Some(waits_for.unwrap_or(read_at))).await {
+            let known = newest.unwrap_or(read_at);
+            match self.get(path, Some(known)).await {
                 Ok(answer) if Sha256::digest(&*answer.body)[..] != hash => return,
-                // An index that goes back means that Consul began to count anew.
-                Ok(answer) => {
-                    let now = index(&answer);
-                    waits_for = Some(if now < read_at { 0 } else { now });
-                }
+                // It is an older one than was asked with where Consul began to count anew.
+                Ok(answer) => newest = Some(index(&answer)),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }

@@ -14,7 +14,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use md5::{Digest, Md5};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use super::{Kept, RIGHT, WRONG};
@@ -158,6 +158,46 @@ async fn a_key_of_consul_is_waited_for() {
     Kept::new("consul:hongyan/clinic", &sections)
         .with("CONSUL_TOKEN", TOKEN)
         .follows(async || drop(place.text.send_replace(RIGHT.to_owned())))
+        .await;
+}
+
+#[tokio::test]
+async fn a_consul_that_counts_anew_is_waited_for_all_the_same() {
+    const BEFORE: &str = "10 not-the-app-secret";
+    static WAITS: Notify = Notify::const_new();
+    /// The text stands behind its index.
+    async fn counting(
+        State(text): State<Text>,
+        Query(query): Query<HashMap<String, String>>,
+    ) -> Response {
+        let mut text = (*text).clone();
+        let first = text.borrow().clone();
+        let asked = query.get("index").map(|asked| asked.parse().unwrap());
+        let shown = match (asked, first.as_str()) {
+            (None, _) => first,
+            // The count begins anew while the first query blocks.
+            (Some(10), BEFORE) => "3 not-the-app-secret".to_owned(),
+            (Some(3), BEFORE) => {
+                WAITS.notify_one();
+                let _ = text.changed().await;
+                text.borrow().clone()
+            }
+            (Some(asked), _) => panic!("asked with {asked}"),
+        };
+        let (index, text) = shown.split_once(' ').unwrap();
+        ([("X-Consul-Index", index.to_owned())], text.to_owned()).into_response()
+    }
+    let place = Place::start(BEFORE, |routes| {
+        routes.route("/v1/kv/clinic", get(counting))
+    })
+    .await;
+    let sections = format!("[consul]\naddress = \"{}\"\n", place.address);
+    Kept::new("consul:clinic", &sections)
+        .follows(async || {
+            let waits = tokio::time::timeout(Duration::from_secs(10), WAITS.notified());
+            waits.await.expect("it waits by the new count");
+            drop(place.text.send_replace(format!("4 {RIGHT}")));
+        })
         .await;
 }
 
