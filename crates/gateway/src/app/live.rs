@@ -145,15 +145,15 @@ impl Live {
         let mut applied = self.applied.lock().await;
         applied.check_appids(&config)?;
         let (config, waiting) = with_fixed(config, &applied.config);
-        let secrets = Secrets {
-            webhooks: applied.secrets.webhooks.clone(),
-            ..secrets
-        };
         let changes = differences(
             (&applied.config, &applied.secrets),
             (&config, &secrets),
             waiting,
         );
+        let secrets = Secrets {
+            webhooks: applied.secrets.webhooks.clone(),
+            ..secrets
+        };
         let mut retired = applied.retired.clone();
         retired.note(&applied.secrets.accounts, &secrets.accounts, Instant::now());
 

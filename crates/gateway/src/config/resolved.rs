@@ -326,6 +326,8 @@ pub fn references(config: &Config) -> Vec<SecretRef> {
     if let Some(tls) = &config.server.tls {
         all.extend([tls.certificate.clone(), tls.key.clone()]);
     }
+    let webhooks = config.webhooks.iter().flat_map(|hook| &hook.secrets);
+    all.extend(webhooks.cloned());
     all
 }
 

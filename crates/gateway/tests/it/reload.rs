@@ -9,7 +9,7 @@ use hongyan_wechat_sim::AccountConfig;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ACCOUNT, APPID, CLIENT_SECRET, Settings, TestGateway, get, message, openid, post,
+    ACCOUNT, APPID, CLIENT, CLIENT_SECRET, Settings, TestGateway, get, message, openid, post,
 };
 
 const SECOND: (&str, &str) = ("pharmacy", "wx00000000000000bb");
@@ -190,5 +190,22 @@ async fn what_is_read_at_a_start_alone_is_said_to_wait() {
     gateway.settings.concurrency = 32;
     let changes = gateway.reload().await.unwrap();
     assert_eq!(changes.waiting, ["delivery"]);
+    gateway.settings.concurrency = Settings::default().concurrency;
+
+    let hook = |secret: &str| {
+        format!(
+            "[[webhooks]]\nname = \"status\"\nclient = \"{CLIENT}\"\nurl = \"https://example.com/\"\n\
+             secrets = [\"whsec_{}\"]\n",
+            secret.repeat(8)
+        )
+    };
+    gateway.settings.more = hook("Zm9y");
+    let changes = gateway.reload().await.unwrap();
+    assert_eq!(changes.waiting, ["webhooks"]);
+    gateway.restart().await;
+    assert!(gateway.reload().await.unwrap().none());
+    gateway.settings.more = hook("YmFy");
+    let changes = gateway.reload().await.unwrap();
+    assert_eq!(changes.waiting, ["webhooks"], "its secret alone");
     gateway.finish().await;
 }

@@ -6,6 +6,10 @@ use std::fmt;
 use crate::config::Config;
 use crate::config::accounts::Account;
 use crate::config::resolved::{AccountSecrets, Secrets, fingerprint};
+use crate::webhook::sign::signature;
+
+/// A section that waits for a start when its secrets alone change, too.
+const WEBHOOKS: &str = "webhooks";
 
 /// What a new configuration changed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,7 +76,7 @@ pub(super) fn with_fixed(config: Config, old: &Config) -> (Config, Vec<&'static 
         ("upstream", &config.upstream, &old.upstream),
         ("templates", &config.templates, &old.templates),
         ("retention", &config.retention, &old.retention),
-        ("webhooks", &config.webhooks, &old.webhooks),
+        (WEBHOOKS, &config.webhooks, &old.webhooks),
     ] {
         if differs(new, old) {
             waiting.push(section);
@@ -96,8 +100,16 @@ pub(super) fn with_fixed(config: Config, old: &Config) -> (Config, Vec<&'static 
 pub(super) fn differences(
     (old, old_secrets): (&Config, &Secrets),
     (new, new_secrets): (&Config, &Secrets),
-    waiting: Vec<&'static str>,
+    mut waiting: Vec<&'static str>,
 ) -> Changes {
+    // Their configuration is the old one by now; their secrets are those that were just fetched.
+    let posting = |secrets: &Secrets| -> Vec<String> {
+        let keys = secrets.webhooks.iter();
+        keys.map(|keys| signature(keys, "", 0, b"")).collect()
+    };
+    if !waiting.contains(&WEBHOOKS) && posting(old_secrets) != posting(new_secrets) {
+        waiting.push(WEBHOOKS);
+    }
     let described = |config: &Config, secrets: &Secrets| -> BTreeMap<String, String> {
         let all = config.accounts.iter().zip(&secrets.accounts);
         all.map(|(account, secrets)| (account.name.clone(), description(account, secrets, config)))

@@ -201,6 +201,26 @@ async fn a_consul_that_counts_anew_is_waited_for_all_the_same() {
         .await;
 }
 
+#[tokio::test]
+async fn a_webhooks_secret_may_be_kept_elsewhere_too() {
+    let secret = format!("whsec_{}", "Zm9y".repeat(8));
+    let vault = Place::start(&secret, |routes| {
+        routes.route("/v1/secret/data/hook", get(vault_kv))
+    })
+    .await;
+    let sections = format!(
+        "[vault]\naddress = \"{}\"\ntoken = \"env:VAULT_TOKEN\"\n\
+         [[webhooks]]\nname = \"status\"\nclient = \"orders\"\nurl = \"https://example.com/\"\n\
+         secrets = [\"vault:secret/hook#app\"]\n",
+        vault.address
+    );
+    let kept = Kept::new("env:APP", &sections).with("APP", RIGHT);
+    let kept = kept.with("VAULT_TOKEN", TOKEN);
+    kept.configure("http://127.0.0.1:1");
+    let checked = super::run(kept.command(&["config", "check"])).await;
+    assert_eq!(checked.as_deref(), Ok("ok\n"));
+}
+
 fn nacos_text(secret: &str) -> String {
     json!({"clinic": secret}).to_string()
 }
