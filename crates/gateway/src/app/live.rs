@@ -203,12 +203,14 @@ impl Live {
     pub async fn forget_retired(&self) -> anyhow::Result<Option<Instant>> {
         let crew = self.crew.wait().await;
         let mut applied = self.applied.lock().await;
-        if applied.retired.expire(Instant::now()) {
-            let secrets = applied.retired.join(&applied.secrets);
+        let mut retired = applied.retired.clone();
+        if retired.expire(Instant::now()) {
+            let secrets = retired.join(&applied.secrets);
             let made = make(&self.core, &self.fixed, &applied.config, secrets)?;
             self.main.replace(made.main);
             crew.take_over(made.callbacks.clone(), &made.key_sets).await;
             applied.callbacks = made.callbacks;
+            applied.retired = retired;
         }
         Ok(applied.retired.next())
     }
