@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::app::{Changes, Live};
 use crate::config::layers::{self, Sources};
+use crate::config::profile::Profile;
 use crate::config::{self, Config, keyring, resolved};
 use crate::secrets::file::{LOOK_EVERY, Mark, mark};
 use crate::secrets::keyring::Keyring;
@@ -21,11 +22,31 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// What was refused is tried again so often, since it may be that only somebody did not answer.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// The files of a configuration as they were at one moment.
+pub struct Files(Vec<(PathBuf, Mark)>);
+
+impl Files {
+    /// As they are now. Noted before they are read, so that what changes in between is seen as a change.
+    #[must_use]
+    pub fn now(sources: &Sources) -> Self {
+        // What is no profile is refused where the configuration is read.
+        let profile = Profile::from_environment(&sources.environment).unwrap_or(Profile::Dev);
+        let files = layers::files(sources, profile);
+        Self(files.map(|path| (path.clone(), mark(&path))).to_vec())
+    }
+
+    async fn change(&self) {
+        while self.0.iter().all(|(path, seen)| *seen == mark(path)) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
 /// Keeps a gateway in step with its configuration.
 pub struct Reload {
     sources: Sources,
     live: Arc<Live>,
-    files: Vec<(PathBuf, Mark)>,
+    files: Files,
     keyring: Keyring,
     /// How the keyring's sources are reached.
     described: String,
@@ -37,12 +58,17 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// For a gateway that runs with this configuration, whose secrets came from this keyring.
+    /// For a gateway that runs with this configuration, read from files as they were then, whose secrets came from this
+    /// keyring.
     #[must_use]
-    pub fn new(sources: Sources, live: Arc<Live>, config: &Config, keyring: Keyring) -> Self {
-        let files = layers::files(&sources, config.profile);
+    pub fn new(
+        (sources, files): (Sources, Files),
+        live: Arc<Live>,
+        config: &Config,
+        keyring: Keyring,
+    ) -> Self {
         Self {
-            files: files.map(|path| (path.clone(), mark(&path))).to_vec(),
+            files,
             references: resolved::references(config),
             described: keyring::description(config),
             sources,
@@ -58,7 +84,7 @@ impl Reload {
         loop {
             let cause = tokio::select! {
                 () = asked() => "asked to",
-                () = self.a_file_changes() => "a file changed",
+                () = self.files.change() => "a file changed",
                 () = self.keyring.changed(&self.references) => "a secret changed",
                 () = tokio::time::sleep(RETRY), if self.refused.is_some() => "tried again",
                 () = at(self.forget_at) => {
@@ -95,10 +121,7 @@ impl Reload {
     }
 
     async fn read_and_apply(&mut self) -> anyhow::Result<Changes> {
-        // Noted before they are read: what changes in between is seen as a change.
-        for (path, seen) in &mut self.files {
-            *seen = mark(path);
-        }
+        self.files = Files::now(&self.sources);
         let loaded = config::load(&self.sources)?;
         let config = loaded.config;
         let described = keyring::description(&config);
@@ -113,12 +136,6 @@ impl Reload {
         }
         let applied = self.live.apply(config, secrets).await;
         applied.context("it cannot be applied")
-    }
-
-    async fn a_file_changes(&self) {
-        while self.files.iter().all(|(path, seen)| *seen == mark(path)) {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
     }
 
     async fn forget(&mut self) {

@@ -14,7 +14,7 @@ use crate::cli::runtime::{asked_to_stop, block_on};
 use crate::cli::sources::SourcesArgs;
 use crate::config::store::StoreUrl;
 use crate::config::{self, Loaded, keyring, resolved};
-use crate::reload::Reload;
+use crate::reload::{Files, Reload};
 use crate::role::{self, Listeners, Roles};
 use crate::telemetry::log::{self, FILTER_VARIABLE, LogFormat};
 
@@ -45,9 +45,11 @@ pub struct ServeArgs {
 pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let filter = context.environment.get(FILTER_VARIABLE);
     log::install(args.log_format, filter.map(String::as_str))?;
+    let sources = args.sources.sources(context.environment);
+    let files = Files::now(&sources);
     let Loaded {
         config, warnings, ..
-    } = config::load(&args.sources.sources(context.environment))?;
+    } = config::load(&sources)?;
     shares(args.role, &config.store.url)?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -66,8 +68,7 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
         if let Some(address) = running.ops_addr {
             tracing::info!(%address, "listening for operations");
         }
-        let sources = args.sources.sources(context.environment);
-        let reload = Reload::new(sources, running.live.clone(), &config, keyring);
+        let reload = Reload::new((sources, files), running.live.clone(), &config, keyring);
         let finished = running.finished();
         tokio::pin!(finished);
         tokio::select! {

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use hongyan_wechat_sim::{Sim, SimConfig};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;
 
 use super::{Lines, hongyan, line_with, without_token};
@@ -67,4 +68,54 @@ async fn a_file_that_changes_is_noticed_and_a_wrong_one_refused() {
     let ended = child.wait_with_output().await.unwrap();
     assert!(ended.status.success());
     sim.stop().await;
+}
+
+/// Answers as Vault does, whatever it is asked.
+async fn hand_out(connection: TcpStream) {
+    let mut connection = BufReader::new(connection);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        connection.read_line(&mut line).await.unwrap();
+    }
+    let said = r#"{"data": {"data": {"desk": "of-its-own"}}}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{said}",
+        said.len()
+    );
+    connection.write_all(answer.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_changes_while_it_starts_is_noticed_too() {
+    let vault = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("app-secret"), "right\n").unwrap();
+    let desk = |scope: &str| {
+        let address = vault.local_addr().unwrap();
+        let more = format!(
+            "[vault]\naddress = \"http://{address}\"\n\
+             [[clients]]\nid = \"desk\"\nsecrets = [\"vault:secret/desk#desk\"]\nscopes = [\"{scope}\"]\n"
+        );
+        configure(folder.path(), "http://127.0.0.1:1", &more);
+    };
+    desk("accounts");
+    let (child, mut lines) = serve(folder.path());
+    // It asks for a secret, so it has read its configuration; and it does not run yet.
+    let (asking, _) = vault.accept().await.unwrap();
+    desk("messages:read");
+    hand_out(asking).await;
+    let noticed = line_with("clients changed", &mut lines);
+    let keeping = async {
+        loop {
+            hand_out(vault.accept().await.unwrap().0).await;
+        }
+    };
+    tokio::select! {
+        line = noticed => assert!(line.contains("a file changed"), "{line}"),
+        () = keeping => {}
+    }
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert!(child.wait_with_output().await.unwrap().status.success());
 }
