@@ -10,7 +10,7 @@ if ! "$place/venv/bin/python" -c "import importlib.metadata as m; assert m.versi
     python3 -m venv "$place/venv" || { echo "python3 with venv is needed (on Debian: apt install python3-venv)"; exit 1; }
     "$place/venv/bin/pip" install --quiet --disable-pip-version-check "moto[server]==$moto"
 fi
-if ! test -x "$place/bin/rnacos"; then
+if ! grep -q "^\"rnacos $rnacos " "$place/.crates.toml" 2>/dev/null; then
     echo "rnacos is missing: building version $rnacos into $place (some minutes, once)"
     CARGO_TARGET_DIR=$place/build CARGO_PROFILE_DEV_DEBUG=0 \
         "${CARGO:-cargo}" install rnacos --locked --debug --version "$rnacos" --root "$place"

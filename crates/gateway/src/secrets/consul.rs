@@ -1,17 +1,16 @@
 //! `consul:PATH` or `consul:PATH#FIELD`: a key of Consul's key-value store, watched by blocking queries.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::Request;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::http::{Answer, PATIENCE, Server};
 use super::keyring::Credential;
+use super::seen::Seen;
 use super::{Fault, SecretSource, field};
 
 /// How long a query may block. Consul adds up to a sixteenth of it.
@@ -23,7 +22,7 @@ pub struct Consul {
     server: Server,
     token: Option<Credential>,
     /// The index and a hash of what was read last, by path.
-    seen: Mutex<HashMap<String, (u64, [u8; 32])>>,
+    seen: Seen<(u64, [u8; 32])>,
 }
 
 impl Consul {
@@ -32,7 +31,7 @@ impl Consul {
         Self {
             server,
             token,
-            seen: Mutex::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -53,14 +52,7 @@ impl Consul {
             .body(Bytes::new())
             .map_err(|_| Fault::Wrong("is not a path of Consul".to_owned()))?;
         let answer = self.server.ask(request, patience).await?;
-        match answer.status {
-            StatusCode::OK => Ok(answer),
-            StatusCode::NOT_FOUND => Err(Fault::Wrong("is not there".to_owned())),
-            StatusCode::FORBIDDEN => {
-                Err(Fault::Wrong("may not be read with this token".to_owned()))
-            }
-            status => Err(Fault::Wrong(format!("is answered with {status}"))),
-        }
+        answer.found("with this token")
     }
 }
 
@@ -77,31 +69,18 @@ impl SecretSource for Consul {
         let (path, name) = field::split(place);
         let answer = self.get(path, None).await?;
         let seen = (index(&answer), Sha256::digest(&*answer.body).into());
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.to_owned(), seen);
+        self.seen.note(path, seen);
         field::pick(&answer.body, name)
     }
 
     async fn changed(&self, place: &str) {
         let (path, _) = field::split(place);
-        let mut newest = None;
+        let (mut newest, hash) = self.seen.last(path).await;
         loop {
-            let seen = self
-                .seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(path)
-                .copied();
-            let Some((read_at, hash)) = seen else {
-                return std::future::pending().await;
-            };
-            let known = newest.unwrap_or(read_at);
-            match self.get(path, Some(known)).await {
+            match self.get(path, Some(newest)).await {
                 Ok(answer) if Sha256::digest(&*answer.body)[..] != hash => return,
                 // It is an older one than was asked with where Consul began to count anew.
-                Ok(answer) => newest = Some(index(&answer)),
+                Ok(answer) => newest = index(&answer),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }

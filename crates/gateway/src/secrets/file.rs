@@ -1,18 +1,17 @@
 //! `file:PATH`: a file that holds nothing but the secret; read anew when it changes.
 //! It looks at files from time to time, since mounts of clusters and networks tell nobody of a change.
 
-use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
+use super::seen::Seen;
 use super::{Fault, SECRET_BYTES_MAX, SecretSource};
 
 /// How often files are looked at.
@@ -40,7 +39,7 @@ fn of(found: &Metadata) -> (u64, u64, i64, i64, u64) {
 /// Files; strict about who else may read one where `owner_only` is set.
 pub struct Files {
     owner_only: bool,
-    seen: Mutex<HashMap<PathBuf, Mark>>,
+    seen: Seen<Mark>,
 }
 
 impl Files {
@@ -48,22 +47,18 @@ impl Files {
     pub fn new(owner_only: bool) -> Self {
         Self {
             owner_only,
-            seen: Mutex::default(),
+            seen: Seen::default(),
         }
     }
 
     /// The content of a file that everybody may read, such as a certificate.
-    pub fn read_public(&self, path: &Path) -> Result<SecretString, Fault> {
+    pub fn read_public(&self, path: &str) -> Result<SecretString, Fault> {
         self.read_now(path, false)
     }
 
-    fn read_now(&self, path: &Path, owner_only: bool) -> Result<SecretString, Fault> {
+    fn read_now(&self, path: &str, owner_only: bool) -> Result<SecretString, Fault> {
         // Noted before it is read: what changes in between is seen as a change.
-        let seen = mark(path);
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.to_owned(), seen);
+        self.seen.note(path, mark(Path::new(path)));
         let file = File::open(path).map_err(Fault::Unreadable)?;
         let found = file.metadata().map_err(Fault::Unreadable)?;
         let mode = found.permissions().mode();
@@ -81,16 +76,12 @@ impl Files {
 #[async_trait]
 impl SecretSource for Files {
     async fn read(&self, path: &str) -> Result<SecretString, Fault> {
-        self.read_now(Path::new(path), self.owner_only)
+        self.read_now(path, self.owner_only)
     }
 
     async fn changed(&self, path: &str) {
-        let path = Path::new(path);
-        let seen = || {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.get(path).copied()
-        };
-        while seen().is_none_or(|seen| seen == mark(path)) {
+        let seen = self.seen.last(path).await;
+        while seen == mark(Path::new(path)) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -106,7 +97,7 @@ mod tests {
 
     fn read(path: &Path, owner_only: bool) -> Result<String, String> {
         Files::new(owner_only)
-            .read_now(path, owner_only)
+            .read_now(path.to_str().unwrap(), owner_only)
             .map(|secret| secret.expose_secret().to_owned())
             .map_err(|error| error.to_string())
     }

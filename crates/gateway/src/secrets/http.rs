@@ -131,6 +131,18 @@ impl Server {
 }
 
 impl Answer {
+    /// What was asked for is there; if not, why not. `by` is who may not read it, such as `with this token`.
+    pub fn found(self, by: &str) -> Result<Self, Fault> {
+        match self.status {
+            StatusCode::OK => Ok(self),
+            StatusCode::NOT_FOUND => Err(Fault::Wrong("is not there".to_owned())),
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
+                Err(Fault::Wrong(format!("may not be read {by}")))
+            }
+            status => Err(Fault::Wrong(format!("is answered with {status}"))),
+        }
+    }
+
     /// The body as JSON of this shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         // What was there is not repeated: it may be the secret.

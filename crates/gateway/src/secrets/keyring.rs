@@ -2,7 +2,6 @@
 //! It must not know what a value is for; its errors name the reference, never the value.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::select_all;
@@ -94,7 +93,7 @@ impl Keyring {
         else {
             return self.resolve(reference).await;
         };
-        let read = self.files.read_public(Path::new(place));
+        let read = self.files.read_public(place);
         read.map_err(|fault| SecretError {
             reference: reference.to_string(),
             fault,

@@ -6,7 +6,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
@@ -127,19 +127,11 @@ impl Kms {
             service: "kms",
         };
         let headers = [
-            (CONTENT_TYPE.as_str(), JSON),
-            (HOST.as_str(), self.server.host()),
+            ("content-type", JSON),
+            ("host", self.server.host()),
             ("x-amz-target", &target),
         ];
-        let signed = signer.sign(
-            &[
-                ("content-type", headers[0].1),
-                ("host", headers[1].1),
-                ("x-amz-target", headers[2].1),
-            ],
-            body.as_bytes(),
-            (self.now)(),
-        );
+        let signed = signer.sign(&headers, body.as_bytes(), (self.now)());
         let mut request = Request::post("/")
             .header(CONTENT_TYPE, JSON)
             .header("x-amz-target", &target);

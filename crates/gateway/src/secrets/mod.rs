@@ -11,6 +11,7 @@ pub mod kms;
 pub mod nacos;
 pub mod reference;
 pub mod sealed;
+pub mod seen;
 pub mod sigv4;
 pub mod vault;
 

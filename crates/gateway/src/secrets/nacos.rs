@@ -1,8 +1,6 @@
 //! `nacos:DATA_ID`, `nacos:GROUP/DATA_ID` or either with `#FIELD`: a configuration of Nacos, listened to by long polls.
 //! It speaks the HTTP API that 1.x and 2.x have, and 3.x while its adapter for that is on.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +16,7 @@ use tokio::time::Instant;
 
 use super::http::{Answer, PATIENCE, Server};
 use super::keyring::Credential;
+use super::seen::Seen;
 use super::{Fault, SecretSource, field};
 
 const GROUP: &str = "DEFAULT_GROUP";
@@ -33,7 +32,7 @@ pub struct Nacos {
     login: Option<(String, Credential)>,
     session: tokio::sync::Mutex<Option<Session>>,
     /// The MD5 of what was read last, as Nacos has it, by place without its field.
-    seen: Mutex<HashMap<String, String>>,
+    seen: Seen<String>,
 }
 
 struct Session {
@@ -58,7 +57,7 @@ impl Nacos {
             namespace,
             login,
             session: tokio::sync::Mutex::default(),
-            seen: Mutex::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -112,15 +111,10 @@ impl Nacos {
         let request =
             request.map_err(|_| Fault::Wrong("is not the name of a configuration".to_owned()))?;
         let answer = self.server.ask(request, PATIENCE).await?;
-        match answer.status {
-            StatusCode::OK => Ok(answer),
-            StatusCode::NOT_FOUND => Err(Fault::Wrong("is not there".to_owned())),
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
-                *self.session.lock().await = None;
-                Err(Fault::Wrong("may not be read by this user".to_owned()))
-            }
-            status => Err(Fault::Wrong(format!("is answered with {status}"))),
+        if [StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED].contains(&answer.status) {
+            *self.session.lock().await = None;
         }
+        answer.found("by this user")
     }
 
     /// Whether it is another one than that of this MD5, or will be within the time of a poll.
@@ -177,23 +171,14 @@ impl SecretSource for Nacos {
         let (place, name) = field::split(place);
         let answer = self.get(place).await?;
         let md5 = hex::encode(Md5::digest(&*answer.body));
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(place.to_owned(), md5);
+        self.seen.note(place, md5);
         field::pick(&answer.body, name)
     }
 
     async fn changed(&self, place: &str) {
         let (place, _) = field::split(place);
+        let md5 = self.seen.last(place).await;
         loop {
-            let seen = {
-                let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                all.get(place).cloned()
-            };
-            let Some(md5) = seen else {
-                return std::future::pending().await;
-            };
             match self.differs(place, &md5).await {
                 Ok(true) => return,
                 Ok(false) => {}

@@ -84,18 +84,25 @@ fn mac(key: &[u8], text: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
+    /// As in AWS's own examples.
+    fn signer<'a>(secret_access_key: &'a SecretString, service: &'a str) -> Signer<'a> {
+        Signer {
+            access_key_id: "AKIDEXAMPLE",
+            secret_access_key,
+            session_token: None,
+            region: "us-east-1",
+            service,
+        }
+    }
+
+    fn secret() -> SecretString {
+        SecretString::from("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    }
+
     /// AWS's own example of a derived key.
     #[test]
     fn the_key_is_derived_as_aws_has_it() {
-        let secret = SecretString::from("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
-        let signer = Signer {
-            access_key_id: "AKIDEXAMPLE",
-            secret_access_key: &secret,
-            session_token: None,
-            region: "us-east-1",
-            service: "iam",
-        };
-        let key = hex::encode(&signer.key("20150830")[..]);
+        let key = hex::encode(&signer(&secret(), "iam").key("20150830")[..]);
         let expected = "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9";
         assert_eq!(key, expected);
     }
@@ -103,15 +110,9 @@ mod tests {
     /// The case `post-vanilla` of AWS's test suite for signers.
     #[test]
     fn a_request_is_signed_as_aws_has_it() {
-        let secret = SecretString::from("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
-        let signer = Signer {
-            access_key_id: "AKIDEXAMPLE",
-            secret_access_key: &secret,
-            session_token: None,
-            region: "us-east-1",
-            service: "service",
-        };
         let now: Timestamp = "2015-08-30T12:36:00Z".parse().unwrap();
+        let secret = secret();
+        let signer = signer(&secret, "service");
         let signed = signer.sign(&[("host", "example.amazonaws.com")], b"", now);
         let (_, authorization) = signed.last().unwrap();
         assert_eq!(

@@ -2,7 +2,6 @@
 //! `vault:MOUNT/KEY#vault:v1:…`: a ciphertext of its Transit engine, which Vault decrypts.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::http::{Answer, PATIENCE, Server};
 use super::keyring::Credential;
+use super::seen::Seen;
 use super::{Fault, SecretSource, field, text};
 
 /// What every ciphertext of Transit begins with.
@@ -30,7 +30,7 @@ pub struct Vault {
     namespace: Option<String>,
     look_every: Duration,
     /// A hash of what was read last, by place.
-    seen: Mutex<HashMap<String, [u8; 32]>>,
+    seen: Seen<[u8; 32]>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +66,7 @@ impl Vault {
             token,
             namespace,
             look_every,
-            seen: Mutex::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -82,15 +82,10 @@ impl Vault {
             .body(body)
             .map_err(|_| Fault::Wrong("is not a path of Vault".to_owned()))?;
         let answer = self.server.ask(request, PATIENCE).await?;
-        match answer.status {
-            StatusCode::OK => Ok(answer),
-            StatusCode::NOT_FOUND => Err(Fault::Wrong("is not there".to_owned())),
-            StatusCode::FORBIDDEN => {
-                Err(Fault::Wrong("may not be read with this token".to_owned()))
-            }
-            StatusCode::BAD_REQUEST => Err(Fault::Wrong("is refused by Vault".to_owned())),
-            status => Err(Fault::Wrong(format!("is answered with {status}"))),
+        if answer.status == StatusCode::BAD_REQUEST {
+            return Err(Fault::Wrong("is refused by Vault".to_owned()));
         }
+        answer.found("with this token")
     }
 
     async fn kept(&self, path: &str, name: &str) -> Result<SecretString, Fault> {
@@ -139,11 +134,7 @@ impl SecretSource for Vault {
             return self.decrypted(path, what).await;
         }
         let value = self.kept(path, what).await?;
-        let hash = Sha256::digest(value.expose_secret()).into();
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(place.to_owned(), hash);
+        self.seen.note(place, hash(&value));
         Ok(value)
     }
 
@@ -153,19 +144,20 @@ impl SecretSource for Vault {
         let Some(name) = name else {
             return std::future::pending().await;
         };
+        let seen = self.seen.last(place).await;
         loop {
             tokio::time::sleep(self.look_every).await;
-            let seen = {
-                let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                all.get(place).copied()
-            };
-            let now = self.kept(path, name).await.ok();
-            let now = now.map(|value| <[u8; 32]>::from(Sha256::digest(value.expose_secret())));
-            if now.is_some() && seen.is_some() && now != seen {
+            if let Ok(value) = self.kept(path, name).await
+                && hash(&value) != seen
+            {
                 return;
             }
         }
     }
+}
+
+fn hash(value: &SecretString) -> [u8; 32] {
+    Sha256::digest(value.expose_secret()).into()
 }
 
 #[cfg(test)]

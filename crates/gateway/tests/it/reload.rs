@@ -6,6 +6,7 @@ use std::time::Duration;
 use hongyan_gateway::clock::SystemClock;
 use hongyan_wechat::callback::{CallbackToken, signature};
 use hongyan_wechat_sim::AccountConfig;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -155,6 +156,46 @@ async fn a_clients_old_secret_dies_at_once_and_its_nonces_do_not_come_back() {
     assert_eq!(gateway.call(new).await.status, 200);
     gateway.settings.client_secret = CLIENT_SECRET.to_owned();
     gateway.reload().await.unwrap();
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_issuers_key_counts_while_it_is_listed() {
+    let listed = |keys: &[&str]| {
+        format!("[[jwt]]\nname = \"login\"\nalgorithm = \"HS256\"\nkid = \"h\"\nkeys = {keys:?}\n")
+    };
+    let (old, new) = (
+        "the first secret that the login service signs with",
+        "the second secret that the login service signs with",
+    );
+    let mut gateway = TestGateway::with(Settings {
+        more: listed(&[old]),
+        ..Settings::default()
+    })
+    .await;
+    let seen = async |gateway: &TestGateway, key: &str| {
+        let exp = SystemClock::new().wall().0 / 1000 + 60;
+        let claims = json!({"sub": CLIENT, "aud": "hongyan", "exp": exp, "scope": "accounts"});
+        let header = Header {
+            kid: Some("h".to_owned()),
+            ..Header::new(Algorithm::HS256)
+        };
+        let key = EncodingKey::from_secret(key.as_bytes());
+        let bearer = format!("Bearer {}", encode(&header, &claims, &key).unwrap());
+        let call = get("/v1/accounts").unsigned();
+        let reply = gateway.call(call.header("authorization", &bearer)).await;
+        reply.status.as_u16()
+    };
+    for (keys, of_old, of_new) in [
+        (&[old][..], 200, 401),
+        (&[new, old], 200, 200),
+        (&[new], 401, 200),
+    ] {
+        gateway.settings.more = listed(keys);
+        gateway.reload().await.unwrap();
+        assert_eq!(seen(&gateway, old).await, of_old, "{keys:?}");
+        assert_eq!(seen(&gateway, new).await, of_new, "{keys:?}");
+    }
     gateway.finish().await;
 }
 

@@ -1,5 +1,6 @@
 //! A day's quota that runs out in the middle of the day's messages. Its slice is `it::v1::quota`.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::caller::{Caller, hand_over_batch, message_for};
@@ -11,6 +12,13 @@ const BEIJING_AHEAD_MS: i64 = 8 * 3_600_000;
 const BATCH: u64 = 500;
 const PATIENCE: Duration = Duration::from_secs(600);
 
+async fn hand_over(caller: &mut Caller, account: &str, numbers: Range<u64>) {
+    for first in numbers.clone().step_by(BATCH as usize) {
+        let batch = first..numbers.end.min(first + BATCH);
+        hand_over_batch(caller, batch.map(|n| message_for(account, n))).await;
+    }
+}
+
 async fn run_out(messages: u64, quota: u64, of_the_other: u64) {
     let wish = Wish {
         daily_quota: quota,
@@ -20,10 +28,7 @@ async fn run_out(messages: u64, quota: u64, of_the_other: u64) {
     let gateway = Gateway::start(wish).await;
     let mut caller = Caller::new(gateway.port);
     let began = Instant::now();
-    for first in (0..messages).step_by(BATCH as usize) {
-        let ours = (first..messages.min(first + BATCH)).map(|n| message_for("main", n));
-        hand_over_batch(&mut caller, ours).await;
-    }
+    hand_over(&mut caller, "main", 0..messages).await;
     let accepted = |appid: &'static str| gateway.sim.calls_of(appid).accepted;
     until_within("the quota is spent", PATIENCE, async || {
         accepted(APPID) == quota
@@ -35,11 +40,7 @@ async fn run_out(messages: u64, quota: u64, of_the_other: u64) {
     );
     // The other account's come in now, and go out as if nothing were wrong.
     let other = Instant::now();
-    for first in (0..of_the_other).step_by(BATCH as usize) {
-        let theirs = first..of_the_other.min(first + BATCH);
-        let theirs = theirs.map(|n| message_for("other", messages + n));
-        hand_over_batch(&mut caller, theirs).await;
-    }
+    hand_over(&mut caller, "other", messages..messages + of_the_other).await;
     until_within("the other's messages are sent", PATIENCE, async || {
         accepted(OTHER_APPID) == of_the_other
     })

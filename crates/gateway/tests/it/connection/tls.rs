@@ -9,15 +9,20 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::Wire;
 use crate::harness::{Settings, TestGateway, get};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 
-fn connector(versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsConnector {
+/// Believes whom this certificate vouches for.
+fn connector(
+    certificate: &str,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> TlsConnector {
     let mut roots = RootCertStore::empty();
-    let file = format!("{FOLDER}/tls.crt.pem");
+    let file = format!("{FOLDER}/{certificate}");
     roots
         .add(CertificateDer::from_pem_file(file).unwrap())
         .unwrap();
@@ -28,6 +33,26 @@ fn connector(versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsConne
         .with_root_certificates(roots)
         .with_no_client_auth();
     TlsConnector::from(Arc::new(config))
+}
+
+async fn connected(
+    gateway: &TestGateway,
+    connector: &TlsConnector,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(gateway.address()).await?;
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    connector.connect(name, stream).await
+}
+
+async fn assert_served(gateway: &TestGateway, stream: &mut TlsStream<TcpStream>) {
+    let (head, _) = get("/v1/accounts").written(gateway.address());
+    let asked = format!("{head}connection: close\r\n\r\n");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    let heard = String::from_utf8_lossy(&heard);
+    assert!(heard.starts_with("HTTP/1.1 200 OK\r\n"), "{heard}");
+    assert!(heard.contains("\"accounts\""), "{heard}");
 }
 
 #[tokio::test]
@@ -41,23 +66,54 @@ async fn a_certificate_makes_the_listener_speak_https_alone() {
     };
     let gateway = TestGateway::with(settings).await;
     for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
-        let stream = TcpStream::connect(gateway.address()).await.unwrap();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        let mut stream = connector(versions).connect(name, stream).await.unwrap();
-        let (head, _) = get("/v1/accounts").written(gateway.address());
-        let asked = format!("{head}connection: close\r\n\r\n");
-        stream.write_all(asked.as_bytes()).await.unwrap();
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).await.unwrap();
-        let heard = String::from_utf8_lossy(&heard);
-        assert!(heard.starts_with("HTTP/1.1 200 OK\r\n"), "{heard}");
-        assert!(heard.contains("\"accounts\""), "{heard}");
+        let connector = connector("tls.crt.pem", versions);
+        let mut stream = connected(&gateway, &connector).await.unwrap();
+        assert_served(&gateway, &mut stream).await;
     }
     let mut plain = Wire::to(gateway.address()).await;
     plain
         .say("GET /v1/accounts HTTP/1.1\r\nhost: x\r\n\r\n")
         .await;
     assert!(!plain.rest().await.contains("HTTP/1.1"));
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn another_certificate_is_shown_from_the_next_connection_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |certificate: &str, key: &str| {
+        for (from, to) in [(certificate, "shown.pem"), (key, "key.pem")] {
+            std::fs::copy(format!("{FOLDER}/{from}"), folder.path().join(to)).unwrap();
+        }
+    };
+    put("tls.crt.pem", "tls.pem");
+    let place = folder.path().display();
+    let settings = Settings {
+        server: format!(
+            "tls = {{ certificate = \"file:{place}/shown.pem\", key = \"file:{place}/key.pem\" }}\n\
+             ops_listen = \"127.0.0.1:0\""
+        ),
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
+    let versions = &[&rustls::version::TLS13];
+    let (old, new) = (
+        connector("tls.crt.pem", versions),
+        connector("authority.pem", versions),
+    );
+    let mut held = connected(&gateway, &old).await.unwrap();
+    assert!(connected(&gateway, &new).await.is_err());
+
+    put("program.pem", "tls.pem");
+    let refused = gateway.reload().await.unwrap_err().to_string();
+    assert!(refused.contains("server.tls"), "not a pair: {refused}");
+    put("program.pem", "program.key.pem");
+    let changes = gateway.reload().await.unwrap();
+    assert!(changes.certificate, "{changes:?}");
+    assert!(connected(&gateway, &old).await.is_err());
+    let mut stream = connected(&gateway, &new).await.unwrap();
+    assert_served(&gateway, &mut stream).await;
+    assert_served(&gateway, &mut held).await;
     gateway.finish().await;
 }
 

@@ -109,6 +109,24 @@ async fn a_client_is_told_how_its_limit_stands() {
 }
 
 #[tokio::test]
+async fn another_limit_counts_from_the_next_request_on_and_a_reload_alone_refills_none() {
+    let limit = |burst: u8| format!("[limits]\nclient = {{ burst = {burst}, per_second = 0.01 }}");
+    let mut gateway = TestGateway::with(limited("client = { burst = 1, per_second = 0.01 }")).await;
+    assert_eq!(gateway.get("/v1/accounts").await.status, 200);
+    gateway.settings.account = "rate = 5\n".to_owned();
+    assert_eq!(gateway.reload().await.unwrap().changed, [ACCOUNT]);
+    let refused = gateway.get("/v1/accounts").await;
+    refused.problem(429, "rate_limited");
+
+    gateway.settings.sections = limit(2);
+    gateway.reload().await.unwrap();
+    let reply = gateway.get("/v1/accounts").await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(header(&reply, "ratelimit-limit"), 2);
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn an_account_takes_so_many_messages_and_no_more() {
     let gateway = TestGateway::with(limited("account = { burst = 3, per_second = 0.01 }")).await;
     let batch = json!({"messages": [message(&openid(1)), message(&openid(2))]});
