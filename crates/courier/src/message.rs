@@ -18,6 +18,9 @@ use crate::time::UnixMs;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(Uuid);
 
+/// 2020 in Unix milliseconds: from here the numbers of ids are counted, and they last until 2089.
+const NUMBERS_BEGIN: i64 = 1_577_836_800_000;
+
 impl MessageId {
     /// An id for a message accepted at `now`; the rest of it is random.
     #[must_use]
@@ -43,6 +46,36 @@ impl MessageId {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The id as a number of at most 18 digits, for callers who know WeChat's msgids alone. It is the time and 22 of the
+    /// random bits, so now and then two messages have the same one.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        let bytes = self.as_bytes();
+        let millis = bytes[..6]
+            .iter()
+            .fold(0, |number, byte| number << 8 | i64::from(*byte));
+        let random = i64::from(bytes[6] & 0x0f) << 18
+            | i64::from(bytes[7]) << 10
+            | i64::from(bytes[8] & 0x3f) << 4
+            | i64::from(bytes[9] >> 4);
+        (millis.saturating_sub(NUMBERS_BEGIN) << 22 | random) & i64::MAX
+    }
+
+    /// The least and the greatest id that have this [number](Self::number).
+    #[must_use]
+    pub fn of_number(number: i64) -> (Self, Self) {
+        let millis = u64::try_from((number >> 22).max(0) + NUMBERS_BEGIN).unwrap_or(0);
+        let id = |rest: u8| {
+            let mut random = [rest; 10];
+            random[0] = (number >> 18) as u8 & 0x0f;
+            random[1] = (number >> 10) as u8;
+            random[2] = (number >> 4) as u8 & 0x3f;
+            random[3] = (number << 4) as u8 | rest & 0x0f;
+            Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        };
+        (id(0), id(u8::MAX))
     }
 
     /// What WeChat is given as `client_msg_id`: the id, and from the second generation on its number.
@@ -318,6 +351,27 @@ mod tests {
         assert!(MessageId::first_at(UnixMs(2_000)) <= late);
         assert_eq!(early.to_string().parse(), Ok(early));
         assert_eq!("x".parse::<MessageId>(), Err(NotAMessageId));
+    }
+
+    #[test]
+    fn a_number_leads_back_to_its_id() {
+        for now in [NUMBERS_BEGIN, 1_795_400_000_000, 3_700_000_000_000] {
+            for _ in 0..64 {
+                let id = MessageId::new(UnixMs(now));
+                let (least, greatest) = MessageId::of_number(id.number());
+                assert!(least <= id && id <= greatest, "{id}");
+                assert_eq!(
+                    (least.number(), greatest.number()),
+                    (id.number(), id.number())
+                );
+                assert!(
+                    (0..1_000_000_000_000_000_000).contains(&id.number())
+                        || now > 1_800_000_000_000
+                );
+            }
+        }
+        let (least, greatest) = MessageId::of_number(-1);
+        assert!(least <= greatest);
     }
 
     #[test]

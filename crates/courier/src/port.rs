@@ -25,9 +25,11 @@ mod dead_letters;
 pub mod limiter;
 pub mod quota;
 mod tokens;
+mod virtual_tokens;
 
 pub use dead_letters::{Again, DeadLetterOffice, DeadLetters};
 pub use tokens::{CacheError, Fence, Token, TokenCache};
+pub use virtual_tokens::{Revocation, VirtualTokens};
 
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -284,6 +286,8 @@ pub struct Filter {
     pub template_id: Option<String>,
     /// Whose last call was answered with this errcode.
     pub code: Option<i64>,
+    /// Which WeChat, or the compatible door, gave this msgid.
+    pub msgid: Option<i64>,
     /// With this word of the caller's.
     pub reference: Option<String>,
     /// Accepted at this moment or later.

@@ -27,6 +27,7 @@ use hongyan_courier::port::Ledger;
 use hongyan_courier::quota::{self, QuotaNews, Quotas};
 use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::recipient::confirm::Confirmations;
+use hongyan_courier::recipient::forget::Forgetter;
 use hongyan_courier::retention::Pruner;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
@@ -50,6 +51,7 @@ use crate::api::templates::Templates;
 use crate::api::token::Tokens;
 use crate::auth::nonces::SeenNonces;
 use crate::clock::SystemClock;
+use crate::compat;
 use crate::condition::{Conditions, Reports};
 use crate::config::Config;
 use crate::config::profile::Profile;
@@ -86,6 +88,7 @@ pub struct App {
     pub sweeper: Option<Sweeper>,
     pub pruner: Option<Pruner>,
     pub confirmations: Option<Confirmations>,
+    pub forgetter: Option<Arc<Forgetter>>,
     pub expander: Option<Arc<Expander>>,
     pub webhooks: Option<Arc<webhook::Sender>>,
     pub gauges: Gauges,
@@ -116,6 +119,7 @@ struct Core {
     conditions: Arc<Conditions>,
     waiters: Arc<Waiters>,
     limits: Arc<Limits>,
+    virtual_tokens: Arc<compat::tokens::Tokens>,
     broadcast_changed: Arc<Notify>,
     bell: Arc<Bell>,
     stopping: CancellationToken,
@@ -163,6 +167,7 @@ impl App {
             sweeper,
             pruner,
             confirmations: recipients::confirmations(&core, roles),
+            forgetter: roles.works().then(|| recipients::forgetter(&core, config)),
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
@@ -240,8 +245,9 @@ impl Core {
             every: config.templates.sync_interval,
         };
         let book = Book::open(parts, names(config)).await?;
-        let conditions = Conditions::new(&keeper, reports);
         Ok(Self {
+            virtual_tokens: compat::tokens::Tokens::open(store.clone(), clock.clone()).await?,
+            conditions: Arc::new(Conditions::new(&keeper, reports)),
             store,
             clock,
             observer,
@@ -256,7 +262,6 @@ impl Core {
             spools: Spools::default(),
             reads: Arc::default(),
             key_sets: callers::KeySets::default(),
-            conditions: Arc::new(conditions),
             waiters,
             limits: callers::limits(config),
             broadcast_changed: Arc::default(),
@@ -324,14 +329,17 @@ impl Core {
     ) -> anyhow::Result<UseCases> {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let clock: Arc<dyn Clock> = self.clock.clone();
+        let intake = Arc::new(self.intake(config, dispatch)?);
         Ok(UseCases {
+            client_tokens: Arc::new(callers::client_tokens(self, config)),
+            compat: Arc::new(callers::compat(self, config, &secrets, intake.clone())?),
             door: Arc::new(Door {
                 authenticator: callers::authenticator(self, &config.jwt, &mut secrets)?,
                 clock: self.clock.clone(),
                 limits: self.limits.clone(),
                 body_bytes_max: usize::try_from(config.limits.body_bytes)?,
             }),
-            intake: Arc::new(self.intake(config, dispatch)?),
+            intake,
             messages: Arc::new(Messages {
                 ledger: ledger.clone(),
                 slots: self.slots.clone(),
@@ -369,7 +377,7 @@ impl Core {
                 clock,
                 counting: config.templates.counting,
             }),
-            contacts: Arc::new(recipients::contacts(self)),
+            contacts: Arc::new(recipients::contacts(self, config)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(callbacks::callbacks(self, config, &secrets.accounts)?),

@@ -125,6 +125,7 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
         sweeper,
         pruner,
         confirmations,
+        forgetter,
         expander,
         webhooks,
         gauges,
@@ -143,6 +144,10 @@ async fn run(app: App, Listeners { main, ops }: Listeners, stop: CancellationTok
     live.begin(tasks.clone(), stop.clone(), last.clone()).await;
     watch(gauges, &tasks, &last);
     keep_up((sweeper, pruner, confirmations), &tasks, &stop);
+    if let Some(forgetter) = forgetter {
+        let forget_stop = stop.clone();
+        tasks.spawn(async move { forgetter.run(forget_stop).await });
+    }
     if let Some(expander) = expander {
         tasks.spawn(expander.run());
     }

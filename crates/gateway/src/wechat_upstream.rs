@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
 use hongyan_courier::kind::{Extras, Kind, ListOf};
 use hongyan_courier::message::{AccountName, Content};
 use hongyan_courier::port::quota::QuotaDesk;
@@ -29,6 +30,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::api::templates::library::Library;
+use crate::compat::Relay;
 
 /// One account's way to WeChat.
 #[derive(Clone, Debug)]
@@ -250,6 +252,21 @@ impl Library for WechatUpstream {
     ) -> Result<(), CallError> {
         let line = self.line(account, Endpoint::IndustrySet)?;
         line.client.set_industries(token, codes).await
+    }
+}
+
+#[async_trait]
+impl Relay for WechatUpstream {
+    async fn relay(
+        &self,
+        account: &AccountName,
+        endpoint: Endpoint,
+        token: &AccessToken,
+        query: &[(&str, &str)],
+        body: Option<Bytes>,
+    ) -> Result<Bytes, CallError> {
+        let line = self.line(account, endpoint)?;
+        line.client.relay(endpoint, token, query, body).await
     }
 }
 

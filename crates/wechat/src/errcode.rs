@@ -42,6 +42,8 @@ pub enum Endpoint {
     QuotaClearBySecret,
     /// `GET /sns/oauth2/access_token`: the openid behind a code of the authorise page.
     OauthToken,
+    /// A call that this crate has no method for, by its path.
+    Other(&'static str),
 }
 
 impl Endpoint {
@@ -67,6 +69,7 @@ impl Endpoint {
             Self::QuotaClear => "/cgi-bin/clear_quota",
             Self::QuotaClearBySecret => "/cgi-bin/clear_quota/v2",
             Self::OauthToken => "/sns/oauth2/access_token",
+            Self::Other(path) => path,
         }
     }
 

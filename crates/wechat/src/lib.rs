@@ -24,6 +24,8 @@ pub mod template;
 pub mod token;
 pub mod user;
 
+#[cfg(feature = "client")]
+mod relay;
 mod secret;
 
 pub use secret::{AccessToken, AppSecret};

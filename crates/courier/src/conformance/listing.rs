@@ -1,7 +1,7 @@
 //! Promises of `find`, `page` and `depths`: what is stored can be seen, all of it, once.
 
 use super::Adapter;
-use super::fixture::{NODE, NOW, answered, at, claim, content};
+use super::fixture::{NODE, NOW, accepted, answered, at, claim, content};
 use crate::message::{Content, MessageId, Priority, Reason, Status};
 use crate::port::{Depth, Filter};
 use crate::reach::Reach;
@@ -75,6 +75,26 @@ pub async fn every_filter_narrows<A: Adapter>() {
         ..Filter::default()
     };
     assert_eq!(listed(of_neither).await, []);
+}
+
+pub async fn a_message_is_found_by_its_msgid_and_by_the_number_of_its_id<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let (_, sent) = stores.leased(content("o1"), NOW).await;
+    stores.settle(&sent, accepted(777), NOW).await;
+    let waiting = stores.store(content("o2"), NOW).await;
+    let by = async |msgid: i64| -> Vec<MessageId> {
+        let filter = Filter {
+            msgid: Some(msgid),
+            ..Filter::default()
+        };
+        let page = stores.ledger.page(filter, 10).await.unwrap();
+        page.iter().map(|message| message.id).collect()
+    };
+    assert_eq!(by(777).await, [sent.id]);
+    assert_eq!(by(sent.id.number()).await, [sent.id]);
+    assert_eq!(by(waiting.number()).await, [waiting]);
+    assert_eq!(by(778).await, []);
+    assert_eq!(by(-1).await, []);
 }
 
 pub async fn what_is_out_of_reach_is_not_listed<A: Adapter>() {

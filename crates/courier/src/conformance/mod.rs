@@ -12,6 +12,7 @@ pub mod events;
 pub mod expanding;
 pub mod fixture;
 pub mod forgetting;
+pub mod forgotten;
 pub mod leasing;
 pub mod listing;
 pub mod matching;
@@ -27,14 +28,16 @@ pub mod standings;
 pub mod sweeping;
 pub mod templates;
 pub mod token_cache;
+pub mod virtual_tokens;
 
 use std::sync::Arc;
 
 use crate::audit::Audit;
 use crate::broadcast::port::Broadcasts;
 use crate::port::quota::QuotaBook;
-use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache};
+use crate::port::{DeadLetterOffice, Ledger, Queue, Standings, TokenCache, VirtualTokens};
 use crate::recipient::Recipients;
+use crate::recipient::forget::Forgetting;
 use crate::template::catalogue::Templates;
 use crate::webhook::Outbox;
 
@@ -59,6 +62,10 @@ pub struct Stores {
     pub outbox: Arc<dyn Outbox>,
     /// The accounts' templates.
     pub templates: Arc<dyn Templates>,
+    /// What can be forgotten.
+    pub forgetting: Arc<dyn Forgetting>,
+    /// What virtual tokens hang on.
+    pub virtual_tokens: Arc<dyn VirtualTokens>,
     /// Who did what.
     pub audit: Arc<dyn Audit>,
 }
@@ -237,6 +244,7 @@ macro_rules! ledger_conformance {
             listing {
                 a_page_is_newest_first_and_goes_on_at_its_cursor
                 every_filter_narrows
+                a_message_is_found_by_its_msgid_and_by_the_number_of_its_id
                 what_is_out_of_reach_is_not_listed
                 depths_count_what_waits
                 what_is_not_there_is_not_found
@@ -316,6 +324,13 @@ macro_rules! recipients_conformance {
                 suppressions_are_listed_newest_first
                 who_may_not_follow_is_to_be_confirmed
                 an_agreement_is_used_up_by_one_message
+            }
+            forgotten {
+                nothing_names_who_was_forgotten
+                what_is_under_way_is_left_until_it_is_not
+                forgetting_goes_on_in_small_steps
+                forgetting_spends_its_nonce
+                those_who_left_are_found_until_they_are_forgotten
             }
             pacing {
                 who_gets_too_much_waits
@@ -400,6 +415,20 @@ macro_rules! templates_conformance {
                 what_is_leased_when_its_template_is_stopped_is_put_aside_before_its_call
                 what_is_in_doubt_is_repeated_although_its_template_is_stopped
                 a_message_aside_can_be_cancelled
+            }
+        }
+    };
+}
+
+/// One test for each promise of `virtual_tokens`, for an [`Adapter`].
+#[macro_export]
+macro_rules! virtual_tokens_conformance {
+    ($adapter:ty) => {
+        $crate::promises! { $adapter:
+            virtual_tokens {
+                a_store_has_one_key_for_good
+                a_revocation_survives_a_restart_and_the_later_one_stands
+                a_revocation_spends_its_nonce
             }
         }
     };

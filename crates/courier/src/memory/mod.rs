@@ -5,6 +5,7 @@ mod accept;
 mod audit;
 mod broadcasts;
 mod dead_letters;
+mod forgetting;
 mod jobs;
 mod keys;
 mod outbox;
@@ -13,6 +14,7 @@ mod recipients;
 mod records;
 mod state;
 mod templates;
+mod virtual_tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -21,7 +21,14 @@ impl State {
 
     pub(super) fn page(&self, filter: &Filter, limit: usize) -> Vec<Message> {
         let newest_first = self.rows.values().rev().map(|row| &row.message);
-        let wanted = newest_first.filter(|message| fits(filter, message));
+        let by_msgid = |message: &Message| {
+            let Some(msgid) = filter.msgid else {
+                return true;
+            };
+            let known = self.msgids.get(&(message.content.account.clone(), msgid));
+            known == Some(&message.id) || message.id.number() == msgid
+        };
+        let wanted = newest_first.filter(|message| fits(filter, message) && by_msgid(message));
         wanted.take(limit).cloned().collect()
     }
 

@@ -8,6 +8,7 @@ use super::broadcasts::Kept;
 use super::keys::{Keys, Nonces};
 use super::outbox::Outbox;
 use super::templates::Shelves;
+use super::virtual_tokens::Tokens;
 use crate::account::{AccountFlag, Flag, FlagSubject, Standing};
 use crate::audit::Entry;
 use crate::backlog::Lines;
@@ -44,6 +45,7 @@ pub(super) struct State {
     pub(super) recipients: BTreeMap<(AccountName, String), Recipient>,
     pub(super) outbox: Outbox,
     pub(super) shelves: Shelves,
+    pub(super) virtual_tokens: Tokens,
     /// Oldest first.
     pub(super) flags: Vec<AccountFlag>,
     standings: HashMap<AccountName, Standing>,

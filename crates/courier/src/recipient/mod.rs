@@ -2,6 +2,7 @@
 //! Facts and the question that every message is asked; what changes them is in `news`.
 
 pub mod confirm;
+pub mod forget;
 pub mod hearing;
 pub mod limit;
 pub mod news;

@@ -26,6 +26,8 @@ impl Adapter for Memory {
             broadcasts: self.0.clone(),
             outbox: self.0.clone(),
             templates: self.0.clone(),
+            forgetting: self.0.clone(),
+            virtual_tokens: self.0.clone(),
             audit: self.0.clone(),
         }
     }
@@ -53,6 +55,7 @@ mod memory {
     hongyan_courier::recipients_conformance!(Memory);
     hongyan_courier::broadcasts_conformance!(Memory);
     hongyan_courier::templates_conformance!(Memory);
+    hongyan_courier::virtual_tokens_conformance!(Memory);
     hongyan_courier::nodes_conformance!(Memory);
     hongyan_courier::outbox_conformance!(Memory);
     hongyan_courier::audit_conformance!(Memory);

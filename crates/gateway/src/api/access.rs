@@ -146,6 +146,10 @@ pub const SERVICE: &[Line] = &[
     post("/v1/recipients/{openid}/resume", RECIPIENTS)
         .noted("recipients.resume")
         .whole(),
+    post("/v1/recipients/{openid}/forget", RECIPIENTS).noted("recipients.forget"),
+    post("/v1/clients/{id}/tokens/revoke", TOKEN)
+        .noted("clients.revoke_tokens")
+        .whole(),
     get("/v1/accounts", ACCOUNTS),
     post("/v1/accounts/{name}/quota/clear", &[Scope::Quota]).noted("quota.clear"),
     get(

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod body;
 pub mod broadcasts;
 pub mod callback;
+pub mod clients;
 mod deed;
 pub mod docs;
 pub mod door;

@@ -24,6 +24,7 @@ use crate::api::broadcasts::{
     rows as broadcast_rows, show as broadcast_show,
 };
 use crate::api::callback::{self, Callbacks, Entrance};
+use crate::api::clients::{self, ClientTokens};
 use crate::api::docs;
 use crate::api::door::Door;
 use crate::api::error::Problem;
@@ -38,6 +39,7 @@ use crate::api::routes::{Misfit, Routes};
 use crate::api::templates::{self, Templates};
 use crate::api::token::{self, Tokens};
 use crate::api::webhooks::{self, Webhooks};
+use crate::compat::{self, Compat};
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::request::request_context;
 
@@ -53,6 +55,8 @@ pub struct UseCases {
     pub audit: Arc<dyn Audit>,
     pub accounts: Arc<AccountBook>,
     pub tokens: Arc<Tokens>,
+    pub client_tokens: Arc<ClientTokens>,
+    pub compat: Arc<Compat>,
     pub templates: Arc<Templates>,
     pub contacts: Arc<Contacts>,
     pub broadcasts: Arc<Broadcasting>,
@@ -127,6 +131,7 @@ fn recipients(routes: Routes, cases: &Arc<Contacts>) -> Routes {
         .mount(routes!(recipients::show).with_state(cases.clone()))
         .mount(routes!(recipients::change::suppress).with_state(cases.clone()))
         .mount(routes!(recipients::change::resume).with_state(cases.clone()))
+        .mount(routes!(recipients::forget::forget).with_state(cases.clone()))
 }
 
 fn accounts(routes: Routes, parts: &UseCases) -> Routes {
@@ -136,6 +141,7 @@ fn accounts(routes: Routes, parts: &UseCases) -> Routes {
         .mount(routes!(token::show).with_state(parts.tokens.clone()))
         .mount(routes!(token::refresh).with_state(parts.tokens.clone()))
         .mount(routes!(receipts::take).with_state(parts.callbacks.clone()))
+        .mount(routes!(clients::revoke).with_state(parts.client_tokens.clone()))
 }
 
 /// The routes for supervisors and scrapers.
@@ -169,7 +175,11 @@ pub fn routers(parts: &UseCases, doors: Doors) -> Result<(Router, Option<Router>
     } else {
         main = main.merge(ops(parts)?);
     }
-    let (router, document) = main.split_for_parts();
+    let (mut router, document) = main.split_for_parts();
+    if doors.callers {
+        // WeChat's own interface, which WeChat documents.
+        router = router.merge(compat::router(parts.compat.clone()));
+    }
     let page = SwaggerUi::new("/docs").url("/openapi.json", document);
     Ok((finished(router.merge(docs::router(page))), elsewhere))
 }

@@ -1,4 +1,5 @@
-//! Who may call, as the configuration says: clients that sign, and issuers whose tokens they may bring instead.
+//! Who may call, as the configuration says: clients that sign, issuers whose tokens they may bring instead, and SDKs that
+//! bring a token of ours.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +9,14 @@ use http::Uri;
 use jsonwebtoken::DecodingKey;
 
 use super::Core;
+use crate::api::clients::ClientTokens;
+use crate::api::messages::send::Intake;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::bearer::fetch::Https;
 use crate::auth::bearer::keys::KeySet;
 use crate::auth::bearer::{Issuer, Issuers, Keys};
 use crate::auth::client::Clients;
+use crate::compat::Compat;
 use crate::config::jwt::{self, Jwt};
 use crate::config::resolved::Secrets;
 use crate::config::{self, Config};
@@ -53,6 +57,41 @@ pub(super) fn house(config: &Config, tls: Option<&Arc<Live>>) -> anyhow::Result<
         connections: config.server.connections,
         tls: tls.map(Live::acceptor).transpose()?,
     })
+}
+
+/// The door of WeChat's own calls.
+pub(super) fn compat(
+    core: &Core,
+    config: &Config,
+    secrets: &Secrets,
+    intake: Arc<Intake>,
+) -> anyhow::Result<Compat> {
+    Ok(Compat {
+        clients: Clients::new(&secrets.clients),
+        accounts: core.accounts.load_full(),
+        tokens: core.virtual_tokens.clone(),
+        limits: core.limits.clone(),
+        intake,
+        upstream: core.upstream.clone(),
+        keeper: core.keeper.clone(),
+        quotas: core.quotas.clone(),
+        book: core.book.clone(),
+        audit: core.store.clone(),
+        clock: core.clock.clone(),
+        body_bytes_max: usize::try_from(config.limits.body_bytes)?,
+    })
+}
+
+pub(super) fn client_tokens(core: &Core, config: &Config) -> ClientTokens {
+    ClientTokens {
+        clients: config
+            .clients
+            .iter()
+            .map(|client| client.id.clone())
+            .collect(),
+        accounts: core.accounts.load_full(),
+        tokens: core.virtual_tokens.clone(),
+    }
 }
 
 /// The key sets of issuers, kept from one configuration to the next: what was fetched is not fetched anew.

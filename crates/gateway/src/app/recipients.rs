@@ -1,14 +1,18 @@
 //! What the recipients need of the rest: where news goes, who is asked about users, how often one is written to.
 //! It must not run anything.
 
+use std::sync::Arc;
+
 use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::recipient::RecipientLimit;
 use hongyan_courier::recipient::confirm::Confirmations;
+use hongyan_courier::recipient::forget::Forgetter;
 use hongyan_courier::recipient::hearing::Hearing;
 
 use super::Core;
 use crate::api::recipients::Contacts;
+use crate::config::Config;
 use crate::config::accounts::Account;
 use crate::role::Roles;
 
@@ -28,11 +32,21 @@ pub(super) fn confirmations(core: &Core, roles: Roles) -> Option<Confirmations> 
     })
 }
 
-pub(super) fn contacts(core: &Core) -> Contacts {
+pub(super) fn forgetter(core: &Core, config: &Config) -> Arc<Forgetter> {
+    Arc::new(Forgetter {
+        store: core.store.clone(),
+        clock: core.clock.clone(),
+        observer: core.observer.clone(),
+        after_unsubscribe: config.recipients.forget_after_unsubscribe,
+    })
+}
+
+pub(super) fn contacts(core: &Core, config: &Config) -> Contacts {
     Contacts {
         accounts: core.accounts.load_full(),
         recipients: core.store.clone(),
         hearing: hearing(core),
+        forgetter: forgetter(core, config),
         clock: core.clock.clone(),
     }
 }

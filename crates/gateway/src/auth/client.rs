@@ -79,12 +79,20 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Clients {
     by_id: HashMap<Arc<str>, Client>,
+    /// By what a secret comes to under a fixed purpose, so that looking one up takes no time that tells of others.
+    by_secret: HashMap<[u8; 32], Arc<str>>,
     /// Verified against in place of a client that does not exist, so that the time taken does not tell.
     nobody: Vec<SigningKey>,
 }
 
 impl Clients {
     pub fn new(clients: &[ClientKeys]) -> Self {
+        let by_secret = clients.iter().flat_map(|client| {
+            let id: Arc<str> = client.id.as_str().into();
+            let secrets = client.secrets.iter();
+            secrets.map(move |secret| (mark(secret), id.clone()))
+        });
+        let by_secret = by_secret.collect();
         let by_id = clients
             .iter()
             .map(|client| {
@@ -105,8 +113,15 @@ impl Clients {
             .collect();
         Self {
             by_id,
+            by_secret,
             nobody: vec![SigningKey::new(&SecretString::from("nobody"))],
         }
+    }
+
+    /// The client whose secret this is, at the compatible door.
+    pub fn by_secret(&self, secret: &SecretString) -> Option<&Client> {
+        let id = self.by_secret.get(&mark(secret))?;
+        self.by_id.get(id)
     }
 
     /// The client, if there is one, and the keys to check the signature with in either case.
@@ -118,4 +133,8 @@ impl Clients {
             .filter(|keys| !keys.is_empty());
         (client, keys.unwrap_or(&self.nobody))
     }
+}
+
+fn mark(secret: &SecretString) -> [u8; 32] {
+    SigningKey::new(secret).tag("HONGYAN-CLIENT-BY-SECRET-V1", &[])
 }

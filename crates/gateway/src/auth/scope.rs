@@ -17,11 +17,12 @@ pub enum Scope {
     Receipts,
     Quota,
     Webhooks,
+    WechatRead,
     Audit,
 }
 
 impl Scope {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MessagesSend,
         Self::MessagesRead,
         Self::Accounts,
@@ -32,6 +33,7 @@ impl Scope {
         Self::Receipts,
         Self::Quota,
         Self::Webhooks,
+        Self::WechatRead,
         Self::Audit,
     ];
 
@@ -47,6 +49,7 @@ impl Scope {
             Self::Receipts => "receipts",
             Self::Quota => "quota",
             Self::Webhooks => "webhooks",
+            Self::WechatRead => "wechat:read",
             Self::Audit => "audit",
         }
     }

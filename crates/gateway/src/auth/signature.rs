@@ -29,6 +29,30 @@ impl SigningKey {
         self.over(request).verify_slice(signature).is_ok()
     }
 
+    /// A tag over bytes that are no request: its `purpose` keeps it from serving as anything else. Only the last part may
+    /// be of any length.
+    pub fn tag(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.over_parts(purpose, parts)
+            .finalize()
+            .into_bytes()
+            .into()
+    }
+
+    /// In constant time.
+    pub fn verify_tag(&self, purpose: &str, parts: &[&[u8]], tag: &[u8; 32]) -> bool {
+        self.over_parts(purpose, parts).verify_slice(tag).is_ok()
+    }
+
+    fn over_parts(&self, purpose: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(purpose.as_bytes());
+        mac.update(b"\n");
+        for part in parts {
+            mac.update(part);
+        }
+        mac
+    }
+
     fn over(&self, request: &Canonical<'_>) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         for line in request.lines() {

@@ -1,15 +1,19 @@
-//! `hongyan client new`: a new client with a strong secret, as a block for hongyan.toml.
-//! It must not change any file.
+//! `hongyan client new|revoke`: a new client with a strong secret, as a block for hongyan.toml; and the end of the tokens
+//! that a client has. It must not change any file.
 
 use std::process::ExitCode;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::auth::scope::Scope;
 use crate::cli::context::Context;
+use crate::cli::gateway::GatewayArgs;
+use crate::cli::http::GatewayClient;
+use crate::cli::runtime::block_on_here;
+use crate::cli::table::encoded;
 use crate::config::names;
 
 const EXAMPLE: &str = "\
@@ -28,6 +32,7 @@ pub struct ClientArgs {
 #[derive(Debug, Subcommand)]
 enum ClientCommand {
     New(NewArgs),
+    Revoke(RevokeArgs),
 }
 
 /// Print a clients block for hongyan.toml with a newly generated secret.
@@ -53,10 +58,43 @@ pub struct NewArgs {
     templates: Vec<String>,
 }
 
+/// Revoke the virtual tokens that a client's WeChat SDK holds; it fetches new ones with its secret.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan client revoke shop --account clinic")]
+struct RevokeArgs {
+    /// The client whose tokens they are
+    id: String,
+    /// Those for this account alone
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
 pub fn run(args: &ClientArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
         ClientCommand::New(args) => new(args, context),
+        ClientCommand::Revoke(args) => revoke(args, context),
     }
+}
+
+fn revoke(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let path = format!("/v1/clients/{}/tokens/revoke", encoded(&args.id));
+    let client = GatewayClient::new(&args.gateway)?;
+    let body = json!({"account": args.account});
+    let revoked = block_on_here(client.post(&path, &body))?;
+    if context.json {
+        context.value(&revoked)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let accounts = revoked["accounts"].as_array().into_iter().flatten();
+    let accounts: Vec<&str> = accounts.filter_map(Value::as_str).collect();
+    context.line(&format!(
+        "the tokens of {} are revoked, for {}",
+        args.id,
+        accounts.join(", ")
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn new(args: &NewArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {

@@ -51,6 +51,9 @@ struct ListArgs {
     /// By this template
     #[arg(long, value_name = "ID")]
     template: Option<String>,
+    /// Which WeChat, or the compatible door, gave this msgid
+    #[arg(long)]
+    msgid: Option<i64>,
     /// Whose last call was answered with this errcode
     #[arg(long, value_name = "ERRCODE")]
     code: Option<i64>,
@@ -113,6 +116,7 @@ pub fn run(args: &MessagesArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
 
 fn list_messages(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let code = args.code.map(|code| code.to_string());
+    let msgid = args.msgid.map(|msgid| msgid.to_string());
     let filters = [
         ("account", &args.account),
         ("status", &args.status),
@@ -120,6 +124,7 @@ fn list_messages(args: &ListArgs, context: &mut Context<'_>) -> anyhow::Result<E
         ("touser", &args.to),
         ("template_id", &args.template),
         ("code", &code),
+        ("msgid", &msgid),
         ("reference", &args.reference),
         ("broadcast", &args.broadcast),
         ("since", &args.since),

@@ -1,4 +1,4 @@
-//! `hongyan recipients list|show|suppress|resume`.
+//! `hongyan recipients list|show|suppress|resume|forget`.
 //! It must not decide what a message to a recipient comes to.
 
 use std::process::ExitCode;
@@ -29,6 +29,7 @@ enum RecipientsCommand {
     Show(ShowArgs),
     Suppress(SuppressArgs),
     Resume(ResumeArgs),
+    Forget(ForgetArgs),
 }
 
 /// List who is suppressed and why, those said last first.
@@ -104,6 +105,18 @@ struct ResumeArgs {
     gateway: GatewayArgs,
 }
 
+/// Delete what is known of a recipient; messages stay as records that name nobody.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hongyan recipients forget oDemo5eedc0ffee0000000000001")]
+struct ForgetArgs {
+    openid: String,
+    /// May be left out while there is only one
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
 pub fn run(args: &RecipientsArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match &args.command {
         RecipientsCommand::List(args) => list_suppressions(args, context),
@@ -131,7 +144,21 @@ pub fn run(args: &RecipientsArgs, context: &mut Context<'_>) -> anyhow::Result<E
             let client = GatewayClient::new(&args.gateway)?;
             shown(&block_on_here(client.post(&path, &body))?, context)
         }
+        RecipientsCommand::Forget(args) => forget(args, context),
     }
+}
+
+fn forget(args: &ForgetArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let path = path(&args.openid, "/forget", args.account.as_deref());
+    let client = GatewayClient::new(&args.gateway)?;
+    let done = block_on_here(client.post(&path, &Value::Object(Map::new())))?;
+    if context.json {
+        context.value(&done)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let names = ["account", "pseudonym", "messages", "cancelled", "under_way"];
+    context.line(&pairs(&names.map(|name| (name, cell(&done[name])))))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn path(openid: &str, then: &str, account: Option<&str>) -> String {

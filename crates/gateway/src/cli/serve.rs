@@ -12,11 +12,14 @@ use crate::app::App;
 use crate::cli::context::Context;
 use crate::cli::runtime::{asked_to_stop, block_on};
 use crate::cli::sources::SourcesArgs;
+use crate::config::profile::Profile;
 use crate::config::store::StoreUrl;
 use crate::config::{self, Loaded, keyring, resolved};
 use crate::reload::{Files, Reload};
 use crate::role::{self, Listeners, Roles};
-use crate::telemetry::log::{self, FILTER_VARIABLE, LogFormat};
+use crate::telemetry::log::{
+    self, FILTER_VARIABLE, LogFormat, OPENIDS_SHOWN, OPENIDS_VARIABLE, Openids,
+};
 
 const EXAMPLE: &str = "\
 Example:
@@ -44,7 +47,14 @@ pub struct ServeArgs {
 
 pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let filter = context.environment.get(FILTER_VARIABLE);
-    log::install(args.log_format, filter.map(String::as_str))?;
+    let shown = context.environment.get(OPENIDS_VARIABLE);
+    // A wrong profile is reported with the rest of the configuration.
+    let dev = Profile::from_environment(context.environment) == Ok(Profile::Dev);
+    let openids = match shown.map(String::as_str) {
+        Some(OPENIDS_SHOWN) if dev => Openids::Shown,
+        _ => Openids::Masked,
+    };
+    log::install(args.log_format, filter.map(String::as_str), openids)?;
     let sources = args.sources.sources(context.environment);
     let files = Files::now(&sources);
     let Loaded {

@@ -13,7 +13,7 @@ use crate::config::limits::Limits;
 use crate::config::oauth::OauthFile;
 use crate::config::problem::{Findings, Problem};
 use crate::config::quota::{QuietHoursFile, Quota};
-use crate::config::recipients::RecipientLimitFile;
+use crate::config::recipients::{RecipientLimitFile, Recipients};
 use crate::config::retention::Retention;
 use crate::config::secret_sources::{Consul, Kms, Nacos, Vault};
 use crate::config::server::Server;
@@ -24,7 +24,7 @@ use crate::config::webhooks::WebhookFile;
 
 type Fields = fn() -> &'static [&'static str];
 
-pub const SECTIONS: [(&str, Fields); 13] = [
+pub const SECTIONS: [(&str, Fields); 14] = [
     ("server", fields_of::<Server>),
     ("store", fields_of::<Store>),
     ("shared", fields_of::<Shared>),
@@ -32,6 +32,7 @@ pub const SECTIONS: [(&str, Fields); 13] = [
     ("upstream", fields_of::<Upstream>),
     ("quota", fields_of::<Quota>),
     ("templates", fields_of::<Templates>),
+    ("recipients", fields_of::<Recipients>),
     ("retention", fields_of::<Retention>),
     ("limits", fields_of::<Limits>),
     ("vault", fields_of::<Vault>),

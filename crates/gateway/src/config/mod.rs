@@ -40,6 +40,7 @@ use oauth::{Oauth, OauthFile};
 use problem::{Findings, Problem, Problems};
 use profile::{PROFILE_VARIABLE, Profile};
 use quota::Quota;
+use recipients::Recipients;
 use retention::Retention;
 use secret_sources::SecretSources;
 use server::Server;
@@ -59,6 +60,7 @@ pub struct Config {
     pub upstream: Upstream,
     pub quota: Quota,
     pub templates: Templates,
+    pub recipients: Recipients,
     pub retention: Retention,
     pub limits: Limits,
     pub secret_sources: SecretSources,
@@ -148,6 +150,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         server: tree::section("server", table, findings),
         store: tree::section("store", table, findings),
         shared: tree::section("shared", table, findings),
+        recipients: tree::section("recipients", table, findings),
         retention: tree::section("retention", table, findings),
         limits: tree::section("limits", table, findings),
         secret_sources: SecretSources {
@@ -186,6 +189,7 @@ fn check(config: &Config, findings: &mut Findings) {
     config.upstream.check(findings);
     config.quota.check(findings);
     config.templates.check(findings);
+    config.recipients.check(findings);
     config.retention.check(findings);
     config.limits.check(findings);
     config.secret_sources.check(config.profile, findings);

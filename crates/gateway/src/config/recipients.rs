@@ -1,5 +1,5 @@
-//! `recipient_limits` of an account: how often one recipient may be written to.
-//! It must not know how a limit is kept.
+//! `[recipients]`, how long they are remembered, and `recipient_limits` of an account, how often one may be written to.
+//! It must not know how either is done.
 
 use std::time::Duration;
 
@@ -16,6 +16,25 @@ const LIMITS_MAX: usize = 8;
 /// What is remembered of a message for at least so long: the least that `retention.messages` may be.
 const PER_RANGE: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(2 * 24 * 3600));
+
+/// Days of grace for a user who comes back, and the longest that makes sense.
+const FORGET_RANGE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Recipients {
+    /// How long a user is remembered after leaving; for good without.
+    #[serde(default, deserialize_with = "duration::deserialize_option")]
+    pub forget_after_unsubscribe: Option<Duration>,
+}
+
+impl Recipients {
+    pub fn check(&self, findings: &mut Findings) {
+        if let Some(after) = self.forget_after_unsubscribe {
+            let key = "recipients.forget_after_unsubscribe";
+            findings.require_range(key, after, FORGET_RANGE, duration::show);
+        }
+    }
+}
 
 /// At most `count` messages `per` period, of all priorities where none is named.
 #[derive(Debug, Clone, Deserialize)]

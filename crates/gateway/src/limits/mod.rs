@@ -50,6 +50,8 @@ pub enum Entry {
     Api,
     /// Users' way to WeChat and back.
     Oauth,
+    /// That of WeChat's own calls.
+    Compat,
 }
 
 impl Entry {
@@ -57,6 +59,7 @@ impl Entry {
         match self {
             Self::Api => "failures",
             Self::Oauth => "oauth_failures",
+            Self::Compat => "compat_failures",
         }
     }
 }

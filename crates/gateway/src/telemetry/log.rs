@@ -7,8 +7,14 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::mask::Masking;
+
 /// The variable that holds the filter, such as `debug` or `hongyan_gateway=debug,info`.
 pub const FILTER_VARIABLE: &str = "HONGYAN_LOG";
+/// The variable that lets openids stand in the log, with the word below; in dev alone.
+pub const OPENIDS_VARIABLE: &str = "HONGYAN_LOG_OPENIDS";
+/// That word.
+pub const OPENIDS_SHOWN: &str = "shown";
 const FILTER_DEFAULT: &str = "info";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -17,9 +23,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether openids may stand in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Openids {
+    Masked,
+    Shown,
+}
+
 /// Without a wish: text on a terminal, JSON elsewhere. Called once by `main`'s command; a filter that cannot be read
 /// is an error, and so is a second call.
-pub fn install(format: Option<LogFormat>, filter: Option<&str>) -> anyhow::Result<()> {
+pub fn install(
+    format: Option<LogFormat>,
+    filter: Option<&str>,
+    openids: Openids,
+) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal {
         LogFormat::Text
@@ -27,7 +44,11 @@ pub fn install(format: Option<LogFormat>, filter: Option<&str>) -> anyhow::Resul
         LogFormat::Json
     });
     let filter = parse_filter(filter)?;
-    tracing::subscriber::set_global_default(subscriber(format, filter, terminal, std::io::stderr))?;
+    let subscriber = match openids {
+        Openids::Shown => subscriber(format, filter, terminal, std::io::stderr),
+        Openids::Masked => subscriber(format, filter, terminal, Masking(std::io::stderr)),
+    };
+    tracing::subscriber::set_global_default(subscriber)?;
     Ok(())
 }
 

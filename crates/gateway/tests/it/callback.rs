@@ -1,5 +1,6 @@
 //! `/wechat/callback/{account}`: each mode, and everything that must not be believed.
 
+mod attacks;
 mod away;
 mod hub;
 mod misshapen;

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod callback;
+mod compat;
 mod connection;
 mod document;
 mod edges;
@@ -13,6 +14,7 @@ mod harness;
 mod neighbours;
 mod oauth;
 mod ops;
+mod peers;
 mod program;
 mod receipts;
 mod reload;

@@ -27,7 +27,7 @@ pub(crate) struct Caller {
     connection: Option<(SendRequest<Full<Bytes>>, JoinSet<()>)>,
 }
 
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a caller has a clock of its own")]
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

@@ -10,6 +10,7 @@
 mod broadcast;
 mod caller;
 mod check;
+mod garbage;
 mod kill;
 mod neighbours;
 mod outage;

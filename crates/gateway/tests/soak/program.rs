@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 pub(crate) const APPID: &str = "wx00000000000000aa";
 pub(crate) const OTHER_APPID: &str = "wx00000000000000bb";
 const SECRET: &str = "soak-app-secret";
-const CALLBACK_TOKEN: &str = "soakcallbacktoken";
+pub(crate) const CALLBACK_TOKEN: &str = "soakcallbacktoken";
 pub(crate) const CLIENT: &str = "soak";
 pub(crate) const CLIENT_SECRET: &str = "soak-client-secret-0123456789";
 
@@ -26,6 +26,8 @@ pub(crate) struct Wish {
     /// None for the default, as below.
     pub(crate) shutdown_timeout: Option<&'static str>,
     pub(crate) read_timeout: Option<&'static str>,
+    /// Whole sections, as the configuration writes them.
+    pub(crate) sections: &'static str,
     /// Of the first account; more than any run needs by default.
     pub(crate) daily_quota: u64,
     pub(crate) quota_poll: Option<&'static str>,
@@ -50,6 +52,7 @@ impl Wish {
             receipt_timeout: None,
             shutdown_timeout: None,
             read_timeout: None,
+            sections: "",
             daily_quota: 100_000_000,
             quota_poll: None,
             accounts: 2,
@@ -108,12 +111,13 @@ impl Gateway {
         let others: String = (1..wish.accounts).map(table).collect();
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n{}[delivery]\nconcurrency = {}\n\
-             [quota]\n{}[upstream]\nprobe_interval = \"1s\"\n{}{}{receipts}{others}\
+             [quota]\n{}[upstream]\nprobe_interval = \"1s\"\n{}{}{}{receipts}{others}\
              [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{CLIENT_SECRET}\"]\nscopes = [\"messages:send\", \"messages:read\", \"accounts\", \"broadcasts\"]\n",
             line("shutdown_timeout", wish.shutdown_timeout),
             wish.concurrency,
             line("poll_interval", wish.quota_poll),
             line("read_timeout", wish.read_timeout),
+            wish.sections,
             table(0),
         );
         std::fs::write(folder.path().join("hongyan.toml"), config).unwrap();

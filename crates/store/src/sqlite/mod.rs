@@ -13,6 +13,7 @@ mod connect;
 mod dead_letters;
 mod depth;
 mod fault;
+mod forgetting;
 mod held;
 mod hooks;
 mod ledger;
@@ -31,6 +32,7 @@ mod schema;
 mod stamp;
 mod tallies;
 mod templates;
+mod virtual_tokens;
 mod watch;
 mod writer;
 

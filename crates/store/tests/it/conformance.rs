@@ -54,6 +54,7 @@ hongyan_courier::standings_conformance!(Sqlite);
 hongyan_courier::recipients_conformance!(Sqlite);
 hongyan_courier::broadcasts_conformance!(Sqlite);
 hongyan_courier::templates_conformance!(Sqlite);
+hongyan_courier::virtual_tokens_conformance!(Sqlite);
 hongyan_courier::nodes_conformance!(Sqlite);
 hongyan_courier::outbox_conformance!(Sqlite);
 hongyan_courier::audit_conformance!(Sqlite);

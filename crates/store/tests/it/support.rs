@@ -55,6 +55,8 @@ pub(crate) fn faces(store: &Arc<SqliteStore>) -> Stores {
         broadcasts: store.clone(),
         outbox: store.clone(),
         templates: store.clone(),
+        forgetting: store.clone(),
+        virtual_tokens: store.clone(),
         audit: store.clone(),
     }
 }

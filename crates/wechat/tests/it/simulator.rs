@@ -244,6 +244,7 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::SubscriptionSend | Endpoint::MiniProgramSend | Endpoint::OneTimeSend => {
             subscription(&client, &token, endpoint).await.err()
         }
+        Endpoint::Other(_) => client.relay(endpoint, &token, &[], None).await.err(),
         Endpoint::TemplateSend => unreachable!("it has a test of its own"),
     };
     let places = [

@@ -107,13 +107,28 @@ impl Draft {
 
     /// Reads one element of a batch, or a whole body.
     pub fn from_json(json: &str, around: Surroundings<'_>) -> Result<Self, Refusal> {
-        let written: Written<'_> = serde_json::from_str(json).map_err(|error| {
-            if error.is_data() {
-                Problem::malformed("a message must be a JSON object")
-            } else {
-                Problem::malformed(format!("the body is not JSON: {error}"))
-            }
-        })?;
+        Self::of(written(json)?, around)
+    }
+
+    /// Reads a whole body as WeChat's own call for this kind takes it: other fields are passed over, and whose message it is
+    /// does not stand in it.
+    pub fn from_foreign(
+        body: &[u8],
+        kind: Kind,
+        account: &AccountName,
+        around: Surroundings<'_>,
+    ) -> Result<Self, Refusal> {
+        let json = std::str::from_utf8(body).map_err(|_| Problem::malformed("not UTF-8"))?;
+        let word = |word: &str| serde_json::value::to_raw_value(word).expect("text is JSON");
+        let (kind_word, account) = (word(kind.as_str()), word(account.as_str()));
+        let mut written = written(json)?;
+        written.leave_out_foreign(kind);
+        written.kind = Some(&*kind_word);
+        written.account = Some(&*account);
+        Self::of(written, around)
+    }
+
+    fn of(written: Written<'_>, around: Surroundings<'_>) -> Result<Self, Refusal> {
         let mut faults = Faults::default();
         let draft = written.read(around, &mut faults);
         if let Some(error) = faults.forbidden {
@@ -129,6 +144,16 @@ impl Draft {
             }),
         }
     }
+}
+
+fn written(json: &str) -> Result<Written<'_>, Problem> {
+    serde_json::from_str(json).map_err(|error| {
+        if error.is_data() {
+            Problem::malformed("a message must be a JSON object")
+        } else {
+            Problem::malformed(format!("the body is not JSON: {error}"))
+        }
+    })
 }
 
 impl Draft {

@@ -19,13 +19,14 @@ use crate::api::page;
 use crate::api::query::Query;
 use crate::auth::client::Identity;
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "account",
     "status",
     "reason",
     "touser",
     "template_id",
     "code",
+    "msgid",
     "reference",
     "broadcast",
     "since",
@@ -51,6 +52,7 @@ pub struct MessagePage {
         ("touser" = Option<String>, Query),
         ("template_id" = Option<String>, Query),
         ("code" = Option<i64>, Query, description = "The errcode of the last call"),
+        ("msgid" = Option<i64>, Query, description = "WeChat's msgid, or the number that `/cgi-bin/message/…/send` answered in its place"),
         ("reference" = Option<String>, Query),
         ("broadcast" = Option<String>, Query, description = "Made of rows of this broadcast"),
         ("since" = Option<String>, Query, description = "Accepted at this time or later"),
@@ -87,6 +89,7 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         touser: query.text("touser")?,
         template_id: query.text("template_id")?,
         code: query.number("code")?,
+        msgid: query.number("msgid")?,
         reference: query.text("reference")?,
         broadcast: query
             .text("broadcast")?

@@ -10,6 +10,7 @@ pub mod draft;
 pub mod dry_run;
 mod faults;
 mod fields;
+pub mod foreign;
 pub(in crate::api) mod keys;
 mod line_up;
 pub mod list;

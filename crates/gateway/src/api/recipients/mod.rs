@@ -2,6 +2,7 @@
 //! It must not decide what a message to a recipient comes to.
 
 pub mod change;
+pub mod forget;
 pub mod list;
 pub mod view;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::recipient::Recipients;
+use hongyan_courier::recipient::forget::Forgetter;
 use hongyan_courier::recipient::hearing::Hearing;
 use hongyan_courier::time::Clock;
 use http::Uri;
@@ -29,6 +31,7 @@ pub struct Contacts {
     pub accounts: Arc<Accounts>,
     pub recipients: Arc<dyn Recipients>,
     pub hearing: Hearing,
+    pub forgetter: Arc<Forgetter>,
     pub clock: Arc<dyn Clock>,
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) callback: Option<Mode>,
     /// Lines of the account, such as `receipts = "none"`.
     pub(crate) account: String,
+    /// Lines of the client, such as `templates = ["…"]`.
+    pub(crate) client: String,
     /// The AppSecret that the gateway has.
     pub(crate) secret: String,
     pub(crate) appid: &'static str,
@@ -45,6 +47,7 @@ impl Default for Settings {
         Self {
             callback: None,
             account: String::new(),
+            client: String::new(),
             secret: SECRET.to_owned(),
             appid: APPID,
             client_secret: CLIENT_SECRET.to_owned(),
@@ -61,6 +64,7 @@ impl Default for Settings {
                 "recipients",
                 "broadcasts",
                 "webhooks",
+                "wechat:read",
                 "audit",
             ],
             others: Vec::new(),
@@ -154,8 +158,8 @@ impl Settings {
         }
         let _ = writeln!(
             text,
-            "[[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{}\"]\nscopes = {:?}",
-            self.client_secret, self.scopes
+            "[[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"{}\"]\nscopes = {:?}\n{}",
+            self.client_secret, self.scopes, self.client
         );
         text.push_str(&self.more);
         text

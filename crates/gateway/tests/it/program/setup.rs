@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{configured, curl, ended, hongyan, operating, run};
-use crate::harness::{ACCOUNT, CLIENT_SECRET, Call, TestGateway, message, openid};
+use super::{configured, curl, ended, hongyan, operate, operating, run};
+use crate::harness::{
+    ACCOUNT, APPID, CLIENT, CLIENT_SECRET, Call, TestGateway, get, message, openid,
+};
 
 #[tokio::test]
 async fn a_request_can_be_signed_for_any_program() {
@@ -146,4 +148,23 @@ async fn a_configuration_is_checked_whole() {
         .collect();
     named.sort_unstable();
     assert_eq!(named, keys, "{said}");
+}
+
+#[tokio::test]
+async fn an_operator_revokes_a_clients_tokens() {
+    let gateway = TestGateway::start().await;
+    let path =
+        format!("/cgi-bin/token?grant_type=client_credential&appid={APPID}&secret={CLIENT_SECRET}");
+    let granted = gateway.call(get(&path).unsigned()).await.json();
+    let token = granted["access_token"].as_str().unwrap();
+    let told = operate(&gateway, &["client", "revoke", CLIENT])
+        .await
+        .unwrap();
+    assert_eq!(told.trim(), "the tokens of orders are revoked, for clinic");
+    let path = format!("/cgi-bin/user/get?access_token={token}");
+    let refused = gateway.call(get(&path).unsigned()).await.json();
+    assert_eq!(refused["errcode"], 40001);
+    let nobody = operate(&gateway, &["client", "revoke", "nobody"]).await;
+    assert!(nobody.unwrap_err().contains("there is no such client"));
+    gateway.finish().await;
 }

@@ -228,6 +228,22 @@ fn table() -> Vec<Row> {
             Forbidden,
             Forbidden,
         ),
+        (
+            "POST",
+            "/v1/recipients/{openid}/forget",
+            clinic,
+            none(),
+            Forbidden,
+            Forbidden,
+        ),
+        (
+            "POST",
+            "/v1/clients/{id}/tokens/revoke",
+            "",
+            json!({"account": "clinic"}),
+            Forbidden,
+            Forbidden,
+        ),
         ("GET", "/v1/accounts", "", none(), TheRest, Unconcerned),
         (
             "POST",

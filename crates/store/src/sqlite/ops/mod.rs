@@ -11,6 +11,7 @@ pub(super) mod claim;
 mod crowded;
 pub(super) mod enforce;
 pub(super) mod events;
+pub(super) mod forget;
 pub(super) mod keys;
 pub(super) mod probe;
 pub(super) mod prune;
@@ -23,6 +24,7 @@ pub(super) mod settle;
 pub(super) mod standing;
 pub(super) mod sweep;
 pub(super) mod templates;
+pub(super) mod virtual_tokens;
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::port::StoreError;

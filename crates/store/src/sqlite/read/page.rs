@@ -150,5 +150,25 @@ fn conditions(reader: &mut Reader, filter: &Filter) -> Result<Option<Conditions>
         None => "id < ?",
     };
     add(before, filter.before.map(id));
+    if let Some(msgid) = filter.msgid {
+        let (least, greatest) = MessageId::of_number(msgid);
+        let known = known_by_msgid(reader, msgid)?;
+        // Of an account without receipts a msgid is in the messages alone, where it has no index.
+        conditions.push(match known {
+            true => "(id IN (SELECT message FROM msgids WHERE msgid = ?) OR id BETWEEN ? AND ?)",
+            false => "(msgid = ? OR id BETWEEN ? AND ?)",
+        });
+        values.extend([msgid.into(), id(least), id(greatest)]);
+    }
     Ok(Some((conditions, values)))
+}
+
+/// Whether a message is found by this number, as a msgid or its id's, without a look at every row.
+fn known_by_msgid(reader: &Reader, msgid: i64) -> Result<bool, Fault> {
+    let (least, greatest) = MessageId::of_number(msgid);
+    let sql = "SELECT EXISTS (SELECT 1 FROM msgids WHERE msgid = ?1) \
+        OR EXISTS (SELECT 1 FROM messages WHERE id BETWEEN ?2 AND ?3)";
+    let mut find = reader.conn.prepare_cached(sql)?;
+    let range = rusqlite::params![msgid, least.as_bytes(), greatest.as_bytes()];
+    Ok(find.query_row(range, |row| row.get(0))?)
 }

@@ -319,6 +319,18 @@ CREATE TABLE webhooks (
     off_since INTEGER                    -- since when it is switched off, because it said that it was gone
 );
 INSERT INTO "webhooks" VALUES(1,'his','{"name":"his","client":"his","statuses":["delivered","failed"],"accounts":["clinic"]}',NULL);
+CREATE TABLE virtual_token_key (
+    id  INTEGER PRIMARY KEY,    -- 0: there is one
+    key BLOB NOT NULL           -- 32 random bytes, made when the first token is asked for
+);
+INSERT INTO "virtual_token_key" VALUES(0,X'5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a');
+CREATE TABLE virtual_token_revocations (
+    client        TEXT    NOT NULL,    -- the client's id
+    account       INTEGER NOT NULL,    -- accounts.id
+    issued_before INTEGER NOT NULL,    -- those issued before are no good, by the wall; ms
+    PRIMARY KEY (client, account)
+) WITHOUT ROWID;
+INSERT INTO "virtual_token_revocations" VALUES('his',1,1795400000000);
 CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE status = 0 OR status = 1;
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
@@ -338,6 +350,7 @@ CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_
 CREATE INDEX broadcasts_alive ON broadcasts (state) WHERE state >= 3 AND tended = 0;
 CREATE INDEX broadcast_bad_rows_line ON broadcast_bad_rows (broadcast, line);
 CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
+CREATE INDEX recipients_left ON recipients (since) WHERE state = 2;
 CREATE INDEX recipients_idle ON recipients (idle_since) WHERE idle_since IS NOT NULL;
 CREATE INDEX suppressions_newest ON suppressions (account, at);
 CREATE INDEX suppressions_expiry ON suppressions (expires_at) WHERE expires_at IS NOT NULL;

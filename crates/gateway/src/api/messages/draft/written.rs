@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use hongyan_courier::kind::{Kind, KindField};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -31,6 +32,8 @@ pub(super) const KNOWN: [&str; 19] = [
     "on_violation",
     "override_suppression",
 ];
+
+const TWICE: &str = "comes more than once";
 
 /// The values as they stand in the body; `null` counts as absent.
 #[derive(Default)]
@@ -84,10 +87,22 @@ impl<'a> Written<'a> {
         })
     }
 
+    /// Passes over what WeChat would: fields that it does not know, and those of other kinds.
+    pub(super) fn leave_out_foreign(&mut self, kind: Kind) {
+        self.misplaced.retain(|fault| fault.problem == TWICE);
+        for field in KindField::ALL {
+            if !kind.traits().fields.contains(field)
+                && let Some(place) = self.place(field.as_str())
+            {
+                *place = None;
+            }
+        }
+    }
+
     fn put(&mut self, name: &str, value: &'a RawValue) {
         match self.place(name) {
             // Whoever checked the message before us may have gone by the other one.
-            Some(Some(_)) => self.misplaced(name, "comes more than once".to_owned()),
+            Some(Some(_)) => self.misplaced(name, TWICE.to_owned()),
             Some(place) => *place = Some(value).filter(|value| value.get() != "null"),
             // Colours of the card: WeChat took them once and ignores them now.
             None if matches!(name, "topcolor" | "color") => {}

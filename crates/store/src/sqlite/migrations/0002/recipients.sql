@@ -15,6 +15,8 @@ CREATE TABLE recipients (
     PRIMARY KEY (account, openid)
 ) WITHOUT ROWID;
 CREATE INDEX recipients_confirm ON recipients (confirm_at) WHERE confirm_at IS NOT NULL;
+-- Who left, and when.
+CREATE INDEX recipients_left ON recipients (since) WHERE state = 2;
 CREATE INDEX recipients_idle ON recipients (idle_since) WHERE idle_since IS NOT NULL;
 
 -- Reasons not to send to a recipient. Said again, one only gets younger.

@@ -1,0 +1,127 @@
+//! `/cgi-bin/token` and `/cgi-bin/stable_token`: virtual tokens, and how they end.
+
+use http::Method;
+use serde_json::json;
+
+use super::{code, got, grant_path, raw, said, token};
+use crate::harness::{ACCOUNT, APPID, CLIENT, CLIENT_SECRET, TestGateway, get, post};
+
+const STABLE: &str = "/cgi-bin/stable_token";
+const READ: &str = "/cgi-bin/user/get";
+
+#[tokio::test]
+async fn a_token_is_given_however_an_sdk_asks() {
+    let gateway = TestGateway::start().await;
+    let asked = json!({"grant_type": "client_credential", "appid": APPID, "secret": CLIENT_SECRET});
+    let path = grant_path(APPID, CLIENT_SECRET);
+    let form = path.split_once('?').unwrap().1;
+    for call in [
+        get(&path),
+        raw(Method::POST, &path, ""),
+        raw(Method::POST, "/cgi-bin/token", form),
+        post("/cgi-bin/token", &asked),
+        post(STABLE, &asked),
+    ] {
+        let granted = said(&gateway, call).await;
+        assert_eq!(granted["expires_in"], 7200);
+        assert_eq!(granted.get("errcode"), None, "{granted}");
+        let token = granted["access_token"].as_str().unwrap();
+        let words = [ACCOUNT, CLIENT, APPID, CLIENT_SECRET];
+        assert!(token.len() < 512 && words.iter().all(|word| !token.contains(word)));
+        assert_eq!(code(&got(&gateway, READ, token).await), 0);
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn who_asks_wrongly_is_told_so_in_wechats_codes() {
+    let gateway = TestGateway::start().await;
+    let asked = async |path: String| said(&gateway, get(&path)).await;
+    for (path, errcode, words) in [
+        (
+            "/cgi-bin/token".to_owned(),
+            40002,
+            "invalid grant_type rid: ",
+        ),
+        (grant_path("", CLIENT_SECRET), 41002, "appid missing rid: "),
+        (grant_path(APPID, ""), 41004, "appsecret missing rid: "),
+        (
+            grant_path("wx0000000000000000", CLIENT_SECRET),
+            40013,
+            "invalid appid rid: ",
+        ),
+        (grant_path(APPID, "wrong"), 40125, "invalid appsecret"),
+        // The account's own secret stays here.
+        (
+            grant_path(APPID, "story-app-secret"),
+            40125,
+            "invalid appsecret",
+        ),
+        (STABLE.to_owned(), 43002, "require POST method rid: "),
+    ] {
+        let answer = asked(path.clone()).await;
+        assert_eq!(code(&answer), errcode, "{path}: {answer}");
+        let errmsg = answer["errmsg"].as_str().unwrap();
+        assert!(errmsg.starts_with(words), "{errmsg}");
+        assert!(!errmsg.contains("wrong") && !errmsg.contains("story-app"));
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_outlives_a_restart_and_dies_with_its_clients_secret() {
+    let mut gateway = TestGateway::start().await;
+    let token = token(&gateway).await;
+    gateway.restart().await;
+    assert_eq!(code(&got(&gateway, READ, &token).await), 0);
+    gateway.settings.client_secret = "another-secret-of-the-same-client".to_owned();
+    gateway.restart().await;
+    let answer = got(&gateway, READ, &token).await;
+    assert_eq!(code(&answer), 40001, "{answer}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_operator_revokes_tokens_and_new_ones_are_good() {
+    let mut gateway = TestGateway::start().await;
+    let old = token(&gateway).await;
+    let path = format!("/v1/clients/{CLIENT}/tokens/revoke");
+    let revoked = gateway.post(&path, &json!({"account": ACCOUNT})).await;
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert_eq!(
+        revoked.json(),
+        json!({"client": CLIENT, "accounts": [ACCOUNT]})
+    );
+    let new = token(&gateway).await;
+    for _ in 0..2 {
+        assert_eq!(code(&got(&gateway, READ, &old).await), 40001);
+        assert_eq!(code(&got(&gateway, READ, &new).await), 0);
+        gateway.restart().await;
+    }
+    for (path, body) in [
+        ("/v1/clients/nobody/tokens/revoke", json!({})),
+        (&path, json!({"account": "xyzzy"})),
+    ] {
+        let refused = gateway.post(path, &body).await;
+        refused.problem(404, "not_found");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_forced_token_kills_those_before_it() {
+    let gateway = TestGateway::start().await;
+    let old = token(&gateway).await;
+    let mut wish =
+        json!({"grant_type": "client_credential", "appid": APPID, "secret": CLIENT_SECRET});
+    said(&gateway, post(STABLE, &wish)).await;
+    assert_eq!(code(&got(&gateway, READ, &old).await), 0, "not forced");
+    wish["force_refresh"] = json!(true);
+    let forced = said(&gateway, post(STABLE, &wish)).await;
+    let new = forced["access_token"].as_str().unwrap();
+    assert_eq!(code(&got(&gateway, READ, &old).await), 40001);
+    // Its twin within half a minute kills nothing.
+    said(&gateway, post(STABLE, &wish)).await;
+    assert_eq!(code(&got(&gateway, READ, new).await), 0);
+    gateway.finish().await;
+}
