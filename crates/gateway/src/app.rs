@@ -343,6 +343,7 @@ impl Core {
             messages: Arc::new(Messages {
                 ledger: ledger.clone(),
                 slots: self.slots.clone(),
+                keeper: self.keeper.clone(),
                 clock: clock.clone(),
             }),
             changes: self.changes(),
