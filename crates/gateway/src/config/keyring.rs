@@ -13,6 +13,8 @@ use crate::config::problem::{Findings, Problems};
 use crate::config::profile::Profile;
 use crate::config::resolved::references;
 use crate::secrets::SecretSource;
+#[cfg(feature = "age")]
+use crate::secrets::age::Age;
 use crate::secrets::consul::Consul;
 use crate::secrets::http::Server;
 use crate::secrets::keyring::Keyring;
@@ -85,6 +87,13 @@ fn source(
     };
     let source: Arc<dyn SecretSource> = match scheme {
         Scheme::Env | Scheme::File => return Ok(None),
+        #[cfg(feature = "age")]
+        Scheme::Age => Arc::new(Age::new(
+            Sealed(near.clone()),
+            credential(&of.age.identity),
+        )),
+        #[cfg(not(feature = "age"))]
+        Scheme::Age => return Err(left_out(scheme)),
         Scheme::Vault => Arc::new(Vault::new(
             Server::new(&of.vault.address, of.vault.ca.as_deref())?,
             credential(&of.vault.token),
@@ -109,6 +118,12 @@ fn source(
         )),
     };
     Ok(Some(source))
+}
+
+#[cfg(not(feature = "age"))]
+fn left_out(scheme: Scheme) -> String {
+    let scheme = scheme.as_str();
+    format!("references need the cargo feature `{scheme}`, which this program was built without")
 }
 
 fn wall() -> Timestamp {

@@ -15,7 +15,7 @@ use crate::config::problem::{Findings, Problem};
 use crate::config::quota::{QuietHoursFile, Quota};
 use crate::config::recipients::{RecipientLimitFile, Recipients};
 use crate::config::retention::Retention;
-use crate::config::secret_sources::{Consul, Kms, Nacos, Vault};
+use crate::config::secret_sources::{Age, Consul, Kms, Nacos, Vault};
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
 use crate::config::templates::Templates;
@@ -24,7 +24,7 @@ use crate::config::webhooks::WebhookFile;
 
 type Fields = fn() -> &'static [&'static str];
 
-pub const SECTIONS: [(&str, Fields); 14] = [
+pub const SECTIONS: [(&str, Fields); 15] = [
     ("server", fields_of::<Server>),
     ("store", fields_of::<Store>),
     ("shared", fields_of::<Shared>),
@@ -35,6 +35,7 @@ pub const SECTIONS: [(&str, Fields); 14] = [
     ("recipients", fields_of::<Recipients>),
     ("retention", fields_of::<Retention>),
     ("limits", fields_of::<Limits>),
+    ("age", fields_of::<Age>),
     ("vault", fields_of::<Vault>),
     ("kms", fields_of::<Kms>),
     ("nacos", fields_of::<Nacos>),

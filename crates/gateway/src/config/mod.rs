@@ -154,6 +154,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         retention: tree::section("retention", table, findings),
         limits: tree::section("limits", table, findings),
         secret_sources: SecretSources {
+            age: tree::section("age", table, findings),
             vault: tree::section("vault", table, findings),
             kms: tree::section("kms", table, findings),
             nacos: tree::section("nacos", table, findings),

@@ -1,4 +1,4 @@
-//! `[vault]`, `[kms]`, `[nacos]` and `[consul]`: how the places are reached that secrets are kept in.
+//! `[age]`, `[vault]`, `[kms]`, `[nacos]` and `[consul]`: how the places are reached that secrets are kept in.
 //! It must not reach any, and knows their own credentials by reference alone.
 
 use std::net::IpAddr;
@@ -13,6 +13,13 @@ use crate::config::duration;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
 use crate::secrets::reference::{Scheme, SecretRef};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Age {
+    /// The key that secrets were encrypted to, as `age-keygen` writes it.
+    #[serde(default)]
+    pub identity: Option<SecretRef>,
+}
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Vault {
@@ -67,6 +74,7 @@ pub struct Consul {
 /// All of them.
 #[derive(Debug, Clone)]
 pub struct SecretSources {
+    pub age: Age,
     pub vault: Vault,
     pub kms: Kms,
     pub nacos: Nacos,
@@ -93,6 +101,7 @@ impl SecretSources {
             }
         }
         for (key, credential) in [
+            ("age.identity", self.age.identity.as_ref()),
             ("vault.token", self.vault.token.as_ref()),
             ("kms.access_key_id", Some(&self.kms.access_key_id)),
             ("kms.secret_access_key", Some(&self.kms.secret_access_key)),

@@ -16,7 +16,7 @@ pub struct Row {
     pub layer: String,
 }
 
-const SECRET_KEYS: [&str; 13] = [
+const SECRET_KEYS: [&str; 14] = [
     "keys",
     "key",
     "certificate",
@@ -26,6 +26,7 @@ const SECRET_KEYS: [&str; 13] = [
     "encoding_aes_key",
     "token",
     "proxy_login",
+    "identity",
     "password",
     "access_key_id",
     "secret_access_key",

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 pub enum Scheme {
     Env,
     File,
+    Age,
     Vault,
     Kms,
     Nacos,
@@ -18,9 +19,10 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Env,
         Self::File,
+        Self::Age,
         Self::Vault,
         Self::Kms,
         Self::Nacos,
@@ -31,6 +33,7 @@ impl Scheme {
         match self {
             Self::Env => "env",
             Self::File => "file",
+            Self::Age => "age",
             Self::Vault => "vault",
             Self::Kms => "kms",
             Self::Nacos => "nacos",
@@ -43,6 +46,7 @@ impl Scheme {
         match self {
             Self::Env => "env:NAME",
             Self::File => "file:PATH",
+            Self::Age => "age:CIPHERTEXT or age:file:PATH",
             Self::Vault => "vault:MOUNT/PATH#FIELD",
             Self::Kms => "kms:CIPHERTEXT or kms:file:PATH",
             Self::Nacos => "nacos:GROUP/DATA_ID#FIELD",
@@ -90,8 +94,8 @@ impl SecretRef {
         // The word is not repeated: it may be the first half of a literal secret.
         if looks_like_scheme(word) {
             return Err(
-                "begins like a reference of an unknown scheme; known are env:, file:, vault:, kms:, nacos: and \
-                 consul:"
+                "begins like a reference of an unknown scheme; known are env:, file:, age:, vault:, kms:, nacos: \
+                 and consul:"
                     .to_owned(),
             );
         }
@@ -107,7 +111,7 @@ impl fmt::Display for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kept {
-                scheme: scheme @ Scheme::Kms,
+                scheme: scheme @ (Scheme::Age | Scheme::Kms),
                 place,
             } if !place.starts_with("file:") => {
                 let shown: String = place.chars().take(SHOWN_CHARS).collect();
@@ -147,6 +151,7 @@ mod tests {
             ("env:CLINIC_SECRET", "env:CLINIC_SECRET"),
             ("file:/run/secrets/a:b", "file:/run/secrets/a:b"),
             ("vault:secret/clinic#app", "vault:secret/clinic#app"),
+            ("age:YWdlLWVuY3J5cHRpb24ub3Jn", "age:YWdlLWVuY3J5…"),
             ("kms:YWdlLWVuY3J5cHRpb24ub3Jn", "kms:YWdlLWVuY3J5…"),
             ("kms:file:/run/sealed", "kms:file:/run/sealed"),
             ("s3cret", "***"),
@@ -165,7 +170,7 @@ mod tests {
             error.contains("known are env:, file:") && !error.contains("hunter"),
             "{error}"
         );
-        for text in ["", "env:", "file:", "kms:", "consul:"] {
+        for text in ["", "env:", "file:", "age:", "kms:", "consul:"] {
             assert!(SecretRef::parse(text).is_err(), "{text:?}");
         }
     }
