@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Args;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use secrecy::SecretString;
@@ -13,15 +13,18 @@ use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::runtime::block_on_here;
 use crate::cli::sources::SourcesArgs;
-use crate::config::{self, keyring};
 
 #[cfg(feature = "age")]
 mod to_age;
 #[cfg(not(feature = "age"))]
 #[path = "encrypt/without_age.rs"]
 mod to_age;
+#[cfg(feature = "kms")]
+mod under_kms;
+#[cfg(not(feature = "kms"))]
+#[path = "encrypt/without_kms.rs"]
+mod under_kms;
 
 pub const EXAMPLE: &str = "\
 Example:
@@ -56,7 +59,7 @@ pub fn run(args: &EncryptArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let reference = match (&args.kms, &args.age) {
-        (Some(key), _) => under_kms(key, args, context)?,
+        (Some(key), _) => under_kms::seal(key, &args.sources, context)?,
         (None, Some(recipient)) => to_age::seal(recipient, &read_secret(context)?)?,
         (None, None) => {
             let recipient = to_age::own_recipient(&args.sources, context)?;
@@ -69,15 +72,6 @@ pub fn run(args: &EncryptArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         context.line(&reference)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn under_kms(key: &str, args: &EncryptArgs, context: &Context<'_>) -> anyhow::Result<String> {
-    let config = config::load(&args.sources.sources(context.environment))?.config;
-    let secret = read_secret(context)?;
-    let near = keyring::near(&config, context.environment);
-    let kms = keyring::kms(&config, &near).map_err(|text| anyhow!("kms.endpoint {text}"))?;
-    let sealing = async { Ok(kms.seal(key, &secret).await) };
-    block_on_here(sealing)?.map_err(|fault| anyhow!("the data key {fault}"))
 }
 
 /// From standard input; a terminal is asked, and does not show what is typed.

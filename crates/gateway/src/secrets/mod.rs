@@ -3,18 +3,23 @@
 
 #[cfg(feature = "age")]
 pub mod age;
+#[cfg(feature = "consul")]
 pub mod consul;
 pub mod env;
 pub mod field;
 pub mod file;
 pub mod http;
 pub mod keyring;
+#[cfg(feature = "kms")]
 pub mod kms;
+#[cfg(feature = "nacos")]
 pub mod nacos;
 pub mod reference;
 pub mod sealed;
 pub mod seen;
+#[cfg(feature = "kms")]
 pub mod sigv4;
+#[cfg(feature = "vault")]
 pub mod vault;
 
 use async_trait::async_trait;
