@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::app;
 use crate::cli::context::Context;
 use crate::cli::sources::SourcesArgs;
-use crate::config::{self, Config};
+use crate::config::Config;
 
 const EXAMPLE: &str = "\
 Example:
@@ -36,7 +36,7 @@ pub struct MigrateArgs {
 }
 
 pub fn run(args: &MigrateArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let config = config::load(&args.sources.sources(context.environment))?.config;
+    let config = args.sources.load(context.environment)?.config;
     if args.restamp {
         return restamp(args, &config, context);
     }

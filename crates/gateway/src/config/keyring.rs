@@ -32,11 +32,20 @@ use crate::secrets::sealed::Sealed;
 
 /// Sources for all references of a configuration.
 pub fn keyring(config: &Config, environment: &Environment) -> Result<Keyring, Problems> {
-    let near = near(config, environment);
+    let near = near(config.profile, environment);
+    with(near, schemes(&references(config)), &config.secret_sources)
+}
+
+/// These sources beside the near ones.
+pub fn with(
+    near: Keyring,
+    schemes: BTreeSet<Scheme>,
+    of: &SecretSources,
+) -> Result<Keyring, Problems> {
     let mut findings = Findings::default();
     let mut keyring = near.clone();
-    for scheme in schemes(config) {
-        match source(scheme, &config.secret_sources, &near) {
+    for scheme in schemes {
+        match source(scheme, of, &near) {
             Ok(Some(source)) => keyring.add(scheme, source),
             Ok(None) => {}
             Err(text) => findings.problem(scheme.as_str(), text),
@@ -50,13 +59,14 @@ pub fn keyring(config: &Config, environment: &Environment) -> Result<Keyring, Pr
 }
 
 /// The environment and files alone.
-pub fn near(config: &Config, environment: &Environment) -> Keyring {
-    Keyring::local(environment, config.profile == Profile::Prod)
+pub fn near(profile: Profile, environment: &Environment) -> Keyring {
+    Keyring::local(environment, profile == Profile::Prod)
 }
 
 /// What decides how the sources are reached: while it is the same, they go on as they are.
 pub fn description(config: &Config) -> String {
-    format!("{:?} {:?}", schemes(config), config.secret_sources)
+    let schemes = schemes(&references(config));
+    format!("{schemes:?} {:?}", config.secret_sources)
 }
 
 /// A KMS as it is configured.
@@ -73,10 +83,10 @@ pub fn kms(of: &SecretSources, near: &Keyring) -> Result<Kms, String> {
     })
 }
 
-fn schemes(config: &Config) -> BTreeSet<Scheme> {
-    let all = references(config).into_iter();
-    let kept = all.filter_map(|reference| match reference {
-        SecretRef::Kept { scheme, .. } => Some(scheme),
+/// What kinds of places references name.
+pub fn schemes(references: &[SecretRef]) -> BTreeSet<Scheme> {
+    let kept = references.iter().filter_map(|reference| match reference {
+        SecretRef::Kept { scheme, .. } => Some(*scheme),
         SecretRef::Literal(_) => None,
     });
     kept.collect()

@@ -7,6 +7,7 @@ use crate::config::accounts::AccountFile;
 use crate::config::clients::ClientFile;
 use crate::config::consumers::ConsumerFile;
 use crate::config::delivery::Delivery;
+use crate::config::include::INCLUDE;
 use crate::config::jwt::JwtFile;
 use crate::config::layers::Layer;
 use crate::config::limits::Limits;
@@ -69,6 +70,7 @@ pub fn keep_known(layer: &mut Layer, findings: &mut Findings) {
             key,
             layer: Some(label.clone()),
             text,
+            away: false,
         });
     };
     let entries = std::mem::take(&mut layer.table);
@@ -99,7 +101,7 @@ pub fn keep_known(layer: &mut Layer, findings: &mut Findings) {
                     table.retain(|key, _| known(&name, &shown, key, fields(), &mut report));
                     keep_known_inside(table, &name, &shown, &mut report);
                 }
-            } else {
+            } else if name != INCLUDE {
                 report(name.clone(), unknown("", &name, &top_level()));
                 return None;
             }
@@ -236,6 +238,7 @@ fn top_level() -> Vec<&'static str> {
         .iter()
         .chain(&LISTS)
         .map(|(name, _)| *name)
+        .chain([INCLUDE])
         .collect()
 }
 

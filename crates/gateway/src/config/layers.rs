@@ -43,29 +43,37 @@ pub fn files(sources: &Sources, profile: Profile) -> [PathBuf; 2] {
     [base, for_profile]
 }
 
+/// The layers that are at hand; later wins. Documents that these include come between.
+#[derive(Debug)]
+pub struct Layers {
+    /// The defaults and the files.
+    pub files: Vec<Layer>,
+    /// The environment and the flags.
+    pub outside: Vec<Layer>,
+}
+
 /// Files that cannot be read or parsed are reported and left out.
-pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Vec<Layer> {
+pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Layers {
     let [base, for_profile] = files(sources, profile);
-    let mut layers = vec![Layer {
+    let mut files = vec![Layer {
         label: DEFAULTS_LABEL.to_owned(),
         table: defaults(),
     }];
-    layers.extend(read_file(&base, sources.file.is_some(), findings));
-    layers.extend(read_file(&for_profile, false, findings));
-    layers.extend(
-        sources
-            .environment
-            .iter()
-            .filter_map(|(name, value)| from_variable(name, value)),
-    );
-    layers.extend(sources.overrides.iter().map(|(key, value)| {
+    files.extend(read_file(&base, sources.file.is_some(), findings));
+    files.extend(read_file(&for_profile, false, findings));
+    let variables = sources.environment.iter();
+    let variables = variables.filter_map(|(name, value)| from_variable(name, value));
+    let flags = sources.overrides.iter().map(|(key, value)| {
         let path: Vec<&str> = key.split('.').collect();
         Layer {
             label: FLAGS_LABEL.to_owned(),
             table: single(&path, value),
         }
-    }));
-    layers
+    });
+    Layers {
+        files,
+        outside: variables.chain(flags).collect(),
+    }
 }
 
 /// Puts the layer over the table and notes it as the origin of the keys it sets.
@@ -108,6 +116,7 @@ fn read_file(path: &Path, required: bool, findings: &mut Findings) -> Option<Lay
             key: label.clone(),
             layer: None,
             text,
+            away: false,
         });
     };
     let text = match std::fs::read_to_string(path) {
@@ -123,17 +132,23 @@ fn read_file(path: &Path, required: bool, findings: &mut Findings) -> Option<Lay
             return None;
         }
     };
-    match text.parse::<toml::Table>() {
-        Ok(table) => Some(Layer { label, table }),
-        Err(error) => {
-            report(format!(
-                "{}is not valid TOML: {}",
-                position(&text, error.span()),
-                error.message()
-            ));
-            None
-        }
-    }
+    parse(label, &text, findings)
+}
+
+/// A text from anywhere. One that cannot be parsed is reported.
+pub fn parse(label: String, text: &str, findings: &mut Findings) -> Option<Layer> {
+    let error = match text.parse::<toml::Table>() {
+        Ok(table) => return Some(Layer { label, table }),
+        Err(error) => error,
+    };
+    let at = position(text, error.span());
+    findings.problems.push(Problem {
+        key: label,
+        layer: None,
+        text: format!("{at}is not valid TOML: {}", error.message()),
+        away: false,
+    });
+    None
 }
 
 /// Says where, but does not quote the line as the parser would: it may hold a secret.

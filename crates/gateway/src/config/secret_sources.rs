@@ -12,6 +12,7 @@ use crate::config::accounts::refuse_literal;
 use crate::config::duration;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::config::tree;
 use crate::secrets::reference::{Scheme, SecretRef};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -89,6 +90,19 @@ impl Kms {
 }
 
 impl SecretSources {
+    /// The sections of these.
+    pub const SECTIONS: [&str; 5] = ["age", "vault", "kms", "nacos", "consul"];
+
+    pub fn read(table: &toml::Table, findings: &mut Findings) -> Self {
+        Self {
+            age: tree::section("age", table, findings),
+            vault: tree::section("vault", table, findings),
+            kms: tree::section("kms", table, findings),
+            nacos: tree::section("nacos", table, findings),
+            consul: tree::section("consul", table, findings),
+        }
+    }
+
     pub fn check(&self, profile: Profile, findings: &mut Findings) {
         for (key, address) in [
             ("vault.address", &self.vault.address),

@@ -4,6 +4,7 @@
 use crate::config::Config;
 use crate::config::accounts::Account;
 use crate::config::duration;
+use crate::config::include::INCLUDE;
 use crate::config::keys;
 use crate::config::layers::DEFAULTS_LABEL;
 use crate::config::problem::Findings;
@@ -35,6 +36,9 @@ const SECRET_KEYS: [&str; 14] = [
 
 pub fn rows(table: &toml::Table, config: &Config, findings: &Findings) -> Vec<Row> {
     let mut rows = Vec::new();
+    if let Some(included) = table.get(INCLUDE) {
+        rows.push(row(INCLUDE.to_owned(), included.clone(), findings));
+    }
     for (section, _) in keys::SECTIONS {
         for (key, value) in table
             .get(section)

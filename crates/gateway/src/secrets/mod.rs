@@ -14,6 +14,7 @@ pub mod keyring;
 pub mod kms;
 #[cfg(feature = "nacos")]
 pub mod nacos;
+pub mod outage;
 pub mod reference;
 pub mod sealed;
 pub mod seen;
@@ -67,9 +68,6 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// A secret from bytes, without the one line end that editors and `echo` leave.
 fn text(bytes: &[u8]) -> Result<SecretString, Fault> {
-    if bytes.len() as u64 > SECRET_BYTES_MAX {
-        return Err(Fault::TooLong);
-    }
     let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotText)?;
     let text = text
         .strip_suffix('\n')

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::cli::context::Context;
 use crate::cli::runtime::block_on_here;
 use crate::cli::sources::SourcesArgs;
-use crate::config::{self, keyring};
+use crate::config::keyring;
 use crate::secrets::age;
 
 /// Writes a new key to a file that did not exist; answers its recipient.
@@ -38,12 +38,12 @@ pub(super) fn own_recipient(
     sources: &SourcesArgs,
     context: &Context<'_>,
 ) -> anyhow::Result<String> {
-    let config = config::load(&sources.sources(context.environment))?.config;
+    let config = sources.load(context.environment)?.config;
     let identity = config.secret_sources.age.identity.as_ref();
     let identity = identity.context(
         "there is no key to encrypt to: set age.identity, or give --age RECIPIENT or --kms KEY; --generate-key FILE makes one",
     )?;
-    let near = keyring::near(&config, context.environment);
+    let near = keyring::near(config.profile, context.environment);
     let fetching = async { Ok(near.resolve(identity).await?) };
     let fetched = block_on_here(fetching).context("age.identity")?;
     age::recipient_of(&fetched).map_err(|_| anyhow!("age.identity holds no AGE-SECRET-KEY-1…"))

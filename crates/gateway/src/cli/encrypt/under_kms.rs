@@ -7,7 +7,7 @@ use super::read_secret;
 use crate::cli::context::Context;
 use crate::cli::runtime::block_on_here;
 use crate::cli::sources::SourcesArgs;
-use crate::config::{self, keyring};
+use crate::config::keyring;
 
 /// The reference for a secret that is asked for, under this key of the configuration's KMS.
 pub(super) fn seal(
@@ -15,9 +15,9 @@ pub(super) fn seal(
     sources: &SourcesArgs,
     context: &Context<'_>,
 ) -> anyhow::Result<String> {
-    let config = config::load(&sources.sources(context.environment))?.config;
+    let config = sources.load(context.environment)?.config;
     let secret = read_secret(context)?;
-    let near = keyring::near(&config, context.environment);
+    let near = keyring::near(config.profile, context.environment);
     let kms = keyring::kms(&config.secret_sources, &near);
     let kms = kms.map_err(|text| anyhow!("kms.endpoint {text}"))?;
     let sealing = async { Ok(kms.seal(key, &secret).await) };
