@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use nix::unistd::{User, geteuid};
 use serde_json::json;
 
 use crate::app;
@@ -66,7 +67,7 @@ fn restamp(
     if !args.yes {
         confirm(profile, context)?;
     }
-    let before = app::restamp(config)?;
+    let before = app::restamp(config, operator())?;
     if context.json {
         context.value(&json!({"from": before, "to": profile}))?;
     } else {
@@ -76,6 +77,16 @@ fn restamp(
         context.line(&format!("{text} {profile}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who types this, as the audit log has it.
+fn operator() -> String {
+    let uid = geteuid();
+    let user = User::from_uid(uid).ok().flatten();
+    format!(
+        "local:{}",
+        user.map_or_else(|| uid.to_string(), |user| user.name)
+    )
 }
 
 /// The profile's name is to be typed: what a trial left may hold messages that would go out to real people.
