@@ -7,6 +7,7 @@ use crate::config::layers::{self, Layer, Layers, Sources};
 use crate::config::problem::{Findings, Problem, Problems};
 use crate::config::profile::Profile;
 use crate::config::secret_sources::SecretSources;
+use crate::config::wiped::Wiped;
 use crate::config::{Gathered, Loaded, keyring, keys};
 use crate::secrets::keyring::Keyring;
 use crate::secrets::reference::{Scheme, SecretRef};
@@ -131,12 +132,12 @@ fn refuse_what_files_say(document: &mut Layer, findings: &mut Findings) {
 /// Which documents the layers at hand name, and how these are reached.
 pub(super) fn wanted(gathered: &Gathered) -> Result<Wanted, Problems> {
     let mut findings = Findings::default();
-    let mut table = toml::Table::new();
+    let mut table = Wiped::default();
     let Layers { files, outside } = &gathered.layers;
     for layer in files.iter().chain(outside) {
         let mut part = Layer {
             label: layer.label.clone(),
-            table: toml::Table::new(),
+            table: Wiped::default(),
         };
         for key in [INCLUDE].into_iter().chain(SecretSources::SECTIONS) {
             let value = layer.table.get(key).cloned();

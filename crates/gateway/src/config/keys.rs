@@ -73,41 +73,37 @@ pub fn keep_known(layer: &mut Layer, findings: &mut Findings) {
             away: false,
         });
     };
-    let entries = std::mem::take(&mut layer.table);
-    layer.table = entries
-        .into_iter()
-        .filter_map(|(name, mut value)| {
-            if let Some((_, fields)) = SECTIONS.iter().find(|(section, _)| *section == name) {
-                let Some(table) = value.as_table_mut() else {
-                    report(
-                        name.clone(),
-                        format!("is a table; write [{name}] and its keys below"),
-                    );
-                    return None;
-                };
-                table.retain(|key, _| known(&name, &name, key, fields(), &mut report));
-            } else if let Some((_, fields)) = LISTS.iter().find(|(list, _)| *list == name) {
-                let Some(tables) = tables_of(&mut value) else {
-                    report(
-                        name.clone(),
-                        format!(
-                            "is a list of tables; write [[{name}]] and its keys below, in a file"
-                        ),
-                    );
-                    return None;
-                };
-                for (index, table) in tables.into_iter().enumerate() {
-                    let shown = element(&name, index, table);
-                    table.retain(|key, _| known(&name, &shown, key, fields(), &mut report));
-                    keep_known_inside(table, &name, &shown, &mut report);
-                }
-            } else if name != INCLUDE {
-                report(name.clone(), unknown("", &name, &top_level()));
+    let entries = layer.table.take();
+    let entries = entries.into_iter().filter_map(|(name, mut value)| {
+        if let Some((_, fields)) = SECTIONS.iter().find(|(section, _)| *section == name) {
+            let Some(table) = value.as_table_mut() else {
+                report(
+                    name.clone(),
+                    format!("is a table; write [{name}] and its keys below"),
+                );
                 return None;
+            };
+            table.retain(|key, _| known(&name, &name, key, fields(), &mut report));
+        } else if let Some((_, fields)) = LISTS.iter().find(|(list, _)| *list == name) {
+            let Some(tables) = tables_of(&mut value) else {
+                report(
+                    name.clone(),
+                    format!("is a list of tables; write [[{name}]] and its keys below, in a file"),
+                );
+                return None;
+            };
+            for (index, table) in tables.into_iter().enumerate() {
+                let shown = element(&name, index, table);
+                table.retain(|key, _| known(&name, &shown, key, fields(), &mut report));
+                keep_known_inside(table, &name, &shown, &mut report);
             }
-            Some((name, value))
-        })
-        .collect();
+        } else if name != INCLUDE {
+            report(name.clone(), unknown("", &name, &top_level()));
+            return None;
+        }
+        Some((name, value))
+    });
+    layer.table = entries.collect::<toml::Table>().into();
 }
 
 /// The same of the lists inside an element. What is no list of tables is told of when it is read.

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
+
 use crate::config::environment::Environment;
 use crate::config::problem::{Findings, Problem};
 use crate::config::profile::Profile;
+use crate::config::wiped::{Wiped, wipe};
 
 pub const DEFAULT_FILE: &str = "hongyan.toml";
 pub const DEFAULTS_LABEL: &str = "default";
@@ -26,7 +29,7 @@ pub struct Sources {
 #[derive(Debug)]
 pub struct Layer {
     pub label: String,
-    pub table: toml::Table,
+    pub table: Wiped,
 }
 
 pub fn defaults() -> toml::Table {
@@ -57,7 +60,7 @@ pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Lay
     let [base, for_profile] = files(sources, profile);
     let mut files = vec![Layer {
         label: DEFAULTS_LABEL.to_owned(),
-        table: defaults(),
+        table: defaults().into(),
     }];
     files.extend(read_file(&base, sources.file.is_some(), findings));
     files.extend(read_file(&for_profile, false, findings));
@@ -67,7 +70,7 @@ pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Lay
         let path: Vec<&str> = key.split('.').collect();
         Layer {
             label: FLAGS_LABEL.to_owned(),
-            table: single(&path, value),
+            table: single(&path, value).into(),
         }
     });
     Layers {
@@ -77,8 +80,8 @@ pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Lay
 }
 
 /// Puts the layer over the table and notes it as the origin of the keys it sets.
-pub fn merge(into: &mut toml::Table, layer: Layer, findings: &mut Findings) {
-    for (section, value) in layer.table {
+pub fn merge(into: &mut toml::Table, mut layer: Layer, findings: &mut Findings) {
+    for (section, value) in layer.table.take() {
         match (
             into.get_mut(&section).and_then(toml::Value::as_table_mut),
             value,
@@ -88,12 +91,16 @@ pub fn merge(into: &mut toml::Table, layer: Layer, findings: &mut Findings) {
                     findings
                         .layers
                         .insert(format!("{section}.{key}"), layer.label.clone());
-                    known.insert(key, value);
+                    if let Some(mut old) = known.insert(key, value) {
+                        wipe(&mut old);
+                    }
                 }
             }
             (_, value) => {
                 findings.layers.insert(section.clone(), layer.label.clone());
-                into.insert(section, value);
+                if let Some(mut old) = into.insert(section, value) {
+                    wipe(&mut old);
+                }
             }
         }
     }
@@ -120,7 +127,7 @@ fn read_file(path: &Path, required: bool, findings: &mut Findings) -> Option<Lay
         });
     };
     let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+        Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             if required {
                 report("there is no such file; check --config".to_owned());
@@ -138,7 +145,10 @@ fn read_file(path: &Path, required: bool, findings: &mut Findings) -> Option<Lay
 /// A text from anywhere. One that cannot be parsed is reported.
 pub fn parse(label: String, text: &str, findings: &mut Findings) -> Option<Layer> {
     let error = match text.parse::<toml::Table>() {
-        Ok(table) => return Some(Layer { label, table }),
+        Ok(table) => {
+            let table = table.into();
+            return Some(Layer { label, table });
+        }
         Err(error) => error,
     };
     let at = position(text, error.span());
@@ -168,7 +178,7 @@ fn from_variable(name: &str, value: &str) -> Option<Layer> {
     let path: Vec<&str> = path.split("__").collect();
     Some(Layer {
         label: name.to_owned(),
-        table: single(&path, value),
+        table: single(&path, value).into(),
     })
 }
 

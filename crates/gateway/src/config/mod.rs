@@ -30,6 +30,7 @@ pub mod templates;
 pub mod tree;
 pub mod upstream;
 pub mod webhooks;
+pub mod wiped;
 
 use accounts::{Account, AccountFile, Surroundings};
 use clients::{Client, ClientFile};
@@ -51,6 +52,7 @@ use store::{Shared, Store};
 use templates::Templates;
 use upstream::Upstream;
 use webhooks::{Webhook, WebhookFile};
+use wiped::Wiped;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -118,7 +120,7 @@ impl Gathered {
     /// With these documents in their place: over the files, under the environment.
     fn finish(self, documents: Vec<Layer>) -> Result<Loaded, Problems> {
         let mut findings = Findings::default();
-        let mut table = toml::Table::new();
+        let mut table = Wiped::default();
         let Layers { files, outside } = self.layers;
         for mut layer in files.into_iter().chain(documents).chain(outside) {
             keys::keep_known(&mut layer, &mut findings);

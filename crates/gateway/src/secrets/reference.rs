@@ -4,6 +4,7 @@
 use std::fmt;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// What kind of place keeps a secret.
@@ -126,7 +127,9 @@ impl fmt::Display for SecretRef {
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match toml::Value::deserialize(deserializer)? {
-            toml::Value::String(text) => Self::parse(&text).map_err(D::Error::custom),
+            toml::Value::String(text) => {
+                Self::parse(&Zeroizing::new(text)).map_err(D::Error::custom)
+            }
             _ => Err(D::Error::custom(
                 "must be a secret reference in quotes: env:NAME or file:PATH",
             )),
