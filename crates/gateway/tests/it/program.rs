@@ -12,6 +12,7 @@ mod operator;
 mod place;
 mod reload;
 mod secrets;
+mod servers;
 mod setup;
 
 use std::net::SocketAddr;

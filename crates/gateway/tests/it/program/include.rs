@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
 use super::place::{Place, Text, nacos_listen};
-use super::{Lines, address, ended, hongyan, line_with, run};
+use super::{Lines, address, ended, hongyan, line_with, run, servers};
 use crate::harness::{
     APPID, CLIENT, CLIENT_SECRET, SECRET, get as call, message, openid, post as post_to,
 };
@@ -154,6 +154,31 @@ async fn an_account_that_comes_into_a_document_is_served_and_a_wrong_document_is
     publish(accounts(&sim.url(), &[first]));
     line_with("accounts removed: pharmacy", &mut lines).await;
     assert_eq!(by_second(&listen, 4).await.0, 422);
+    stop(child).await;
+    sim.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs rnacos: scripts/secret-stores.sh"]
+async fn an_account_that_is_added_in_a_real_nacos_is_served() {
+    let (sim, nacos, folder) = (
+        wechat().await,
+        servers::Nacos::start().await,
+        TempDir::new().unwrap(),
+    );
+    let first = ("clinic", APPID);
+    let publish = async |all: &[(&str, &str)]| {
+        let text = accounts(&sim.url(), all);
+        nacos.publish("gateway.toml", &text).await;
+    };
+    publish(&[first]).await;
+    configure(folder.path(), NACOS, &nacos.section());
+    let (child, mut lines, listen) = serve(folder.path()).await;
+    publish(&[first, SECOND]).await;
+    line_with("accounts added: pharmacy", &mut lines).await;
+    assert_eq!(by_second(&listen, 1).await, (200, "sent".into()));
+    publish(&[first]).await;
+    line_with("accounts removed: pharmacy", &mut lines).await;
     stop(child).await;
     sim.stop().await;
 }
