@@ -67,7 +67,8 @@ impl Centre {
         profile: Profile,
         sources: &Sources,
     ) -> Result<&Reached, Problems> {
-        let described = format!("{wanted:?} {profile}");
+        let described = wanted.sources.description();
+        let described = format!("{:?} {profile} {described}", wanted.references);
         let known = self.at.take_if(|at| at.described == described);
         let reached = match known {
             Some(known) => known,

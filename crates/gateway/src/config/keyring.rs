@@ -66,7 +66,8 @@ pub fn near(profile: Profile, environment: &Environment) -> Keyring {
 /// What decides how the sources are reached: while it is the same, they go on as they are.
 pub fn description(config: &Config) -> String {
     let schemes = schemes(&references(config));
-    format!("{schemes:?} {:?}", config.secret_sources)
+    let described = config.secret_sources.description();
+    format!("{schemes:?} {described}")
 }
 
 /// A KMS as it is configured.

@@ -12,6 +12,7 @@ use crate::config::accounts::refuse_literal;
 use crate::config::duration;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::config::resolved::fingerprint;
 use crate::config::tree;
 use crate::secrets::reference::{Scheme, SecretRef};
 
@@ -103,6 +104,30 @@ impl SecretSources {
         }
     }
 
+    /// What opens each place, by its key.
+    fn credentials(&self) -> [(&'static str, Option<&SecretRef>); 7] {
+        [
+            ("age.identity", self.age.identity.as_ref()),
+            ("vault.token", self.vault.token.as_ref()),
+            ("kms.access_key_id", Some(&self.kms.access_key_id)),
+            ("kms.secret_access_key", Some(&self.kms.secret_access_key)),
+            ("kms.session_token", self.kms.session_token.as_ref()),
+            ("nacos.password", self.nacos.password.as_ref()),
+            ("consul.token", self.consul.token.as_ref()),
+        ]
+    }
+
+    /// How the places are reached: while it is the same, so is that. Of secrets that are written out it has a hash.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let credentials = self.credentials().into_iter();
+        let literals = credentials.filter_map(|(_, credential)| match credential? {
+            SecretRef::Literal(value) => Some(value),
+            SecretRef::Kept { .. } => None,
+        });
+        format!("{self:?} {}", fingerprint(literals))
+    }
+
     pub fn check(&self, profile: Profile, findings: &mut Findings) {
         for (key, address) in [
             ("vault.address", &self.vault.address),
@@ -114,15 +139,7 @@ impl SecretSources {
                 findings.problem(key, text);
             }
         }
-        for (key, credential) in [
-            ("age.identity", self.age.identity.as_ref()),
-            ("vault.token", self.vault.token.as_ref()),
-            ("kms.access_key_id", Some(&self.kms.access_key_id)),
-            ("kms.secret_access_key", Some(&self.kms.secret_access_key)),
-            ("kms.session_token", self.kms.session_token.as_ref()),
-            ("nacos.password", self.nacos.password.as_ref()),
-            ("consul.token", self.consul.token.as_ref()),
-        ] {
+        for (key, credential) in self.credentials() {
             match credential {
                 Some(SecretRef::Literal(_)) => refuse_literal(key, profile, findings),
                 Some(SecretRef::Kept {
