@@ -166,6 +166,8 @@ pub const CALLS: &[Call] = &[
         TEMPLATES,
         Task::ListTemplates,
     ),
+    change("/wxaapi/newtmpl/addtemplate", Change::AddTemplate),
+    change("/wxaapi/newtmpl/deltemplate", Change::DeleteTemplate),
     pass("/wxa/sec/queryblocktmplmsg", Verbs::Post),
 ];
 
