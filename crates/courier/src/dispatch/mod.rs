@@ -6,6 +6,7 @@ mod lane;
 mod share;
 mod slot;
 mod steer;
+mod table;
 mod turn;
 
 use std::sync::Arc;

@@ -1,8 +1,7 @@
-//! Sender slots: the node's, shared out fairly between accounts, one per recipient at a time. A slot is freed by being
-//! dropped, which happens only when its message's settlement is durable.
+//! Sender slots: the node's, shared out fairly between accounts, one per recipient at a time. A slot is free for the next
+//! message once its own's settlement is on the way to the store, and its lease is forgotten when that is durable.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::lane::{Health, Lane};
 use super::share::shares;
+use super::table::Table;
 use crate::delivery::LeaseRef;
 use crate::message::{AccountName, Content};
 use crate::port::{Claim, NodeEpoch};
@@ -18,9 +18,6 @@ use crate::rate::PerSecond;
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
-/// The most that one claim asks for.
-const CLAIM_MAX: usize = 256;
-
 /// The node's sender slots.
 #[derive(Debug)]
 pub struct Slots {
@@ -28,29 +25,17 @@ pub struct Slots {
     /// Of the accounts that have any.
     hours: RwLock<HashMap<AccountName, Arc<QuietHours>>>,
     wake: Notify,
-    total: usize,
 }
 
-#[derive(Debug)]
-struct Table {
-    free: usize,
-    lanes: Vec<Lane>,
-    by_account: HashMap<AccountName, usize>,
-    /// Where the fair pick goes on.
-    cursor: usize,
-    busy: HashSet<(usize, String)>,
-    leases: HashSet<LeaseRef>,
-    epoch: Option<NodeEpoch>,
-    draining: bool,
-}
-
-/// A slot that is taken; dropping it frees it.
+/// A slot that is taken, and the lease of its message; dropped, both are free.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
     lane: usize,
     recipient: Option<String>,
     lease: Option<LeaseRef>,
+    /// It counts as taken.
+    counts: bool,
     pub(super) probe: bool,
 }
 
@@ -61,45 +46,6 @@ pub(super) struct Round {
     pub(super) slots: Vec<Slot>,
     /// How many may begin is for the limiter to say.
     pub(super) rate: Option<PerSecond>,
-}
-
-impl Table {
-    /// Bounds the lanes: a quarter is always left to the others, whatever happens to one that is busy.
-    fn bound(&mut self, total: usize) {
-        let most = if self.by_account.len() > 1 {
-            total - total / 4
-        } else {
-            total
-        };
-        self.lanes.iter_mut().for_each(|lane| lane.bound(most));
-    }
-
-    /// Whether a lane leaves the free slots to others, because it may be stuck and holds as many. So a slow account gathers
-    /// no more slots than it leaves, however much it has to send.
-    fn yields(&self, lane: &Lane, now: UnixMs) -> bool {
-        self.by_account.len() > 1 && lane.is_slow(now) && lane.in_flight >= self.free
-    }
-
-    /// How many of the free slots each of these lanes gets. Each goes to whoever holds least, else slow calls would gather
-    /// every slot that quick ones give back; among equals the order decides.
-    fn share_out(&self, lanes: Vec<usize>, now: UnixMs) -> Vec<(usize, usize)> {
-        let mut shares = vec![0; lanes.len()];
-        let held = |nth: usize| Reverse((self.lanes[lanes[nth]].in_flight, nth));
-        let mut line: BinaryHeap<_> = (0..lanes.len()).map(held).collect();
-        let mut free = self.free;
-        while free > 0
-            && let Some(Reverse((held, nth))) = line.pop()
-        {
-            shares[nth] += 1;
-            free -= 1;
-            let lane = &self.lanes[lanes[nth]];
-            if shares[nth] < lane.demand(now).min(CLAIM_MAX) && !lane.is_slow(now) {
-                line.push(Reverse((held + 1, nth)));
-            }
-        }
-        let shared = lanes.into_iter().zip(shares);
-        shared.filter(|(_, share)| *share > 0).collect()
-    }
 }
 
 impl Slots {
@@ -133,7 +79,8 @@ impl Slots {
             .map(|(i, lane)| (lane.account.clone(), i))
             .collect();
         let mut table = Table {
-            free: total,
+            total,
+            taken: 0,
             lanes,
             by_account,
             cursor: 0,
@@ -142,12 +89,11 @@ impl Slots {
             epoch: None,
             draining: false,
         };
-        table.bound(total);
+        table.bound();
         Arc::new(Self {
             table: Mutex::new(table),
             hours: RwLock::new(hours),
             wake: Notify::new(),
-            total,
         })
     }
 
@@ -178,7 +124,7 @@ impl Slots {
         let lane = &mut table.lanes[nth];
         lane.enlist(cap);
         lane.gate.keep_hours(hours.clone());
-        table.bound(self.total);
+        table.bound();
         drop(table);
         let mut all = self.hours.write().unwrap_or_else(PoisonError::into_inner);
         match hours {
@@ -199,7 +145,7 @@ impl Slots {
         let mut table = self.table();
         if let Some(nth) = table.by_account.remove(account) {
             table.lanes[nth].retire();
-            table.bound(self.total);
+            table.bound();
         }
     }
 
@@ -247,7 +193,7 @@ impl Slots {
         now: UnixMs,
     ) -> Option<(Slot, NodeEpoch)> {
         let mut table = self.table();
-        if table.draining || table.free == 0 {
+        if table.draining || table.free() == 0 {
             return None;
         }
         let epoch = table.epoch.clone()?;
@@ -273,7 +219,7 @@ impl Slots {
         recipient: Option<String>,
         now: UnixMs,
     ) -> Slot {
-        table.free -= 1;
+        table.taken += 1;
         let probe = table.lanes[lane].is_closed();
         table.lanes[lane].took(now);
         Slot {
@@ -281,6 +227,7 @@ impl Slots {
             lane,
             recipient,
             lease: None,
+            counts: true,
             probe,
         }
     }
@@ -296,7 +243,7 @@ impl Slots {
         let Some(by) = table
             .epoch
             .clone()
-            .filter(|_| !table.draining && table.free > 0)
+            .filter(|_| !table.draining && table.free() > 0)
         else {
             return Vec::new();
         };
@@ -370,7 +317,7 @@ impl Slots {
         now: UnixMs,
     ) -> UnixMs {
         let table = self.table();
-        if table.free == 0 || table.draining || table.epoch.is_none() {
+        if table.free() == 0 || table.draining || table.epoch.is_none() {
             return UnixMs(i64::MAX);
         }
         let looks = table
@@ -410,9 +357,9 @@ impl Slots {
     /// How many of the slots are taken, between 0 and 1.
     #[must_use]
     pub fn busy_ratio(&self) -> f64 {
-        let free = self.table().free;
+        let table = self.table();
         #[expect(clippy::cast_precision_loss, reason = "a handful of slots")]
-        let ratio = (self.total - free) as f64 / self.total.max(1) as f64;
+        let ratio = table.taken.min(table.total) as f64 / table.total.max(1) as f64;
         ratio
     }
 
@@ -474,23 +421,51 @@ impl Slot {
         self.lease = Some(lease);
         true
     }
+
+    /// Its call is over, and whoever claims next asks the store after the settlement: another message may go.
+    pub(super) fn vacate(&mut self) {
+        let slots = Arc::clone(&self.slots);
+        let mut table = slots.table();
+        if self.free(&mut table) {
+            drop(table);
+            slots.wake();
+        }
+    }
+
+    /// Its settlement failed. It counts again until that is durable, so that a store that takes none gets no more calls.
+    pub(super) fn occupy(&mut self) {
+        if !self.counts {
+            self.counts = true;
+            let mut table = self.slots.table();
+            table.taken += 1;
+            table.lanes[self.lane].in_flight += 1;
+        }
+    }
+
+    /// Answers whether somebody waits for it.
+    fn free(&mut self, table: &mut Table) -> bool {
+        if let Some(openid) = self.recipient.take() {
+            table.busy.remove(&(self.lane, openid));
+        }
+        if !std::mem::take(&mut self.counts) {
+            return false;
+        }
+        table.taken -= 1;
+        table.lanes[self.lane].in_flight -= 1;
+        table.lanes.iter().any(Lane::has_more) || table.lanes[self.lane].is_closed()
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut table = self.slots.table();
-        table.free += 1;
-        table.lanes[self.lane].in_flight -= 1;
-        if let Some(openid) = self.recipient.take() {
-            table.busy.remove(&(self.lane, openid));
-        }
+        let slots = Arc::clone(&self.slots);
+        let mut table = slots.table();
         if let Some(lease) = self.lease.take() {
             table.leases.remove(&lease);
         }
-        let wanted = table.lanes.iter().any(Lane::has_more) || table.lanes[self.lane].is_closed();
-        drop(table);
-        if wanted {
-            self.slots.wake();
+        if self.free(&mut table) {
+            drop(table);
+            slots.wake();
         }
     }
 }

@@ -1,9 +1,11 @@
-//! One leased message's turn: look once more, call, settle. The slot is held until the settlement is durable, so at most
-//! as many messages are in doubt at a crash as there are slots.
+//! One leased message's turn: look once more, call, settle. The slot is held until the settlement is on the way to the store,
+//! before the claim of whoever takes it then, so at most as many messages are in doubt at a crash as there are slots.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures::poll;
 use hongyan_wechat::errcode::{AccountFault, Class, ConfigurationFault, RateScope};
 use hongyan_wechat::error::{CallError, NotSentCause};
 use tokio::time::Instant;
@@ -26,7 +28,7 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_secs(1);
 const STOPPED_PROBE: Duration = Duration::from_secs(60);
 
 impl Dispatch {
-    pub(super) async fn turn(self: Arc<Self>, slot: Slot, message: Message) {
+    pub(super) async fn turn(self: Arc<Self>, mut slot: Slot, message: Message) {
         let lease = LeaseRef {
             id: message.id,
             lease_seq: message.delivery.lease_seq,
@@ -59,7 +61,7 @@ impl Dispatch {
             self.observe_lane(&message, turned, &settlement);
         }
         let suppressed_for = suppressed_for(&message, &settlement);
-        let moved = self.settle(settlement).await;
+        let moved = self.settle(settlement, &mut slot).await;
         self.after(&message, &moved);
         if let Some(reason) = suppressed_for {
             self.parts.observer.observe(&Event::Suppressed {
@@ -221,19 +223,26 @@ impl Dispatch {
         }
     }
 
-    /// Tries until it is durable; the slot stays taken meanwhile.
-    async fn settle(&self, settlement: Settlement) -> Moved {
+    /// Tries until it is durable.
+    async fn settle(&self, settlement: Settlement, slot: &mut Slot) -> Moved {
+        let Parts { queue, clock, .. } = &self.parts;
+        let mut settling = queue.settle(settlement.clone(), clock.now());
+        // The first poll hands it to the store. Who waits for the slot need not wait until it is durable.
+        let mut settled = match poll!(settling.as_mut()) {
+            Poll::Ready(settled) => settled,
+            Poll::Pending => {
+                slot.vacate();
+                settling.await
+            }
+        };
         loop {
-            match self
-                .parts
-                .queue
-                .settle(settlement.clone(), self.parts.clock.now())
-                .await
-            {
+            match settled {
                 Ok(moved) => return moved,
                 Err(error) => {
+                    slot.occupy();
                     tracing::warn!(%error, message = %settlement.id, "cannot settle yet");
                     tokio::time::sleep(STORE_PAUSE).await;
+                    settled = queue.settle(settlement.clone(), clock.now()).await;
                 }
             }
         }

@@ -108,7 +108,9 @@ impl Base {
         accounts.clear();
         leases.clear();
         nodes.clear();
-        let mut leased = conn.prepare_cached(rows::select!("WHERE status = 1"))?;
+        let mut leased = conn.prepare_cached(rows::select!(
+            "WHERE rowid IN (SELECT value FROM leased, json_each(rowids)) AND status = 1"
+        ))?;
         let mut found = leased.query([])?;
         while let Some(row) = found.next()? {
             let message = rows::read(row, |id| accounts.name(conn, id))?;
@@ -284,6 +286,24 @@ impl Base {
             self.probed_at = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Writes down which messages are leased, if that may have changed.
+    pub(super) fn write_leases(&self) -> Result<(), Fault> {
+        if self.touched.is_empty() {
+            return Ok(());
+        }
+        let rowids: Vec<i64> = self.leases.values().map(|(rowid, _)| *rowid).collect();
+        self.conn
+            .prepare_cached("UPDATE leased SET rowids = ?1")?
+            .execute([serde_json::to_string(&rowids)?])?;
+        Ok(())
+    }
+
+    /// Writes what was gathered for the commit.
+    pub(super) fn write_gathered(&mut self) -> Result<(), Fault> {
+        self.tallies.write(&self.conn)?;
+        self.write_leases()
     }
 
     /// Tells whoever looks how the leases stand after a commit.

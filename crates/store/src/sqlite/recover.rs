@@ -38,7 +38,7 @@ pub(super) fn recover(conn: Connection, now: UnixMs) -> Result<Base, Fault> {
     if stepped_back || now > mark {
         base::set_meta(&base.conn, "clock_mark", now.0)?;
     }
-    base.tallies.write(&base.conn)?;
+    base.write_gathered()?;
     base.conn.execute_batch("COMMIT")?;
     base.depths.publish();
     base.forget_gathered();

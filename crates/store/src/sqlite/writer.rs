@@ -160,7 +160,7 @@ impl Writer {
         if let Some(now) = now {
             base.mark_time(now)?;
         }
-        base.tallies.write(&base.conn)?;
+        base.write_gathered()?;
         base.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(refused)
     }
@@ -188,7 +188,7 @@ fn run_carefully(base: &mut Base, job: &mut Box<dyn Job>) -> Result<Option<Store
     base.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
     let (depths, nonces) = (base.depths.mark(), base.nonces.mark());
     let done = job.run(base).and_then(|()| base.store());
-    let refused = match done.and_then(|()| base.tallies.write(&base.conn)) {
+    let refused = match done.and_then(|()| base.write_gathered()) {
         Ok(()) => None,
         Err(fault) if fault.is_personal() => {
             base.conn.prepare_cached("ROLLBACK TO one")?.execute([])?;

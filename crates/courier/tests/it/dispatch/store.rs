@@ -6,7 +6,7 @@ use hongyan_courier::message::Status;
 use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
 use crate::rig::stage::{Stage, until};
-use crate::rig::upstream::all_different;
+use crate::rig::upstream::{all_different, most_at_once};
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, calls, seconds};
 
 #[tokio::test(start_paused = true)]
@@ -23,6 +23,43 @@ async fn a_slot_is_held_until_what_became_of_its_call_is_durable() {
     stage.store.come_back();
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, 20).await;
+    assert!(
+        all_different(&stage.wechat.sends(ACCOUNT)),
+        "nothing was repeated"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_does_not_wait_for_the_answer_to_the_settlement_before_it() {
+    let settings = Settings::new(1, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(|_| seconds(1))).await;
+    stage.store.settles_take(seconds(10));
+    stage.hand_over(calls(ACCOUNT, 0..5)).await;
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 5).await;
+    let sends = stage.wechat.sends(ACCOUNT);
+    let took = sends.last().unwrap().until.since(sends[0].at);
+    assert!(took < seconds(6), "{took:?}");
+    assert_eq!(most_at_once(&sends), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_settles_nothing_gets_no_more_calls() {
+    const SLOTS: usize = 3;
+    let settings = Settings::new(SLOTS, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| wechat.takes(|_| seconds(1))).await;
+    stage.store.settles_take(seconds(2));
+    stage.store.settles_nothing(true);
+    stage.hand_over(calls(ACCOUNT, 0..50)).await;
+    // What was on its way when the first settlement failed went out.
+    let most = 3 * SLOTS;
+    until(async || stage.wechat.count() >= SLOTS).await;
+    stage.until_at(NOW.plus(seconds(120))).await;
+    assert!(stage.wechat.count() <= most, "{}", stage.wechat.count());
+    stage.store.settles_nothing(false);
+    stage.store.settles_take(seconds(0));
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 50).await;
     assert!(
         all_different(&stage.wechat.sends(ACCOUNT)),
         "nothing was repeated"

@@ -1,4 +1,4 @@
-//! The store in memory behind a line that fails on command: away altogether, slow to answer a claim, or to hear a call.
+//! The store in memory behind a line that fails on command: away altogether, slow to answer a claim or a settlement, or to hear a call.
 //! What was done stays done; it is the way there that breaks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +22,8 @@ pub(crate) struct Unsteady {
     away: AtomicBool,
     claims_take: Mutex<Duration>,
     accepts_take: Mutex<Duration>,
+    settles_take: Mutex<Duration>,
+    settles_nothing: AtomicBool,
 }
 
 impl Unsteady {
@@ -42,6 +44,16 @@ impl Unsteady {
     /// What is to be stored is on its way to it for so long.
     pub(crate) fn accepts_take(&self, how_long: Duration) {
         *self.accepts_take.lock().unwrap() = how_long;
+    }
+
+    /// The answer to a settlement is on its way for so long.
+    pub(crate) fn settles_take(&self, how_long: Duration) {
+        *self.settles_take.lock().unwrap() = how_long;
+    }
+
+    /// Whether it refuses settlements, and nothing else.
+    pub(crate) fn settles_nothing(&self, so: bool) {
+        self.settles_nothing.store(so, Ordering::Relaxed);
     }
 
     fn reach(&self) -> Result<&MemoryStore, StoreError> {
@@ -77,7 +89,15 @@ impl Queue for Unsteady {
     }
 
     async fn settle(&self, settlement: Settlement, now: UnixMs) -> Result<Moved, StoreError> {
-        self.reach()?.settle(settlement, now).await
+        let settled = match self.reach() {
+            Ok(_) if self.settles_nothing.load(Ordering::Relaxed) => {
+                Err(StoreError::Unavailable("as told".into()))
+            }
+            Ok(store) => store.settle(settlement, now).await,
+            Err(away) => Err(away),
+        };
+        on_its_way(&self.settles_take).await;
+        settled
     }
 
     async fn release(&self, leases: Vec<LeaseRef>, now: UnixMs) -> Result<(), StoreError> {

@@ -120,6 +120,10 @@ CREATE TABLE idempotency (
 ) WITHOUT ROWID;
 INSERT INTO "idempotency" VALUES('his POST /v1/messages','k-1',X'0202020202020202020202020202020202020202020202020202020202020202',X'01A2062DF1A076579D7B8671C9B37A43',1795486404000);
 INSERT INTO "idempotency" VALUES('his POST /v1/messages','m-1',X'0101010101010101010101010101010101010101010101010101010101010101',X'01A2062DF1A076579D7B8671C9B37A43',1795486404000);
+CREATE TABLE leased (
+    rowids TEXT NOT NULL    -- of messages in status 1, as a JSON list; the one row
+);
+INSERT INTO "leased" VALUES('[4]');
 CREATE TABLE messages (
     id               BLOB    NOT NULL UNIQUE, -- the message's id
     created_at       INTEGER NOT NULL,        -- when it was accepted
@@ -340,7 +344,7 @@ CREATE TABLE virtual_token_revocations (
     PRIMARY KEY (client, account)
 ) WITHOUT ROWID;
 INSERT INTO "virtual_token_revocations" VALUES('his',1,1795400000000);
-CREATE INDEX messages_live ON messages (status, account, priority, due_at) WHERE status = 0 OR status = 1;
+CREATE INDEX messages_queued ON messages (account, priority, due_at) WHERE status = 0;
 CREATE INDEX messages_expiry ON messages (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 CREATE INDEX messages_doubt ON messages (doubt_at) WHERE status = 0 AND doubt_at IS NOT NULL;
 CREATE INDEX messages_receipt_due ON messages (receipt_due) WHERE status = 2 AND receipt_due IS NOT NULL;
