@@ -213,8 +213,7 @@ impl Core {
         let bell = bell(config, &mut all);
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
-        let slots = slots(config);
-        let ways = Ways::new(config);
+        let (slots, ways) = (slots(config), Ways::new(config));
         let upstream = Arc::new(WechatUpstream::new(ways.lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
