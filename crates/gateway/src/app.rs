@@ -344,6 +344,7 @@ impl Core {
             messages: Arc::new(Messages {
                 ledger: ledger.clone(),
                 slots: self.slots.clone(),
+                keeper: self.keeper.clone(),
                 clock: clock.clone(),
             }),
             changes: self.changes(),
@@ -400,6 +401,7 @@ impl Core {
             accounts: self.accounts.load_full(),
             templates: self.book.clone(),
             counting: config.templates.counting,
+            recipients: self.store.clone(),
             waiters: self.waiters.clone(),
             limits: self.limits.clone(),
             wait_max: config.limits.wait,

@@ -23,13 +23,13 @@ use hongyan_wechat::industry::{Industries, IndustryCodes};
 use hongyan_wechat::oauth::Authorised;
 use hongyan_wechat::quota::QuotaReport;
 use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
-use hongyan_wechat::template::{Accepted, MiniProgram, NewTemplate, TemplateMessage};
+use hongyan_wechat::template::{Accepted, MiniProgram, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::user::FollowerPage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::api::templates::library::Library;
+use crate::api::templates::library::{Library, New};
 use crate::compat::Relay;
 
 /// One account's way to WeChat.
@@ -219,20 +219,31 @@ impl Library for WechatUpstream {
         &self,
         account: &AccountName,
         token: &AccessToken,
-        new: NewTemplate<'_>,
+        new: New<'_>,
     ) -> Result<String, CallError> {
         let line = self.line(account, Endpoint::TemplateAdd)?;
-        line.client.add_template(token, new).await
+        match new {
+            New::Template(new) => line.client.add_template(token, new).await,
+            New::Subscription(new) => line.client.add_subscription_template(token, new).await,
+        }
     }
 
     async fn delete(
         &self,
         account: &AccountName,
         token: &AccessToken,
-        template_id: &str,
+        (of, template_id): (ListOf, &str),
     ) -> Result<(), CallError> {
         let line = self.line(account, Endpoint::TemplateDelete)?;
-        line.client.delete_template(token, template_id).await
+        let client = &line.client;
+        match of {
+            ListOf::Templates => client.delete_template(token, template_id).await,
+            ListOf::Subscriptions => {
+                client
+                    .delete_subscription_template(token, template_id)
+                    .await
+            }
+        }
     }
 
     async fn industries(

@@ -27,6 +27,10 @@ pub enum Endpoint {
     Templates,
     /// `newtmpl/gettemplate`
     SubscriptionTemplates,
+    /// `newtmpl/addtemplate`
+    SubscriptionTemplateAdd,
+    /// `newtmpl/deltemplate`
+    SubscriptionTemplateDelete,
     TemplateAdd,
     TemplateDelete,
     IndustryGet,

@@ -22,6 +22,10 @@ pub enum Endpoint {
     TemplateList,
     /// `GET /wxaapi/newtmpl/gettemplate`
     SubscriptionTemplateList,
+    /// `POST /wxaapi/newtmpl/addtemplate`
+    SubscriptionTemplateAdd,
+    /// `POST /wxaapi/newtmpl/deltemplate`
+    SubscriptionTemplateDelete,
     /// `POST /cgi-bin/template/api_add_template`
     TemplateAdd,
     /// `POST /cgi-bin/template/del_private_template`
@@ -59,6 +63,8 @@ impl Endpoint {
             Self::MiniProgramSend => "/cgi-bin/message/subscribe/send",
             Self::TemplateList => "/cgi-bin/template/get_all_private_template",
             Self::SubscriptionTemplateList => "/wxaapi/newtmpl/gettemplate",
+            Self::SubscriptionTemplateAdd => "/wxaapi/newtmpl/addtemplate",
+            Self::SubscriptionTemplateDelete => "/wxaapi/newtmpl/deltemplate",
             Self::TemplateAdd => "/cgi-bin/template/api_add_template",
             Self::TemplateDelete => "/cgi-bin/template/del_private_template",
             Self::IndustryGet => "/cgi-bin/template/get_industry",
@@ -249,26 +255,6 @@ pub fn classify(endpoint: Endpoint, code: i64) -> Class {
         | 47002
         | 9_001_001 => Parameter(Fault::Request),
 
-        40032 if matches!(endpoint, Endpoint::UserInfo) => Parameter(Fault::Request),
-        76003 | 76021 | 76022 if matches!(endpoint, Endpoint::QuotaGet) => {
-            Parameter(Fault::Request)
-        }
-        // The account is of a sort that has no subscription messages.
-        200_100 if matches!(endpoint, Endpoint::SubscriptionTemplateList) => {
-            Account(AccountFault::Capability)
-        }
-        // Too many in use (45026) is mended by deleting one, not by waiting.
-        40246 | 45026 if matches!(endpoint, Endpoint::TemplateAdd) => Parameter(Fault::Request),
-        40247 | 45027 if matches!(endpoint, Endpoint::TemplateAdd) => {
-            Template(TemplateFault::Unusable)
-        }
-        43106 if matches!(endpoint, Endpoint::TemplateAdd) => Account(AccountFault::Blocked),
-        // A code that is wrong, too old, used or absent.
-        40029 | 40163 | 41008 | 42003 if matches!(endpoint, Endpoint::OauthToken) => {
-            Parameter(Fault::Request)
-        }
-        40102 | 40103 if matches!(endpoint, Endpoint::IndustrySet) => Parameter(Fault::Request),
-
         40037 => Template(TemplateFault::Unknown),
         40036 | 40081 | 40176 | 48011 => Template(TemplateFault::Unusable),
         43107 | 43116 => Template(TemplateFault::Restricted),
@@ -281,6 +267,33 @@ pub fn classify(endpoint: Endpoint, code: i64) -> Class {
 
         40241 | 44007 => Class::Duplicate,
         48017 => Class::RetiredAddress,
+        _ => of_one_call(endpoint, code),
+    }
+}
+
+/// The codes that one helper call alone has.
+fn of_one_call(endpoint: Endpoint, code: i64) -> Class {
+    use Class::{Account, Parameter, Template};
+    match (endpoint, code) {
+        (Endpoint::UserInfo, 40032) | (Endpoint::QuotaGet, 76003 | 76021 | 76022) => {
+            Parameter(Fault::Request)
+        }
+        // The account is of a sort that has no subscription messages.
+        (Endpoint::SubscriptionTemplateList, 200_100) => Account(AccountFault::Capability),
+        // Too many in use (45026, 200012) is mended by deleting one, not by waiting.
+        (Endpoint::TemplateAdd, 40246 | 45026)
+        | (Endpoint::SubscriptionTemplateAdd, 200_012 | 200_014 | 200_020..=200_022) => {
+            Parameter(Fault::Request)
+        }
+        (Endpoint::TemplateAdd, 40247 | 45027) | (Endpoint::SubscriptionTemplateAdd, 200_013) => {
+            Template(TemplateFault::Unusable)
+        }
+        (Endpoint::TemplateAdd, 43106) | (Endpoint::SubscriptionTemplateAdd, 200_011) => {
+            Account(AccountFault::Blocked)
+        }
+        // A code that is wrong, too old, used or absent.
+        (Endpoint::OauthToken, 40029 | 40163 | 41008 | 42003)
+        | (Endpoint::IndustrySet, 40102 | 40103) => Parameter(Fault::Request),
         _ => Class::Unknown,
     }
 }

@@ -1,8 +1,9 @@
 //! Subscription messages: of a service account (`bizsend`), of a mini-program, and the one-time ones of the authorise page;
-//! and the templates that the first two have.
+//! and the templates that the first two have: listed, added, deleted.
 //! WeChat drops no repeat of any of them, so a call in doubt must not be made again.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::template::{MiniProgram, literal};
@@ -110,13 +111,14 @@ crate::debug_without!(
 /// Official page: <https://developers.weixin.qq.com/doc/service/api/notify/notify/api_getwxapubnewtemplate.html>.
 ///
 /// ```
-/// use hongyan_wechat::subscription::SubscriptionTemplate;
+/// use hongyan_wechat::subscription::{Lasts, SubscriptionTemplate};
 ///
 /// let json = r#"{"priTmplId":"cy_DfOZL7lypxHh3ja3DyAUbn1GYQRGwezuy5LBTFME","title":"设备提醒","type":3,
 ///     "content":"位置:{{enum_string2.DATA}}","example":"位置:客厅",
 ///     "keywordEnumValueList":[{"keywordCode":"enum_string2.DATA","enumValueList":["客厅","厨房"]}]}"#;
 /// let template: SubscriptionTemplate = serde_json::from_str(json)?;
 /// assert_eq!(template.choices[0].key(), "enum_string2");
+/// assert_eq!(template.lasts, Some(Lasts::LongTerm));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -133,6 +135,9 @@ pub struct SubscriptionTemplate {
     /// An example of the text.
     #[serde(default)]
     pub example: String,
+    /// How long a user's agreement lasts; `None` where WeChat does not say, or says something new.
+    #[serde(default, rename = "type", deserialize_with = "lasts")]
+    pub lasts: Option<Lasts>,
     /// The values that a key may have, where it may not have any.
     #[serde(
         default,
@@ -140,6 +145,29 @@ pub struct SubscriptionTemplate {
         deserialize_with = "null_or_list"
     )]
     pub choices: Vec<Choices>,
+}
+
+/// How long a user's agreement to messages of a template lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// For one message.
+    OneTime,
+    /// For any number of messages; only for public services.
+    LongTerm,
+}
+
+fn lasts<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Lasts>, D::Error> {
+    let number = match Value::deserialize(from)? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    // A list is not to be lost for a sort of template that is new.
+    Ok(match number {
+        Some(2) => Some(Lasts::OneTime),
+        Some(3) => Some(Lasts::LongTerm),
+        _ => None,
+    })
 }
 
 fn null_or_list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Choices>, D::Error> {
@@ -166,11 +194,38 @@ impl Choices {
     }
 }
 
+/// A template to be added to an account's own from WeChat's library of subscription templates, as
+/// `/wxaapi/newtmpl/addtemplate` takes it.
+/// Official page: <https://developers.weixin.qq.com/doc/service/api/notify/notify/api_addwxanewtemplate.html>.
+///
+/// ```
+/// use hongyan_wechat::subscription::NewSubscriptionTemplate;
+///
+/// let new = NewSubscriptionTemplate { tid: "401", keywords: &[1, 2], scene: Some("取餐提醒") };
+/// let json = serde_json::to_string(&new)?;
+/// assert_eq!(json, r#"{"tid":"401","kidList":[1,2],"sceneDesc":"取餐提醒"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct NewSubscriptionTemplate<'a> {
+    /// The number of its title in the library.
+    pub tid: &'a str,
+    /// The numbers of the keywords it is to have, in order: two to five.
+    #[serde(rename = "kidList")]
+    pub keywords: &'a [u32],
+    /// What it is for, in at most 15 characters; a mini-program may leave it out.
+    #[serde(rename = "sceneDesc", skip_serializing_if = "Option::is_none")]
+    pub scene: Option<&'a str>,
+}
+
 #[cfg(feature = "client")]
 mod calls {
     use serde::{Deserialize, Serialize};
 
-    use super::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage, SubscriptionTemplate};
+    use super::{
+        MiniProgramMessage, NewSubscriptionTemplate, OneTimeMessage, SubscriptionMessage,
+        SubscriptionTemplate,
+    };
     use crate::client::answer;
     use crate::client::{ApiRequest, Client, LIST_LIMIT};
     use crate::errcode::Endpoint;
@@ -181,6 +236,18 @@ mod calls {
     #[derive(Deserialize)]
     struct TemplateList {
         data: Vec<SubscriptionTemplate>,
+    }
+
+    #[derive(Deserialize)]
+    struct Added {
+        #[serde(rename = "priTmplId")]
+        template_id: String,
+    }
+
+    #[derive(Serialize)]
+    struct Deletion<'a> {
+        #[serde(rename = "priTmplId")]
+        template_id: &'a str,
     }
 
     impl Client {
@@ -199,6 +266,44 @@ mod calls {
             let incomplete = DoubtCause::Incomplete("data");
             let list: TemplateList = answer::read(endpoint, &response.body, incomplete)?;
             Ok(list.data)
+        }
+
+        /// Adds a template from WeChat's library of subscription templates to the account's own (25 at most). Answers its
+        /// id there.
+        ///
+        /// Not to be repeated in doubt without looking at [`Client::subscription_templates`]: each call adds one more.
+        ///
+        /// # Errors
+        /// [`CallError`]; refused with 200012 when there are 25, with 200014, 200020 and 200021 for a number, keywords or a
+        /// scene that it does not take, with 200011 and 200013 for an account or a template that is banned.
+        pub async fn add_subscription_template(
+            &self,
+            token: &AccessToken,
+            new: NewSubscriptionTemplate<'_>,
+        ) -> Result<String, CallError> {
+            let endpoint = Endpoint::SubscriptionTemplateAdd;
+            let query = [("access_token", token.expose())];
+            let request = ApiRequest::post(endpoint, token.shared(), &query, &new)?;
+            let response = self.call(request).await?;
+            let incomplete = DoubtCause::Incomplete("priTmplId");
+            let added: Added = answer::read(endpoint, &response.body, incomplete)?;
+            Ok(added.template_id)
+        }
+
+        /// Deletes one of the account's templates of subscription messages.
+        ///
+        /// # Errors
+        /// [`CallError`]; what WeChat answers where there is no such template is not documented.
+        pub async fn delete_subscription_template(
+            &self,
+            token: &AccessToken,
+            template_id: &str,
+        ) -> Result<(), CallError> {
+            let endpoint = Endpoint::SubscriptionTemplateDelete;
+            let query = [("access_token", token.expose())];
+            let deletion = Deletion { template_id };
+            let request = ApiRequest::post(endpoint, token.shared(), &query, &deletion)?;
+            answer::done(&self.call(request).await?)
         }
 
         /// Sends a subscription message of a service account. Its answer has no msgid: what became of it comes as a

@@ -8,9 +8,9 @@ use super::{Adapter, Stores};
 use crate::delivery::{Look, Outcome};
 use crate::kind::ListOf;
 use crate::message::{AccountName, Content, Kind, MessageId, Reason, Status};
-use crate::template::Template;
 use crate::template::catalogue::{Happened, Listed, Update};
 use crate::template::stop::StopCause;
+use crate::template::{Lasts, Template};
 use crate::time::UnixMs;
 
 /// The template of the usual messages, and what it asks for.
@@ -113,10 +113,11 @@ pub async fn each_list_stands_for_itself<A: Adapter>() {
     let adapter = A::fresh().await;
     let stores = adapter.stores();
     stores.list(vec![listed(TEMPLATE, TEXT)], NOW).await;
-    let own = Listed {
+    let mut own = Listed {
         list: ListOf::Subscriptions,
         ..listed("s1", TEXT)
     };
+    own.template.lasts = Some(Lasts::LongTerm);
     let lists = [vec![own.clone()], vec![]];
     for (list, seconds) in lists.into_iter().zip([1, 2]) {
         let (of, now) = (ListOf::Subscriptions, at(seconds));

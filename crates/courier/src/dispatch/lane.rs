@@ -154,6 +154,12 @@ impl Lane {
         }
     }
 
+    /// When it lets a call go again, or a probe if it is closed; none if it lets calls go now.
+    pub(super) fn opens_at(&self, now: UnixMs) -> Option<UnixMs> {
+        let paused_until = (now < self.paused_until).then_some(self.paused_until);
+        self.closed.map(|(probe_at, _)| probe_at).or(paused_until)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }

@@ -43,18 +43,26 @@ impl Slots {
         hours.map_or(due, |hours| hours.put_off(priority, due))
     }
 
-    /// When a message that waits may go, as far as quiet hours and the day's quota go: when it is due, or when they hold its
-    /// priority back no longer.
+    /// When a message that waits may go, as far as is known: when it is due and there is a token (`token_at`, if there is
+    /// none), and nothing of its account holds it back any more: a lane that lets nothing go, quiet hours, the day's quota.
     #[must_use]
-    pub fn may_go_at(&self, message: &Message, now: UnixMs) -> UnixMs {
-        let (content, due) = (&message.content, message.delivery.due_at);
+    pub fn may_go_at(&self, message: &Message, token_at: Option<UnixMs>, now: UnixMs) -> UnixMs {
+        let (content, delivery) = (&message.content, &message.delivery);
+        let held = |lane: &mut Lane| {
+            (
+                lane.opens_at(now),
+                lane.gate.spent_until(content.priority, now),
+            )
+        };
+        let held = self.with_lane(&content.account, held);
+        let (opens_at, renewed_at) = held.unwrap_or_default();
+        let latest = |at: UnixMs, other: Option<UnixMs>| other.map_or(at, |other| at.max(other));
+        let at = latest(latest(delivery.due_at, token_at), opens_at);
         // The window of a repeat closes, whatever the hour.
-        if message.delivery.doubt.is_some() {
-            return due;
+        if let Some(end) = delivery.window_end(content.kind) {
+            return at.min(end);
         }
-        let spent = |lane: &mut Lane| lane.gate.spent_until(content.priority, now);
-        let held = self.with_lane(&content.account, spent);
-        let at = held.flatten().map_or(due, |until| due.max(until));
+        let at = latest(at, renewed_at);
         let earliest = at.max(now);
         let quiet = self.put_off(&content.account, content.priority, earliest);
         if quiet > earliest { quiet } else { at }

@@ -153,6 +153,13 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// Whether all that the user was heard to agree to of a template was sent. Where nothing was heard nobody can say.
+    #[must_use]
+    pub fn has_used_up(&self, template_id: &str) -> bool {
+        let mut counted = self.credits.iter();
+        counted.any(|credit| credit.template_id == template_id && credit.left == 0)
+    }
+
     /// Since when nothing that is known decides anything: all of it was heard by then, and what it held back or overrode has
     /// run out. None while something is held back for good, or WeChat is still to be asked.
     #[must_use]

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use hongyan_wechat::subscription::SubscriptionTemplate;
 use serde::{Deserialize, Serialize};
 
-use super::Template;
 use super::drift::{Change, Drift, compare};
 use super::stop::Stop;
+use super::{Lasts, Template};
 use crate::kind::ListOf;
 use crate::message::{AccountName, words};
 use crate::port::StoreError;
@@ -54,6 +54,7 @@ impl From<SubscriptionTemplate> for Listed {
             deputy_industry: String::new(),
             template: Template {
                 choices: choices.collect(),
+                lasts: listed.lasts.map(Lasts::from),
                 ..Template::new(listed.template_id, listed.title, listed.content)
             },
         }

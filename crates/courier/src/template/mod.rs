@@ -17,7 +17,11 @@
 
 use std::collections::BTreeMap;
 
+use hongyan_wechat::subscription;
 use parse::{Oddity, Parsed};
+use serde::{Deserialize, Serialize};
+
+use crate::message::words;
 
 pub mod book;
 pub mod catalogue;
@@ -36,6 +40,25 @@ pub mod violation;
 /// Lines of old templates that WeChat has dropped silently since May 2023, whatever a message says.
 pub const DROPPED_KEYS: [&str; 2] = ["first", "remark"];
 
+words! {
+    /// For how many messages a user agrees to a subscription template.
+    Lasts {
+        /// For one.
+        OneTime = "one_time",
+        /// For any number.
+        LongTerm = "long_term",
+    }
+}
+
+impl From<subscription::Lasts> for Lasts {
+    fn from(lasts: subscription::Lasts) -> Self {
+        match lasts {
+            subscription::Lasts::OneTime => Self::OneTime,
+            subscription::Lasts::LongTerm => Self::LongTerm,
+        }
+    }
+}
+
 /// A template as WeChat listed it, with what its text was found to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
@@ -46,6 +69,8 @@ pub struct Template {
     /// The values that WeChat approved for a key (`enum`, `const`), where they are known: the list of an official
     /// account's templates does not say, `gettemplate` of subscriptions does.
     pub choices: BTreeMap<String, Vec<String>>,
+    /// Of a subscription template, for how many messages a user agrees, where WeChat says so.
+    pub lasts: Option<Lasts>,
     text: String,
     parsed: Parsed,
 }
@@ -59,6 +84,7 @@ impl Template {
             id: id.into(),
             title: title.into(),
             choices: BTreeMap::new(),
+            lasts: None,
             parsed: parse::parse(&text),
             text,
         }

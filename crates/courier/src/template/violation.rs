@@ -193,9 +193,18 @@ pub enum About {
     Unverified,
     /// The template is stopped, so that the message waits.
     Stopped(StopCause),
+    /// All that the user was heard to agree to of the template was sent.
+    NoneAgreed,
 }
 
 impl Warning {
+    /// As a sender reads it, in both languages.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let (english, chinese) = (self.english(), self.chinese());
+        format!("{}: {english}（{chinese}）", self.field)
+    }
+
     /// In English; reads on from the field's name.
     #[must_use]
     pub fn english(&self) -> String {
@@ -215,6 +224,9 @@ impl Warning {
             About::Stopped(cause) => {
                 format!("is stopped ({cause}): the message waits until it is resumed")
             }
+            About::NoneAgreed => {
+                "has no agreement to this template left, as far as was heard; WeChat will probably refuse it (43101)".to_owned()
+            }
         }
     }
 
@@ -231,6 +243,9 @@ impl Warning {
             About::SentAnyway(violation) => format!("不合规则仍会发送：{}", violation.chinese()),
             About::Unverified => "不在最近一次的模板列表中，且暂时无法向微信核实".to_owned(),
             About::Stopped(cause) => format!("模板已停用（{cause}）：恢复之前消息将一直等待"),
+            About::NoneAgreed => {
+                "据已收到的事件，该用户对此模板的订阅次数已用完，微信很可能拒绝（43101）".to_owned()
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::by_account::ByAccount;
 use crate::message::AccountName;
 use crate::observer::{Observer, Sought, Tier};
 use crate::port::{Standings, Token, TokenCache, TokenMode, Upstream};
-use crate::time::Clock;
+use crate::time::{Clock, UnixMs};
 
 /// The longest sleep of a keeper that has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
@@ -160,6 +160,14 @@ impl Keeper {
     pub fn ready(&self, account: &AccountName) -> bool {
         let found = self.accounts.get(account);
         found.is_some_and(|found| found.held().usable(self.parts.clock.now()).is_ok())
+    }
+
+    /// When there may be a token to send with, for whoever only wants to tell; none if there is one now.
+    #[must_use]
+    pub fn may_be_ready_at(&self, account: &AccountName) -> Option<UnixMs> {
+        let found = self.accounts.get(account)?;
+        let lacking = found.held().usable(self.parts.clock.now()).err();
+        lacking.map(|lacking| lacking.until)
     }
 
     /// A call was rejected with this token: it is refreshed, if it still is the current one.

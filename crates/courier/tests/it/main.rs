@@ -11,6 +11,7 @@ mod broadcast;
 mod conformance;
 mod dispatch;
 mod explorer;
+mod foreseen;
 mod quiet;
 mod quota;
 mod rate;

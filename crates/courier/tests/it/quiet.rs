@@ -75,8 +75,8 @@ async fn a_backlog_stops_at_the_hour_and_goes_on_in_the_morning() {
     let next = waiting.next().unwrap();
     assert!(next.delivery.due_at < evening);
     let slots = &stage.node.slots;
-    assert_eq!(slots.may_go_at(next, stage.clock.now()), morning);
-    assert_eq!(slots.may_go_at(next, morning), next.delivery.due_at);
+    assert_eq!(slots.may_go_at(next, None, stage.clock.now()), morning);
+    assert_eq!(slots.may_go_at(next, None, morning), next.delivery.due_at);
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, 100).await;
 }

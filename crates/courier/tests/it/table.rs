@@ -2,6 +2,8 @@
 //! recipient stands then, and whether its template is stopped. The table is written out by hand, from WeChat's codes, so that
 //! a change of the rules shows here.
 
+mod second;
+
 use std::time::Duration;
 
 use hongyan_courier::conformance::fixture::{NODE, NOW, POLICY, at, content};

@@ -20,7 +20,7 @@ use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
 use crate::config::consumers;
 use crate::config::resolved::{AccountSecrets, ConsumerSecrets};
 use crate::config::store::StoreUrl;
-use crate::hub::{Consumer, Hub, Poster, Seals};
+use crate::hub::{Consumer, Hub, Lately, Poster, Seals};
 
 /// What may wait while the store is away: about a million receipts.
 const SPOOL_BYTES_MAX: u64 = 512 << 20;
@@ -105,6 +105,7 @@ fn hub(
             reply: consumer.reply,
             seals: seals(account, consumer, secrets)?,
             line,
+            lately: Lately::default(),
             poster: poster.clone(),
             clock: core.clock.clone(),
         }))

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -82,20 +82,30 @@ struct ResumeArgs {
     of: AccountArgs,
 }
 
-/// Add a template from WeChat's library.
+/// Add a template from WeChat's library of template messages, or from that of subscription messages.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  hongyan templates add 43216 --keyword 商品名称 --keyword 取餐时间"
+    after_help = "Example:\n  hongyan templates add 43216 --keyword 商品名称 --keyword 取餐时间\n  \
+                  hongyan templates add 401 --kind subscription --keyword 3 --keyword 1 --scene 取餐提醒"
 )]
 struct AddArgs {
     /// Its number in the library
     number: String,
-    /// A keyword that it is to have; may be repeated, in order
+    /// Of which kind of messages
+    #[arg(long, value_name = "KIND", default_value = TEMPLATE, value_parser = KINDS)]
+    kind: String,
+    /// A keyword that it is to have; its number, for subscription messages; may be repeated, in order
     #[arg(long = "keyword", value_name = "WORD")]
     keywords: Vec<String>,
+    /// For subscription messages: what it is for, in at most 15 characters
+    #[arg(long, value_name = "TEXT")]
+    scene: Option<String>,
     #[command(flatten)]
     of: AccountArgs,
 }
+
+const TEMPLATE: &str = "template";
+const KINDS: [&str; 3] = [TEMPLATE, "subscription", "miniprogram_subscription"];
 
 /// Delete a template; its messages that wait go on waiting.
 #[derive(Debug, Args)]
@@ -104,6 +114,9 @@ struct AddArgs {
 )]
 struct DeleteArgs {
     id: String,
+    /// Of which kind of messages, if it is in no list that is known
+    #[arg(long, value_name = "KIND", value_parser = KINDS)]
+    kind: Option<String>,
     /// Do it without asking back
     #[arg(long)]
     yes: bool,
@@ -150,10 +163,7 @@ pub fn run(args: &TemplatesArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
             (resumed, "resumed: its waiting messages go on".to_owned())
         }
         TemplatesCommand::Add(args) => {
-            let body = json!({
-                "account": args.of.account, "template_id_short": args.number,
-                "keyword_name_list": args.keywords,
-            });
+            let body = args.body()?;
             let client = GatewayClient::new(&args.of.gateway)?;
             let added = block_on_here(client.post("/v1/templates", &body))?;
             let text = cell(&added["template_id"]);
@@ -165,7 +175,8 @@ pub fn run(args: &TemplatesArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
                 "this deletes the template in WeChat; give --yes to do it"
             );
             let client = GatewayClient::new(&args.of.gateway)?;
-            let address = args.of.address(&path(&args.id, ""), None);
+            let kind = args.kind.as_deref().map(|kind| ("kind", kind));
+            let address = args.of.address(&path(&args.id, ""), kind);
             let deleted = block_on_here(client.delete(&address))?;
             (deleted, "deleted".to_owned())
         }
@@ -213,6 +224,24 @@ impl AccountArgs {
     }
 }
 
+impl AddArgs {
+    fn body(&self) -> anyhow::Result<Value> {
+        let (account, kind) = (&self.of.account, &self.kind);
+        if kind == TEMPLATE {
+            ensure!(self.scene.is_none(), "--scene is for subscription messages");
+            return Ok(json!({
+                "account": account, "template_id_short": self.number, "keyword_name_list": self.keywords,
+            }));
+        }
+        let numbers = self.keywords.iter().map(|word| word.parse());
+        let numbers: Result<Vec<u32>, _> = numbers.collect();
+        let numbers = numbers.context("a keyword of a subscription template is its number")?;
+        Ok(json!({
+            "account": account, "kind": kind, "tid": self.number, "kid_list": numbers, "scene_desc": self.scene,
+        }))
+    }
+}
+
 impl IndustriesArgs {
     fn call(&self) -> anyhow::Result<Value> {
         let client = GatewayClient::new(&self.gateway)?;
@@ -233,7 +262,7 @@ impl IndustriesArgs {
 }
 
 fn listed(list: &Value) -> String {
-    let columns = ["template_id", "list", "state", "title", "content"];
+    let columns = ["template_id", "list", "lasts", "state", "title", "content"];
     let mut text = objects(&list["templates"], &columns);
     text.push('\n');
     for one in elements(&list["lists"]) {
@@ -268,6 +297,7 @@ fn shown(template: &Value, lang: Lang) -> String {
     let names = [
         "template_id",
         "list",
+        "lasts",
         "title",
         "state",
         "first_seen",

@@ -179,6 +179,8 @@ pub const CALLS: &[Call] = &[
         TEMPLATES,
         Task::ListTemplates,
     ),
+    change("/wxaapi/newtmpl/addtemplate", Change::AddTemplate),
+    change("/wxaapi/newtmpl/deltemplate", Change::DeleteTemplate),
     pass("/wxa/sec/queryblocktmplmsg", Verbs::Post),
 ];
 

@@ -218,6 +218,7 @@ fn is_token(error: &NotAnswered) -> bool {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Named {
+    #[serde(alias = "priTmplId")]
     template_id: String,
 }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Reply;
+use super::lately::Lately;
 use super::post::{Posted, Poster};
 use super::seals::Seals;
 
@@ -40,6 +41,7 @@ pub struct Consumer {
     pub reply: bool,
     pub seals: Seals,
     pub line: Spool,
+    pub lately: Lately,
     pub poster: Poster,
     pub clock: Arc<dyn Clock>,
 }
@@ -65,9 +67,13 @@ impl Consumer {
         self.reply
     }
 
-    /// Puts an event at the end of the line; durable when answered. If the line is full the event is dropped, which is
-    /// said: WeChat would only bring it again to a line that is still full.
+    /// Puts an event at the end of the line, unless that is a repeat; durable when answered. If the line is full the event
+    /// is dropped, which is said: WeChat would only bring it again to a line that is still full.
     pub(super) async fn put(&self, body: &[u8]) -> Result<(), SpoolError> {
+        if self.lately.has(body) {
+            self.count("repeated");
+            return Ok(());
+        }
         let waiting = Waiting {
             at: self.clock.now().0,
             body: String::from_utf8_lossy(body).into_owned(),
@@ -80,7 +86,7 @@ impl Consumer {
                 tracing::warn!(account = %self.account, consumer = self.name, "too many events wait: one is dropped");
                 Ok(())
             }
-            appended => appended,
+            appended => appended.inspect(|()| self.lately.keep(body)),
         }
     }
 

@@ -2,6 +2,7 @@
 //! An event is on disk for each of them before WeChat is answered. It must not know what an event means.
 
 mod consumer;
+mod lately;
 mod post;
 mod seals;
 
@@ -12,6 +13,7 @@ use hongyan_wechat::callback::Format;
 use tokio::time::Instant;
 
 pub use consumer::Consumer;
+pub use lately::Lately;
 pub use post::Poster;
 pub use seals::Seals;
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use hongyan_courier::UnixMs;
+use hongyan_courier::quota::renewed_after;
 use hongyan_gateway::clock::SystemClock;
 use hongyan_wechat::errcode::KNOWN;
 use hongyan_wechat_sim::Fault;
@@ -13,6 +15,8 @@ use crate::send_table::{ROWS, Row, Waits};
 
 /// How long a call and its settlement may take before the pause is reckoned from.
 const SLACK_SECONDS: i64 = 3;
+/// When a message whose account was stopped is due again, for its lane to judge.
+const STOPPED_PAUSE_MS: i64 = 5_000;
 /// The longest that a due message waits to be looked for, and a little.
 const LOOK_MS: i64 = 1_500;
 
@@ -75,7 +79,8 @@ async fn every_code_has_its_consequence() {
 /// The message is due, but its account was stopped: nothing is called until its probe, a minute after the stop.
 async fn check_standstill(rig: &Rig, code: i64) {
     let shown = rig.shown(&name_of(code)).await;
-    let (due, clock) = (time_ms(&shown["next_attempt_at"]), SystemClock::new());
+    let called = time_ms(&shown["attempts"][0]["at"]);
+    let (due, clock) = (called + STOPPED_PAUSE_MS, SystemClock::new());
     // So long that whoever looks for due messages has looked.
     while clock.wall().0 < due + LOOK_MS {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -160,7 +165,15 @@ fn check_wait(code: i64, waits: Waits, shown: &Value) {
     let (from, to, whole) = match waits {
         Waits::No | Waits::ForToken => return,
         Waits::Seconds(from, to) => (from, to, None),
+        Waits::Stopped(seconds) => (seconds, seconds, None),
         Waits::NextMinute => (0, 60, Some(60)),
+        Waits::NextDay => {
+            let left = renewed_after(UnixMs(called))
+                .since(UnixMs(called))
+                .as_secs();
+            let left = i64::try_from(left).unwrap();
+            (left, left, None)
+        }
     };
     let pause = next - called;
     let wrong = format!("{code} waits {pause} ms, not {waits:?}");

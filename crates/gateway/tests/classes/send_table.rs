@@ -22,6 +22,10 @@ pub(crate) enum Waits {
     /// So many seconds, from and to.
     Seconds(i64, i64),
     NextMinute,
+    /// So many seconds, because its account stands still.
+    Stopped(i64),
+    /// The same, until the day changes in Beijing.
+    NextDay,
 }
 
 impl Waits {
@@ -32,12 +36,16 @@ impl Waits {
 
     /// It is due again within seconds, and it is its account that stands still.
     pub(crate) fn is_for_account(self) -> bool {
-        self == Self::Seconds(5, 5)
+        matches!(self, Self::Stopped(60) | Self::NextDay)
     }
 
     /// It is not called again while a test looks on.
     pub(crate) fn is_long(self) -> bool {
-        matches!(self, Self::Seconds(from, _) if from >= 30)
+        match self {
+            Self::Seconds(from, _) => from >= 30,
+            Self::Stopped(_) | Self::NextDay => true,
+            Self::No | Self::ForToken | Self::NextMinute => false,
+        }
     }
 }
 
@@ -47,7 +55,7 @@ impl Row {
     }
 }
 
-use Waits::{ForToken, NextMinute, No, Seconds};
+use Waits::{ForToken, NextDay, NextMinute, No, Seconds, Stopped};
 
 const fn ends(codes: &'static [i64], reason: &'static str, flag: Option<&'static str>) -> Row {
     Row {
@@ -91,7 +99,7 @@ pub(crate) const ROWS: &[Row] = &[
     waits(&[45011], "rate_limited", NOTHING, NextMinute),
     waits(&[43108, 43117], "frequency_limited", RECIPIENT, Seconds(60, 180)),
     waits(&[43100], "invalid_template", TEMPLATE, Seconds(30, 30)),
-    waits(&[45009, 45040, 45104, 48006], "quota_exhausted", ACCOUNT, Seconds(5, 5)),
+    waits(&[45009, 45040, 45104, 48006], "quota_exhausted", ACCOUNT, NextDay),
     // The address is retired: another try at another one.
     waits(&[48017], "upstream_unavailable", NOTHING, Seconds(1, 1)),
     // The message can never be accepted.
@@ -112,12 +120,12 @@ pub(crate) const ROWS: &[Row] = &[
     // A duplicate without an earlier call in doubt is another message's content.
     ends(&[40241, 44007], "duplicate_content", NOTHING),
     // The account stands still, and its messages wait.
-    waits(&[45102, 45501, 48004, 50004, 50007], "account_unusable", ACCOUNT, Seconds(5, 5)),
-    waits(&[43104, 45103, 48001, 48008, 48009], "account_unusable", ACCOUNT, Seconds(5, 5)),
-    waits(&[40002, 40013, 40125, 40243, 41002, 41004], "account_unusable", ACCOUNT, Seconds(5, 5)),
-    waits(&[40164, 45035, 61004, 89501, 89502, 89503, 89504, 89505], "account_unusable", ACCOUNT, Seconds(5, 5)),
-    waits(&[89507], "account_unusable", ACCOUNT, Seconds(3_600, 3_600)),
-    waits(&[89506], "account_unusable", ACCOUNT, Seconds(86_400, 86_400)),
+    waits(&[45102, 45501, 48004, 50004, 50007], "account_unusable", ACCOUNT, Stopped(60)),
+    waits(&[43104, 45103, 48001, 48008, 48009], "account_unusable", ACCOUNT, Stopped(60)),
+    waits(&[40002, 40013, 40125, 40243, 41002, 41004], "account_unusable", ACCOUNT, Stopped(60)),
+    waits(&[40164, 45035, 61004, 89501, 89502, 89503, 89504, 89505], "account_unusable", ACCOUNT, Stopped(60)),
+    waits(&[89507], "account_unusable", ACCOUNT, Stopped(3_600)),
+    waits(&[89506], "account_unusable", ACCOUNT, Stopped(86_400)),
     // What no table lists is tried once more, then believed.
     waits(&[99_999], "unknown_code", NOTHING, Seconds(0, 1)),
 ];

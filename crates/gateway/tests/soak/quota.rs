@@ -34,8 +34,13 @@ async fn run_out(messages: u64, quota: u64, of_the_other: u64) {
         accepted(APPID) == quota
     })
     .await;
+    let a_second = |messages: u64, since: Instant| {
+        let millis = u64::try_from(since.elapsed().as_millis()).unwrap();
+        messages * 1_000 / millis.max(1)
+    };
+    let usual = a_second(quota, began);
     println!(
-        "the quota of {quota} was spent after {:.1?}",
+        "the quota of {quota} was spent after {:.1?}: {usual} a second",
         began.elapsed()
     );
     // The other account's come in now, and go out as if nothing were wrong.
@@ -45,9 +50,14 @@ async fn run_out(messages: u64, quota: u64, of_the_other: u64) {
         accepted(OTHER_APPID) == of_the_other
     })
     .await;
+    let others = a_second(of_the_other, other);
     println!(
-        "{of_the_other} of the other account took {:.1?}",
+        "{of_the_other} of the other account took {:.1?}: {others} a second",
         other.elapsed()
+    );
+    assert!(
+        others * 2 > usual,
+        "the other account is touched: {others} a second instead of {usual}"
     );
     // As long as it is the same day at WeChat's, nothing of it is tried.
     tokio::time::sleep(Duration::from_secs(5)).await;

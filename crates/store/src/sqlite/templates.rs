@@ -7,11 +7,11 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::kind::ListOf;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::StoreError;
-use hongyan_courier::template::Template;
 use hongyan_courier::template::catalogue::{
     Catalogue, Entry, Happened, Kept, Listed, Templates, Update,
 };
 use hongyan_courier::template::stop::{Stop, StopCause};
+use hongyan_courier::template::{Lasts, Template};
 use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
@@ -25,7 +25,7 @@ pub(super) type Stops = HashMap<i64, BTreeMap<String, Stop>>;
 
 /// What is kept of an account.
 pub(super) fn catalogue(conn: &Connection, account: i64) -> Result<Catalogue, Fault> {
-    let sql = "SELECT id, title, text, choices, example, primary_industry, deputy_industry, first_seen, last_seen, gone_at, list \
+    let sql = "SELECT id, title, text, choices, example, primary_industry, deputy_industry, first_seen, last_seen, gone_at, list, lasts \
         FROM templates WHERE account = ?1";
     let mut find = conn.prepare_cached(sql)?;
     let mut found = find.query([account])?;
@@ -52,10 +52,15 @@ fn list_of(word: &str) -> Result<ListOf, Fault> {
     ListOf::from_word(word).ok_or_else(|| Fault::Unreadable(format!("list {word}")))
 }
 
+fn lasts(word: String) -> Result<Lasts, Fault> {
+    Lasts::from_word(&word).ok_or_else(|| Fault::Unreadable(format!("lasts {word}")))
+}
+
 fn kept(row: &Row<'_>) -> Result<Kept, Fault> {
     let (id, title, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let mut template = Template::new(id, title, text);
     template.choices = rows::from_json(row, 3)?.unwrap_or_default();
+    template.lasts = row.get::<_, Option<String>>(11)?.map(lasts).transpose()?;
     Ok(Kept {
         listed: Listed {
             list: list_of(&row.get::<_, String>(10)?)?,
@@ -95,7 +100,8 @@ pub(super) fn stops(conn: &Connection) -> Result<Stops, Fault> {
 pub(super) fn write_kept(conn: &Connection, account: i64, kept: &Kept) -> Result<(), Fault> {
     let template = &kept.listed.template;
     let sql = "INSERT OR REPLACE INTO templates (account, id, title, text, choices, example, primary_industry, \
-        deputy_industry, first_seen, last_seen, gone_at, list) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        deputy_industry, first_seen, last_seen, gone_at, list, lasts) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     conn.prepare_cached(sql)?.execute(params![
         account,
         template.id,
@@ -109,6 +115,7 @@ pub(super) fn write_kept(conn: &Connection, account: i64, kept: &Kept) -> Result
         kept.last_seen.0,
         kept.gone_at.map(|at| at.0),
         kept.listed.list.as_str(),
+        template.lasts.map(Lasts::as_str),
     ])?;
     Ok(())
 }

@@ -17,7 +17,7 @@ pub struct FaultError {
 const KINDS: &str = "code=N, busy, cut, cut-before, 5xx, status=N, html, half, slow=TIME, hang, token-rejected, revoke, other-holder[=forced]";
 const OPTIONS: &str =
     "N%, first=N, burst=N/M, at=PLACE, account=APPID, openid=OPENID, accepted, refused, msg=TEXT";
-const PLACES: &str = "any, tokens, business, token, stable_token, forced, send, bizsend, subscribe_send, one_time_send, templates, subscription_templates, add_template, del_template, get_industry, set_industry, user_info, user_get, quota, clear_quota, api_domain_ip, oauth";
+const PLACES: &str = "any, tokens, business, token, stable_token, forced, send, bizsend, subscribe_send, one_time_send, templates, subscription_templates, add_subscription_template, del_subscription_template, add_template, del_template, get_industry, set_industry, user_info, user_get, quota, clear_quota, api_domain_ip, oauth";
 
 impl FromStr for Fault {
     type Err = FaultError;
@@ -132,6 +132,8 @@ fn place_of(name: &str) -> Result<Place, String> {
         "one_time_send" => Endpoint::OneTimeSend,
         "templates" => Endpoint::Templates,
         "subscription_templates" => Endpoint::SubscriptionTemplates,
+        "add_subscription_template" => Endpoint::SubscriptionTemplateAdd,
+        "del_subscription_template" => Endpoint::SubscriptionTemplateDelete,
         "add_template" => Endpoint::TemplateAdd,
         "del_template" => Endpoint::TemplateDelete,
         "get_industry" => Endpoint::IndustryGet,

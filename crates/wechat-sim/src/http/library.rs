@@ -41,6 +41,42 @@ pub(crate) async fn delete(call: Call<'_>) -> Result<Answer, Cut> {
     .await
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NewSubscriptionTemplate {
+    tid: Value,
+    #[serde(rename = "kidList")]
+    keywords: Vec<u32>,
+    #[serde(rename = "sceneDesc")]
+    scene: String,
+}
+
+pub(crate) async fn add_subscription(call: Call<'_>) -> Result<Answer, Cut> {
+    let endpoint = Endpoint::SubscriptionTemplateAdd;
+    if !call.post {
+        return require_post(&call, endpoint).await;
+    }
+    let new: NewSubscriptionTemplate = serde_json::from_slice(&call.body).unwrap_or_default();
+    ask(&call, endpoint, |world, now_ms, token| {
+        let tid = text_or_number(&new.tid);
+        let wanted = (new.keywords.as_slice(), new.scene.as_str());
+        world.subscription_template_add(now_ms, token, &tid, wanted)
+    })
+    .await
+}
+
+pub(crate) async fn delete_subscription(call: Call<'_>) -> Result<Answer, Cut> {
+    let endpoint = Endpoint::SubscriptionTemplateDelete;
+    if !call.post {
+        return require_post(&call, endpoint).await;
+    }
+    let template_id = text_field(&call.body, "priTmplId");
+    ask(&call, endpoint, |world, now_ms, token| {
+        world.subscription_template_delete(now_ms, token, &template_id)
+    })
+    .await
+}
+
 pub(crate) async fn industry(call: Call<'_>) -> Result<Answer, Cut> {
     ask(&call, Endpoint::IndustryGet, World::industry).await
 }

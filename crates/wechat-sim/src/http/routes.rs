@@ -46,6 +46,8 @@ pub(crate) async fn respond(
         "/cgi-bin/stable_token" => business::stable_token(call).await,
         "/cgi-bin/template/get_all_private_template" => business::templates(call).await,
         "/wxaapi/newtmpl/gettemplate" => business::subscription_templates(call).await,
+        "/wxaapi/newtmpl/addtemplate" => library::add_subscription(call).await,
+        "/wxaapi/newtmpl/deltemplate" => library::delete_subscription(call).await,
         "/cgi-bin/template/api_add_template" => library::add(call).await,
         "/cgi-bin/template/del_private_template" => library::delete(call).await,
         "/cgi-bin/template/get_industry" => library::industry(call).await,

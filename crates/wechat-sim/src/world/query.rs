@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::World;
-use super::account::{AccountKind, Template};
+use super::account::Template;
 use super::check;
 use super::ledger::FollowerState;
 use super::quota::{PLAIN_TOKENS_A_DAY, STABLE_TOKENS_A_DAY, STABLE_TOKENS_A_MINUTE, beijing_day};
@@ -49,9 +49,7 @@ impl World {
             access_token,
             Endpoint::SubscriptionTemplates,
             |world, number| {
-                if world.accounts[number].kind != AccountKind::Verified {
-                    return Err(Denied::code(200_100));
-                }
+                world.must_have_subscriptions(number)?;
                 let list = world.listed(number, true)?;
                 let list: Vec<_> = list
                     .into_iter()
@@ -160,6 +158,8 @@ impl World {
                 ),
                 "/cgi-bin/template/get_all_private_template"
                 | "/wxaapi/newtmpl/gettemplate"
+                | "/wxaapi/newtmpl/addtemplate"
+                | "/wxaapi/newtmpl/deltemplate"
                 | "/cgi-bin/template/api_add_template"
                 | "/cgi-bin/template/del_private_template"
                 | "/cgi-bin/template/get_industry"

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hongyan_wechat::client::{ApiRequest, Client, Transport};
 use hongyan_wechat::errcode::{Class, ConfigurationFault, Endpoint};
 use hongyan_wechat::error::{CallError, DoubtCause};
+use hongyan_wechat::subscription::Lasts;
 use hongyan_wechat::template::{MiniProgram, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
@@ -260,14 +261,17 @@ async fn templates_users_and_quotas() {
 
 #[tokio::test]
 async fn subscription_templates_have_a_list_of_their_own() {
-    let list = r#"{"errcode":0,"errmsg":"ok","data":[{"priTmplId":"s1","title":"设备提醒","content":"位置:{{enum_string2.DATA}}","example":"位置:客厅","type":2,"keywordEnumValueList":[{"keywordCode":"enum_string2.DATA","enumValueList":["客厅","厨房"]}]},{"priTmplId":"s2","keywordEnumValueList":null}]}"#;
+    let list = r#"{"errcode":0,"errmsg":"ok","data":[{"priTmplId":"s1","title":"设备提醒","content":"位置:{{enum_string2.DATA}}","example":"位置:客厅","type":2,"keywordEnumValueList":[{"keywordCode":"enum_string2.DATA","enumValueList":["客厅","厨房"]}]},{"priTmplId":"s2","keywordEnumValueList":null},{"priTmplId":"s3","type":"3"},{"priTmplId":"s4","type":{}}]}"#;
     let server = Server::always(Act::answer(list)).await;
     let list = server
         .client()
         .subscription_templates(&token())
         .await
         .unwrap();
-    assert_eq!((list.len(), &*list[0].title), (2, "设备提醒"));
+    assert_eq!((list.len(), &*list[0].title), (4, "设备提醒"));
+    let lasts: Vec<_> = list.iter().map(|template| template.lasts).collect();
+    let (once, ever) = (Some(Lasts::OneTime), Some(Lasts::LongTerm));
+    assert_eq!(lasts, [once, None, ever, None]);
     assert_eq!(list[0].choices[0].key(), "enum_string2");
     assert_eq!(list[0].choices[0].values, ["客厅", "厨房"]);
     let line = format!("GET /wxaapi/newtmpl/gettemplate?access_token={CANARY} HTTP/1.1");

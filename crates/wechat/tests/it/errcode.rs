@@ -120,6 +120,8 @@ fn other_business_calls_agree_with_send() {
     for endpoint in [
         Endpoint::TemplateList,
         Endpoint::SubscriptionTemplateList,
+        Endpoint::SubscriptionTemplateAdd,
+        Endpoint::SubscriptionTemplateDelete,
         Endpoint::TemplateAdd,
         Endpoint::TemplateDelete,
         Endpoint::IndustryGet,
@@ -140,42 +142,72 @@ fn other_business_calls_agree_with_send() {
     }
 }
 
+/// The codes that one call alone has.
+const OF_ONE_CALL: &[(Endpoint, i64, Class)] = &[
+    (Endpoint::UserInfo, 40032, Parameter(Request)),
+    (Endpoint::QuotaGet, 76003, Parameter(Request)),
+    (Endpoint::QuotaGet, 76021, Parameter(Request)),
+    (Endpoint::QuotaGet, 76022, Parameter(Request)),
+    (Endpoint::TemplateAdd, 40246, Parameter(Request)),
+    (Endpoint::TemplateAdd, 45026, Parameter(Request)),
+    (
+        Endpoint::TemplateAdd,
+        40247,
+        Template(TemplateFault::Unusable),
+    ),
+    (
+        Endpoint::TemplateAdd,
+        45027,
+        Template(TemplateFault::Unusable),
+    ),
+    (Endpoint::TemplateAdd, 43106, Account(Blocked)),
+    (
+        Endpoint::SubscriptionTemplateList,
+        200_100,
+        Account(Capability),
+    ),
+    (Endpoint::SubscriptionTemplateAdd, 200_011, Account(Blocked)),
+    (
+        Endpoint::SubscriptionTemplateAdd,
+        200_012,
+        Parameter(Request),
+    ),
+    (
+        Endpoint::SubscriptionTemplateAdd,
+        200_013,
+        Template(TemplateFault::Unusable),
+    ),
+    (
+        Endpoint::SubscriptionTemplateAdd,
+        200_014,
+        Parameter(Request),
+    ),
+    (
+        Endpoint::SubscriptionTemplateAdd,
+        200_020,
+        Parameter(Request),
+    ),
+    (
+        Endpoint::SubscriptionTemplateAdd,
+        200_021,
+        Parameter(Request),
+    ),
+    (Endpoint::IndustrySet, 40102, Parameter(Request)),
+    (Endpoint::IndustrySet, 40103, Parameter(Request)),
+    (Endpoint::OauthToken, 40029, Parameter(Request)),
+    (Endpoint::OauthToken, 40163, Parameter(Request)),
+];
+
 #[test]
 fn helper_calls_have_codes_of_their_own() {
-    let own = [
-        (Endpoint::UserInfo, 40032, Parameter(Request)),
-        (Endpoint::QuotaGet, 76003, Parameter(Request)),
-        (Endpoint::QuotaGet, 76021, Parameter(Request)),
-        (Endpoint::QuotaGet, 76022, Parameter(Request)),
-        (Endpoint::TemplateAdd, 40246, Parameter(Request)),
-        (Endpoint::TemplateAdd, 45026, Parameter(Request)),
-        (
-            Endpoint::TemplateAdd,
-            40247,
-            Template(TemplateFault::Unusable),
-        ),
-        (
-            Endpoint::TemplateAdd,
-            45027,
-            Template(TemplateFault::Unusable),
-        ),
-        (Endpoint::TemplateAdd, 43106, Account(Blocked)),
-        (
-            Endpoint::SubscriptionTemplateList,
-            200_100,
-            Account(Capability),
-        ),
-        (Endpoint::IndustrySet, 40102, Parameter(Request)),
-        (Endpoint::IndustrySet, 40103, Parameter(Request)),
-        (Endpoint::OauthToken, 40029, Parameter(Request)),
-        (Endpoint::OauthToken, 40163, Parameter(Request)),
-    ];
-    for (endpoint, code, class) in own {
+    for (endpoint, code, class) in OF_ONE_CALL.iter().copied() {
         for other in [
             Endpoint::StableToken,
             Endpoint::TemplateSend,
             Endpoint::TemplateList,
             Endpoint::SubscriptionTemplateList,
+            Endpoint::SubscriptionTemplateAdd,
+            Endpoint::SubscriptionTemplateDelete,
             Endpoint::TemplateAdd,
             Endpoint::TemplateDelete,
             Endpoint::IndustryGet,

@@ -7,6 +7,7 @@ use hongyan_wechat::client::Client;
 use hongyan_wechat::errcode::{AccountFault, Class, Endpoint, Fault, RateScope, TemplateFault};
 use hongyan_wechat::error::{ApiError, CallError, DoubtCause};
 use hongyan_wechat::industry::{Industries, Industry, IndustryCodes};
+use hongyan_wechat::subscription::{Lasts, NewSubscriptionTemplate};
 use hongyan_wechat::template::{NewTemplate, TemplateMessage};
 use hongyan_wechat_sim::SimHandle;
 use hongyan_wechat_sim::world::AccountKind;
@@ -17,6 +18,11 @@ use crate::simulator::simulator;
 const DRINK: NewTemplate<'_> = NewTemplate {
     template_id_short: "43216",
     keyword_name_list: &["商品名称", "取餐时间"],
+};
+const NOTICE: NewSubscriptionTemplate<'_> = NewSubscriptionTemplate {
+    tid: "401",
+    keywords: &[3, 1],
+    scene: Some("取餐提醒"),
 };
 const SHOP: IndustryCodes = IndustryCodes {
     primary: 1,
@@ -120,6 +126,54 @@ async fn the_two_libraries_ask_for_different_things() {
 }
 
 #[tokio::test]
+async fn a_subscription_template_is_added_and_deleted() {
+    let (sim, client, token) = operator().await;
+    let id = client.add_subscription_template(&token, NOTICE).await;
+    let id = id.unwrap();
+    let listed = client.subscription_templates(&token).await.unwrap();
+    assert_eq!((listed.len(), &listed[0].template_id), (1, &id));
+    assert_eq!(
+        listed[0].content,
+        "关键词3:{{thing3.DATA}}\n关键词1:{{thing1.DATA}}"
+    );
+    assert_eq!(listed[0].lasts, Some(Lasts::OneTime));
+    // It is none of the other list's.
+    assert_eq!(
+        refusal(client.delete_template(&token, &id).await).code,
+        40037
+    );
+    let delete = async || client.delete_subscription_template(&token, &id).await;
+    delete().await.unwrap();
+    assert_eq!(refusal(delete().await).code, 40037);
+    assert_eq!(sim.calls().del_subscription_template, 2);
+}
+
+#[tokio::test]
+async fn the_library_of_subscription_templates_says_what_it_does_not_take() {
+    let (_sim, client, token) = operator().await;
+    let add = async |new| client.add_subscription_template(&token, new).await;
+    let tid = NewSubscriptionTemplate { tid: "x", ..NOTICE };
+    assert_eq!(refusal(add(tid).await).code, 200_014);
+    for keywords in [&[][..], &[1], &[1, 1], &[1, 2, 3, 4, 5, 6]] {
+        let new = NewSubscriptionTemplate { keywords, ..NOTICE };
+        assert_eq!(refusal(add(new).await).code, 200_020, "{keywords:?}");
+    }
+    let scene = Some("一二三四五六七八九十一二三四五六");
+    let long = NewSubscriptionTemplate { scene, ..NOTICE };
+    assert_eq!(refusal(add(long).await).code, 200_021);
+    let unsaid = NewSubscriptionTemplate {
+        scene: None,
+        ..NOTICE
+    };
+    for _ in 0..25 {
+        add(unsaid).await.unwrap();
+    }
+    assert_eq!(refusal(add(NOTICE).await).code, 200_012);
+    // The other list has room of its own.
+    client.add_template(&token, DRINK).await.unwrap();
+}
+
+#[tokio::test]
 async fn industries_are_set_once_a_month_and_take_the_templates_with_them() {
     let (sim, client, credential) = simulator().await;
     let token = client.stable_token(&credential, false).await.unwrap().token;
@@ -199,6 +253,11 @@ async fn an_answer_that_does_not_say_what_became_of_the_call_is_doubt() {
             client.add_template(&token, DRINK).await.err(),
             client.delete_template(&token, "t1").await.err(),
             client.set_industries(&token, SHOP).await.err(),
+            client.add_subscription_template(&token, NOTICE).await.err(),
+            client
+                .delete_subscription_template(&token, "s1")
+                .await
+                .err(),
         ];
         let causes = causes.map(|error| match error {
             Some(CallError::InDoubt(doubt)) => (doubt.endpoint, doubt.cause),
@@ -210,6 +269,14 @@ async fn an_answer_that_does_not_say_what_became_of_the_call_is_doubt() {
                 (Endpoint::TemplateAdd, DoubtCause::Incomplete("template_id")),
                 (Endpoint::TemplateDelete, DoubtCause::Incomplete("errcode")),
                 (Endpoint::IndustrySet, DoubtCause::Incomplete("errcode")),
+                (
+                    Endpoint::SubscriptionTemplateAdd,
+                    DoubtCause::Incomplete("priTmplId")
+                ),
+                (
+                    Endpoint::SubscriptionTemplateDelete,
+                    DoubtCause::Incomplete("errcode")
+                ),
             ]
         );
     }

@@ -4,7 +4,9 @@ use hongyan_wechat::client::{Client, Hosts, TraceLayer};
 use hongyan_wechat::errcode::{Class, ConfigurationFault, Endpoint, KNOWN, classify};
 use hongyan_wechat::error::{CallError, DoubtCause};
 use hongyan_wechat::industry::IndustryCodes;
-use hongyan_wechat::subscription::{MiniProgramMessage, OneTimeMessage, SubscriptionMessage};
+use hongyan_wechat::subscription::{
+    MiniProgramMessage, NewSubscriptionTemplate, OneTimeMessage, SubscriptionMessage,
+};
 use hongyan_wechat::template::{Accepted, NewTemplate, TemplateMessage};
 use hongyan_wechat::token::Credential;
 use hongyan_wechat::{AccessToken, AppSecret};
@@ -18,6 +20,11 @@ pub(crate) const APPID: &str = "wx5eed0000c0ffee01";
 const NEW: NewTemplate<'_> = NewTemplate {
     template_id_short: "43216",
     keyword_name_list: &["商品名称"],
+};
+const NOTICE: NewSubscriptionTemplate<'_> = NewSubscriptionTemplate {
+    tid: "401",
+    keywords: &[1, 2],
+    scene: Some("取餐提醒"),
 };
 const CODES: IndustryCodes = IndustryCodes {
     primary: 1,
@@ -167,8 +174,14 @@ async fn followers_are_listed_to_the_last() {
 }
 
 /// The codes that one helper call alone has are not among those that every call may be answered with.
-const OF_ONE_CALL: [(Endpoint, &[i64]); 6] = [
+const OF_ONE_CALL: [(Endpoint, &[i64]); 7] = [
     (Endpoint::SubscriptionTemplateList, &[200_100]),
+    (
+        Endpoint::SubscriptionTemplateAdd,
+        &[
+            200_011, 200_012, 200_013, 200_014, 200_020, 200_021, 200_022,
+        ],
+    ),
     (Endpoint::OauthToken, &[40029, 40163, 41008, 42003]),
     (Endpoint::TemplateAdd, &[40246, 40247, 43106, 45026, 45027]),
     (Endpoint::IndustrySet, &[40102, 40103]),
@@ -222,6 +235,47 @@ async fn subscription(
     }
 }
 
+/// Where the simulator has each call.
+const PLACES: &[(Endpoint, Place)] = &[
+    (Endpoint::Token, Place::Tokens),
+    (Endpoint::StableToken, Place::Tokens),
+    (Endpoint::TemplateList, Place::One(SimEndpoint::Templates)),
+    (
+        Endpoint::SubscriptionTemplateList,
+        Place::One(SimEndpoint::SubscriptionTemplates),
+    ),
+    (
+        Endpoint::SubscriptionTemplateAdd,
+        Place::One(SimEndpoint::SubscriptionTemplateAdd),
+    ),
+    (
+        Endpoint::SubscriptionTemplateDelete,
+        Place::One(SimEndpoint::SubscriptionTemplateDelete),
+    ),
+    (Endpoint::TemplateAdd, Place::One(SimEndpoint::TemplateAdd)),
+    (
+        Endpoint::TemplateDelete,
+        Place::One(SimEndpoint::TemplateDelete),
+    ),
+    (Endpoint::IndustryGet, Place::One(SimEndpoint::IndustryGet)),
+    (Endpoint::IndustrySet, Place::One(SimEndpoint::IndustrySet)),
+    (Endpoint::SubscriptionSend, Place::One(SimEndpoint::BizSend)),
+    (
+        Endpoint::MiniProgramSend,
+        Place::One(SimEndpoint::SubscribeSend),
+    ),
+    (Endpoint::OneTimeSend, Place::One(SimEndpoint::OneTimeSend)),
+    (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
+    (Endpoint::UserList, Place::One(SimEndpoint::UserList)),
+    (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
+    (Endpoint::QuotaClear, Place::One(SimEndpoint::ClearQuota)),
+    (
+        Endpoint::QuotaClearBySecret,
+        Place::One(SimEndpoint::ClearQuota),
+    ),
+    (Endpoint::OauthToken, Place::One(SimEndpoint::Oauth)),
+];
+
 #[tokio::test]
 async fn every_code_of_every_other_call_arrives_as_its_class() {
     let (sim, client, credential) = simulator().await;
@@ -231,6 +285,14 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::StableToken => client.stable_token(&credential, false).await.err(),
         Endpoint::TemplateList => client.templates(&token).await.err(),
         Endpoint::SubscriptionTemplateList => client.subscription_templates(&token).await.err(),
+        Endpoint::SubscriptionTemplateAdd => {
+            let added = client.add_subscription_template(&token, NOTICE).await;
+            added.err()
+        }
+        Endpoint::SubscriptionTemplateDelete => {
+            let deleted = client.delete_subscription_template(&token, "s1").await;
+            deleted.err()
+        }
         Endpoint::TemplateAdd => client.add_template(&token, NEW).await.err(),
         Endpoint::TemplateDelete => client.delete_template(&token, "t1").await.err(),
         Endpoint::IndustryGet => client.industries(&token).await.err(),
@@ -247,38 +309,7 @@ async fn every_code_of_every_other_call_arrives_as_its_class() {
         Endpoint::Other(_) => client.relay(endpoint, &token, &[], None).await.err(),
         Endpoint::TemplateSend => unreachable!("it has a test of its own"),
     };
-    let places = [
-        (Endpoint::Token, Place::Tokens),
-        (Endpoint::StableToken, Place::Tokens),
-        (Endpoint::TemplateList, Place::One(SimEndpoint::Templates)),
-        (
-            Endpoint::SubscriptionTemplateList,
-            Place::One(SimEndpoint::SubscriptionTemplates),
-        ),
-        (Endpoint::TemplateAdd, Place::One(SimEndpoint::TemplateAdd)),
-        (
-            Endpoint::TemplateDelete,
-            Place::One(SimEndpoint::TemplateDelete),
-        ),
-        (Endpoint::IndustryGet, Place::One(SimEndpoint::IndustryGet)),
-        (Endpoint::IndustrySet, Place::One(SimEndpoint::IndustrySet)),
-        (Endpoint::SubscriptionSend, Place::One(SimEndpoint::BizSend)),
-        (
-            Endpoint::MiniProgramSend,
-            Place::One(SimEndpoint::SubscribeSend),
-        ),
-        (Endpoint::OneTimeSend, Place::One(SimEndpoint::OneTimeSend)),
-        (Endpoint::UserInfo, Place::One(SimEndpoint::UserInfo)),
-        (Endpoint::UserList, Place::One(SimEndpoint::UserList)),
-        (Endpoint::QuotaGet, Place::One(SimEndpoint::Quota)),
-        (Endpoint::QuotaClear, Place::One(SimEndpoint::ClearQuota)),
-        (
-            Endpoint::QuotaClearBySecret,
-            Place::One(SimEndpoint::ClearQuota),
-        ),
-        (Endpoint::OauthToken, Place::One(SimEndpoint::Oauth)),
-    ];
-    for (endpoint, place) in places {
+    for (endpoint, place) in PLACES.iter().copied() {
         let own = OF_ONE_CALL.iter().filter(|(of, _)| *of == endpoint);
         let codes = own.flat_map(|(_, codes)| *codes).chain(KNOWN).copied();
         for code in codes.filter(|code| *code != 0) {

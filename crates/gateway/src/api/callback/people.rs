@@ -1,6 +1,9 @@
 //! What WeChat pushes about people: who follows, who no longer does, who agreed to messages and who does not want them.
 //! It must not decide what follows from it.
 
+#[cfg(test)]
+mod tests;
+
 use hongyan_courier::recipient::{News, What};
 use hongyan_wechat::callback::event::{Event, Header, Subscription};
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::agreement::Told;
 use super::draft::{Draft, Refusal, Surroundings};
 use super::keys::{dedupe_mismatch, idempotency, new_message, over_at_once};
 use super::line_up::Replayed;
@@ -75,19 +76,20 @@ pub async fn send_batch(
     let trace = trace_id.to_string();
     let around = intake.around(&signed.caller, &trace, now);
     let items = read(&signed.body, intake.batch_max)?;
+    let drafts = intake.read_all(&items, around).await;
+    let contents: Vec<&Content> = drafts.iter().filter_map(content_of).collect();
+    let mut used_up = intake.all_used_up(&contents).await.into_iter();
     let mut messages = Vec::with_capacity(items.len());
-    // What each is: its warnings, or why it is not taken.
-    let drafts: Vec<Result<Vec<String>, Refusal>> = intake
-        .read_all(&items, around)
-        .await
-        .into_iter()
-        .map(|draft| {
-            let mut draft = draft?;
-            let warnings = std::mem::take(&mut draft.warnings);
-            messages.push(new_message(draft, now));
-            Ok(warnings)
-        })
-        .collect();
+    let each = drafts.into_iter().map(|draft| {
+        let mut draft = draft?;
+        let told = Told {
+            warnings: std::mem::take(&mut draft.warnings),
+            used_up: used_up.next().flatten(),
+        };
+        messages.push(new_message(draft, now));
+        Ok(told)
+    });
+    let drafts: Vec<Read> = each.collect();
     intake.count(&messages).await?;
     let keyed = idempotency.is_some();
     // A key that would stand for nothing is asked about and not kept.
@@ -124,9 +126,10 @@ pub async fn send_batch(
 }
 
 type Answer = Result<Stored, DedupeMismatch>;
-type Drafts = [Result<Vec<String>, Refusal>];
+/// What each is: what its sender is told of it, or why it is not taken.
+type Read = Result<Told, Refusal>;
 
-fn places(drafts: &Drafts, wanted: impl Fn(&Result<Vec<String>, Refusal>) -> bool) -> Vec<usize> {
+fn places(drafts: &[Read], wanted: impl Fn(&Read) -> bool) -> Vec<usize> {
     let all = drafts.iter().enumerate();
     all.filter(|(_, draft)| wanted(draft))
         .map(|(place, _)| place)
@@ -134,7 +137,7 @@ fn places(drafts: &Drafts, wanted: impl Fn(&Result<Vec<String>, Refusal>) -> boo
 }
 
 /// At some moment, under some configuration.
-fn could_be_taken(draft: &Result<Vec<String>, Refusal>) -> bool {
+fn could_be_taken(draft: &Read) -> bool {
     draft.as_ref().err().is_none_or(|refusal| refusal.passing)
 }
 
@@ -186,7 +189,7 @@ impl Intake {
     /// One result for each draft, from what the store answered for it, if it was asked.
     async fn results(
         &self,
-        drafts: Vec<Result<Vec<String>, Refusal>>,
+        drafts: Vec<Read>,
         answers: Vec<Option<Answer>>,
         now: UnixMs,
     ) -> Result<Vec<Result<BatchResult, Problem>>, Problem> {
@@ -195,7 +198,7 @@ impl Intake {
             .zip(answers)
             .map(async |(draft, answer)| {
                 let (stored, warnings) = match (answer, draft) {
-                    (Some(Ok(stored)), Ok(warnings)) => (stored, warnings),
+                    (Some(Ok(stored)), Ok(told)) => (stored, told.of(&stored)),
                     (Some(Ok(stored)), Err(refusal)) => (
                         stored,
                         refusal.draft.map_or_else(Vec::new, |draft| draft.warnings),
@@ -217,6 +220,10 @@ impl Intake {
             });
         futures::future::try_join_all(each).await
     }
+}
+
+fn content_of(draft: &Result<Draft, Refusal>) -> Option<&Content> {
+    draft.as_ref().ok().map(|draft| &draft.content)
 }
 
 fn unlisted_of(draft: &Result<Draft, Refusal>) -> Option<&Content> {

@@ -57,9 +57,12 @@ impl Intake {
             }
         };
         let mut rehearsed = self.seen(&draft);
+        let used_up = self.used_up(&draft.content).await;
         if let Some(stored) = self.known_by(key, draft, now).await? {
             rehearsed.would = "repeat";
             rehearsed.id = Some(stored.id.to_string());
+        } else {
+            rehearsed.warnings.extend(used_up);
         }
         Ok(rehearsed)
     }

@@ -1,6 +1,7 @@
 //! `/v1/messages`: hand messages over, look at them, cancel them, send them again.
 //! It must not know how a message travels; it reads requests, calls the domain and shows what it says.
 
+mod agreement;
 pub mod batch;
 pub mod change;
 mod data;

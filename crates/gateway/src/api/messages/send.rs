@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use hongyan_courier::accept::Acceptor;
 use hongyan_courier::message::{Content, Reason};
 use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, Nonce, Stored};
+use hongyan_courier::recipient::Recipients;
 use hongyan_courier::template::book::Book;
 use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::agreement::Told;
 use super::draft::{Draft, Refusal, Surroundings};
 use super::dry_run::DryRun;
 use super::keys::{dedupe_mismatch, idempotency, new_message};
@@ -43,6 +45,8 @@ pub struct Intake {
     /// What messages are checked against.
     pub templates: Arc<Book>,
     pub counting: Counting,
+    /// Who agreed to what.
+    pub recipients: Arc<dyn Recipients>,
     pub waiters: Arc<Waiters>,
     pub limits: Arc<Limits>,
     pub wait_max: Duration,
@@ -62,7 +66,8 @@ pub struct AcceptedMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, required = false)]
     pub reason: Option<&'static str>,
-    /// What you should know although the message is taken: what WeChat will drop or cut, and that its template is stopped.
+    /// What you should know although the message is taken: what WeChat will drop or cut, that its template is stopped, that
+    /// its user is not known to have agreed to another message.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub warnings: Vec<String>,
@@ -287,7 +292,10 @@ impl Intake {
         nonce: Option<Nonce>,
         now: UnixMs,
     ) -> Result<(Stored, Vec<String>), Problem> {
-        let warnings = std::mem::take(&mut draft.warnings);
+        let told = Told {
+            used_up: self.used_up(&draft.content).await,
+            warnings: std::mem::take(&mut draft.warnings),
+        };
         let call = Accept {
             nonce,
             idempotency,
@@ -296,7 +304,7 @@ impl Intake {
         };
         let accepted = self.acceptor.accept(call).await?;
         match accepted.into_iter().next() {
-            Some(Ok(stored)) => Ok((stored, warnings)),
+            Some(Ok(stored)) => Ok((stored, told.of(&stored))),
             Some(Err(_)) => Err(dedupe_mismatch()),
             None => Err(Problem::internal()),
         }

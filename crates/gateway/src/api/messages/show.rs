@@ -11,6 +11,7 @@ use hongyan_courier::kind::Extras;
 use hongyan_courier::message::{Message, MessageId, Status};
 use hongyan_courier::port::Ledger;
 use hongyan_courier::time::Clock;
+use hongyan_courier::token::Keeper;
 use http::Uri;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -27,6 +28,7 @@ use crate::auth::client::Identity;
 pub struct Messages {
     pub ledger: Arc<dyn Ledger>,
     pub slots: Arc<Slots>,
+    pub keeper: Arc<Keeper>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -38,10 +40,12 @@ impl Messages {
         view
     }
 
-    /// When it is due says little while its account is held back: quiet hours, or a quota that is spent.
+    /// When it is due says little while its account is held back: quiet hours, a quota that is spent, no token, a lane that is
+    /// closed.
     fn foresee(&self, view: &mut MessageView, message: &Message) {
         if view.next_attempt_at.is_some() {
-            let at = self.slots.may_go_at(message, self.clock.now());
+            let token_at = self.keeper.may_be_ready_at(&message.content.account);
+            let at = self.slots.may_go_at(message, token_at, self.clock.now());
             view.next_attempt_at = Some(Moment(at));
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::kind::ListOf;
+use hongyan_courier::template::Lasts;
 use hongyan_courier::template::book::{Known, Lists};
 use hongyan_courier::template::catalogue::{Catalogue, Kept};
 use http::Uri;
@@ -63,6 +64,9 @@ pub struct TemplateView {
     /// `template` or `subscription`: of which kinds of messages
     #[schema(example = "template")]
     list: &'static str,
+    /// Of a subscription template, for how many messages a user agrees: `one_time` or `long_term`, where WeChat says so
+    #[schema(example = "one_time")]
+    lasts: Option<&'static str>,
     title: String,
     /// Its text, with `{{key.DATA}}` where values go.
     content: String,
@@ -88,6 +92,7 @@ impl TemplateView {
         Self {
             template_id: id.clone(),
             list: listed.list.as_str(),
+            lasts: listed.template.lasts.map(Lasts::as_str),
             title: listed.template.title.clone(),
             content: listed.template.text().to_owned(),
             example: listed.example.clone(),

@@ -29,6 +29,8 @@ struct Kept {
     answer: Mutex<Option<String>>,
     /// It answers with 500 so many times first.
     refusals: Mutex<u32>,
+    /// Before that it never answers so many times.
+    silences: Mutex<u32>,
 }
 
 struct Program {
@@ -46,6 +48,15 @@ impl Drop for Program {
 async fn take(State(kept): State<Arc<Kept>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    let silent = {
+        let mut silences = kept.silences.lock().unwrap();
+        let silent = *silences > 0;
+        *silences = silences.saturating_sub(1);
+        silent
+    };
+    if silent {
+        std::future::pending::<()>().await;
+    }
     {
         let mut refusals = kept.refusals.lock().unwrap();
         if *refusals > 0 {
@@ -210,6 +221,66 @@ async fn a_plain_reply_goes_back_as_it_is_and_none_is_success() {
     crm.answers(REPLY.to_owned());
     assert_eq!(ask("n2").await.text(), REPLY);
     gateway.finish().await;
+}
+
+/// WeChat waits for five seconds.
+#[tokio::test]
+async fn a_consumer_that_thinks_for_too_long_is_told_again_after_wechat_has_its_answer() {
+    let crm = Program::start().await;
+    *crm.kept.silences.lock().unwrap() = 1;
+    let gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
+    let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+        <MsgType>text</MsgType><Content>hi</Content></xml>";
+    let began = std::time::Instant::now();
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), body).await;
+    assert_eq!(reply.text(), "success");
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    assert_eq!(crm.until(1).await, ["text"]);
+    gateway.finish().await;
+}
+
+/// WeChat delivers up to three times, and a push that somebody recorded is believed for five minutes.
+#[tokio::test]
+async fn what_comes_again_is_passed_on_once() {
+    let crm = Program::start().await;
+    let text = |id: u32| {
+        format!(
+            "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+             <MsgType>text</MsgType><Content>hi</Content><MsgId>{id}</MsgId></xml>"
+        )
+    };
+    let key: EncodingAesKey = KEY.parse().unwrap();
+    let sealed = |id| {
+        let body = text(id);
+        signed_around(&envelope::encrypt(
+            &key,
+            APPID,
+            body.as_bytes(),
+            envelope::random(),
+        ))
+    };
+    let consumers = [consumer(&crm, "")];
+    for (mode, pushes) in [
+        (Mode::Safe, [sealed(1), sealed(1), sealed(2)]),
+        (
+            Mode::Plain,
+            [1, 1, 2].map(|id| (plain_query(&seconds(0), &format!("n{id}")), text(id))),
+        ),
+    ] {
+        let gateway = gateway(mode, &consumers).await;
+        let recorded = &pushes[0];
+        for (query, body) in [&pushes[..2], std::slice::from_ref(recorded), &pushes[2..]].concat() {
+            let reply = push(&gateway, &query, &body).await;
+            assert_eq!(reply.text(), "success", "it is acknowledged all the same");
+        }
+        crm.until(2).await;
+        // They are posted in order, so a repeat would have come before the last.
+        let told: Vec<_> = crm.kept.pushes.lock().unwrap().drain(..).collect();
+        let last = String::from_utf8_lossy(&told[1].1);
+        assert!(last.contains("<MsgId>2</MsgId>"), "{last}");
+        gateway.finish().await;
+    }
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn what_has_no_line_is_not_passed_on() {
         "/cgi-bin/user/info/",
         "/cgi-bin/User/get",
         "/wxa/getwxacode",
-        "/wxaapi/newtmpl/addtemplate",
+        "/wxaapi/newtmpl/addtemplates",
     ] {
         let answer = posted(&gateway, path, &token, &json!({})).await;
         assert_eq!(code(&answer), 48001, "{path}: {answer}");

@@ -100,6 +100,15 @@ async fn templates_are_added_and_deleted_and_the_list_is_known_at_once() {
     )
     .await;
     assert_eq!(code(&again), 40037, "{again}");
+    let add = json!({"tid": "401", "kidList": [3, 1], "sceneDesc": "取餐提醒"});
+    let added = posted(&gateway, "/wxaapi/newtmpl/addtemplate", &token, &add).await;
+    let id = added["priTmplId"].as_str().unwrap();
+    let shown = gateway.get(&format!("/v1/templates/{id}")).await.json();
+    assert_eq!(shown["list"], "subscription", "{shown}");
+    let gone = json!({"priTmplId": id});
+    let delete = "/wxaapi/newtmpl/deltemplate";
+    let deleted = posted(&gateway, delete, &token, &gone).await;
+    assert_eq!(code(&deleted), 0, "{deleted}");
     let industries = json!({"industry_id1": "1", "industry_id2": "4"});
     let set = posted(
         &gateway,

@@ -155,6 +155,42 @@ async fn templates_are_listed() {
 }
 
 #[tokio::test]
+async fn templates_are_added_from_either_library() {
+    let gateway = TestGateway::start().await;
+    let add =
+        async |words: &[&str]| json(&gateway, &[&["templates", "add"][..], words].concat()).await;
+    let ready = |list: &Value| list["accounts"][0]["state"] == "ok";
+    gateway.until_reply("/v1/accounts", "ok", ready).await;
+    let own = add(&["43216", "--keyword", "商品名称"]).await;
+    assert_eq!(own["list"], "template");
+    let notice = [
+        "401",
+        "--kind",
+        "subscription",
+        "--keyword",
+        "3",
+        "--keyword",
+        "1",
+    ];
+    let scene = ["--scene", "取餐提醒"];
+    let notice = add(&[&notice[..], &scene].concat()).await;
+    assert_eq!(notice["list"], "subscription");
+    let id = notice["template_id"].as_str().unwrap();
+    let list = operate(&gateway, &["templates", "list"]).await.unwrap();
+    assert!(list.contains("one_time"), "{list}");
+    let deleted = operate(&gateway, &["templates", "delete", id, "--yes"]).await;
+    assert_eq!(deleted.unwrap().trim(), "deleted");
+    for words in [
+        &["401", "--scene", "取餐提醒"][..],
+        &["401", "--kind", "subscription", "--keyword", "商品名称"],
+    ] {
+        let wrong = operate(&gateway, &[&["templates", "add"][..], words].concat()).await;
+        assert!(wrong.unwrap_err().starts_with("hongyan: "), "{words:?}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn a_token_is_shown_only_to_who_asks_for_it() {
     let gateway = TestGateway::start().await;
     let id = gateway.send(&message(&openid(1))).await;

@@ -127,6 +127,11 @@ async fn a_spent_quota_is_known_after_a_restart_and_an_operator_clears_it() {
     let stopped = |of: &Value| of["quota"]["spent_until"].is_string();
     let shown = account(&gateway, "a spent quota", stopped).await;
     assert_eq!(shown["sending"]["lane"], "stopped");
+    let waiting = gateway
+        .get("/v1/messages?account=clinic&status=queued")
+        .await;
+    let next = &waiting.json()["messages"][0]["next_attempt_at"];
+    assert_eq!(*next, shown["quota"]["spent_until"], "not when it was due");
     gateway.restart().await;
     let shown = account(&gateway, "its state", |of| of["token"]["usable"] == true).await;
     assert_eq!(shown["sending"]["lane"], "stopped");

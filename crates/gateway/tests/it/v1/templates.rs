@@ -134,6 +134,75 @@ async fn operators_add_and_delete_templates() {
 }
 
 #[tokio::test]
+async fn operators_add_and_delete_templates_of_subscription_messages() {
+    let gateway = gateway().await;
+    gateway.until_listed().await;
+    let new =
+        json!({"kind": "subscription", "tid": "401", "kid_list": [3, 1], "scene_desc": "取餐提醒"});
+    let added = gateway.post("/v1/templates", &new).await;
+    assert_eq!(added.status, 201, "{added:?}");
+    assert_eq!(added.json()["list"], "subscription");
+    let path = format!(
+        "/v1/templates/{}",
+        added.json()["template_id"].as_str().unwrap()
+    );
+    let shown = gateway.get(&path).await.json();
+    assert_eq!(
+        (&shown["list"], &shown["lasts"]),
+        (&json!("subscription"), &json!("one_time")),
+        "{shown}"
+    );
+    assert_eq!(
+        shown["content"],
+        "关键词3:{{thing3.DATA}}\n关键词1:{{thing1.DATA}}"
+    );
+    let one = json!({"kind": "miniprogram_subscription", "tid": "401", "kid_list": [3]});
+    let refused = gateway.post("/v1/templates", &one).await;
+    assert!(refused.problem(409, "conflict").contains("200020"));
+    for (wrong, problem) in [
+        (
+            json!({"kind": "subscription", "kid_list": [1, 2]}),
+            "tid: is missing",
+        ),
+        (
+            json!({"tid": "401", "template_id_short": "1"}),
+            "tid: is not for a template of the template list",
+        ),
+        (
+            json!({"kind": "subscription", "tid": "401", "keyword_name_list": ["a"]}),
+            "keyword_name_list: is not for a template of the subscription list",
+        ),
+        (
+            json!({"kind": "one_time_subscription", "tid": "401"}),
+            "kind: must be template, subscription or miniprogram_subscription",
+        ),
+    ] {
+        let refused = gateway.post("/v1/templates", &wrong).await;
+        assert_eq!(refused.problem(422, "invalid_message"), problem);
+    }
+    assert_eq!(gateway.sim.calls().add_subscription_template, 2);
+
+    // In which list it is, is known.
+    let delete = |path: &str| Call::new(http::Method::DELETE, path, "");
+    let deleted = gateway.call(delete(&path)).await;
+    assert_eq!(
+        (deleted.status.as_u16(), &deleted.json()["list"]),
+        (200, &json!("subscription"))
+    );
+    assert_eq!(gateway.get(&path).await.json()["state"], "gone");
+    let unknown = "/v1/templates/s0?kind=subscription";
+    let refused = gateway.call(delete(unknown)).await;
+    assert!(
+        refused
+            .problem(409, "conflict")
+            .contains("newtmpl/deltemplate")
+    );
+    let refused = gateway.call(delete("/v1/templates/s0?kind=x")).await;
+    refused.problem(400, "malformed");
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn operators_set_industries() {
     let gateway = gateway().await;
     gateway.until_listed().await;

@@ -129,6 +129,25 @@ async fn who_asks_again_right_after_a_fetch_in_vain_is_told_when() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_token_tells_when_one_is_asked_for_again() {
+    let settings = Settings {
+        secret: "wrong".to_owned(),
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
+    let stopped = |list: &Value| list["accounts"][0]["state"] == "stopped";
+    gateway
+        .until_reply("/v1/accounts", "stopped", stopped)
+        .await;
+    let id = gateway.send(&message(&openid(1))).await;
+    let waiting = gateway.get(&format!("/v1/messages/{id}")).await.json();
+    let at = |key: &str| -> jiff::Timestamp { waiting[key].as_str().unwrap().parse().unwrap() };
+    let ahead = at("next_attempt_at").duration_since(at("created_at"));
+    assert!(ahead.is_positive(), "{waiting}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn a_revoked_token_is_fetched_once_for_all_in_flight() {
     let gateway = TestGateway::start().await;
     ready(&gateway).await;

@@ -304,11 +304,12 @@ CREATE TABLE templates (
     last_seen        INTEGER NOT NULL,  -- when a list had it last
     gone_at          INTEGER,           -- since when lists do not have it; null while they do
     list             TEXT    NOT NULL,  -- in which list: template or subscription
+    lasts            TEXT,              -- for how many messages its users agree: one_time or long_term; null where nobody says
     PRIMARY KEY (account, id)
 ) WITHOUT ROWID;
 INSERT INTO "templates" VALUES(1,'appointment','预约提醒','事项：{{thing1.DATA}}
-时间：{{time2.DATA}}',NULL,'事项：复诊','医药护理','医药医疗',1795400000000,1795403600000,NULL,'template');
-INSERT INTO "templates" VALUES(1,'report','报告提醒','结果：{{phrase1.DATA}}','{"phrase1":["已完成"]}','','','',1795400000000,1795400000000,1795403600000,'template');
+时间：{{time2.DATA}}',NULL,'事项：复诊','医药护理','医药医疗',1795400000000,1795403600000,NULL,'template',NULL);
+INSERT INTO "templates" VALUES(1,'report','报告提醒','结果：{{phrase1.DATA}}','{"phrase1":["已完成"]}','','','',1795400000000,1795400000000,1795403600000,'template',NULL);
 CREATE TABLE webhook_events (
     id         BLOB    NOT NULL PRIMARY KEY,    -- the event's id, sixteen bytes of a UUID of version 7: the webhook-id
     webhook    INTEGER NOT NULL,                -- webhooks.id

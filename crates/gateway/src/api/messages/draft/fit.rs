@@ -87,7 +87,7 @@ impl Fit {
             faults.add_violation(violation);
         }
         let warnings = checked.warnings.iter().filter(|warning| told_of(warning));
-        self.warnings.extend(warnings.map(told));
+        self.warnings.extend(warnings.map(Warning::told));
         let cut = checked.truncated().then(|| checked.values.to_json());
         if let Some(cut) = cut {
             *data = cut;
@@ -134,18 +134,7 @@ impl Fit {
     }
 
     fn warn(&mut self, field: &str, about: About) {
-        self.warnings.push(told(&Warning {
-            field: field.to_owned(),
-            about,
-        }));
+        let field = field.to_owned();
+        self.warnings.push(Warning { field, about }.told());
     }
-}
-
-fn told(warning: &Warning) -> String {
-    format!(
-        "{}: {}（{}）",
-        warning.field,
-        warning.english(),
-        warning.chinese()
-    )
 }

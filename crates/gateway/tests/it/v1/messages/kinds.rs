@@ -1,11 +1,12 @@
 //! The kinds besides template messages: sent by their own calls, never twice, and settled by their own events.
 
 use hongyan_wechat::callback::Mode;
+use hongyan_wechat_sim::config::TemplateConfig;
 use hongyan_wechat_sim::fault::{Endpoint, Place, What};
 use hongyan_wechat_sim::{Fault, Push, ReceiptPolicy};
 use serde_json::{Value, json};
 
-use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, message, openid};
+use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, message, openid, template};
 
 fn of_kind(kind: &str, fields: Value) -> Value {
     let mut body = message(&openid(1));
@@ -93,6 +94,71 @@ async fn a_message_without_a_credit_is_refused() {
     let message = gateway.until(&id, "failed").await;
     assert_eq!(message["reason"], "user_refused");
     assert_eq!(message["attempts"][0]["errcode"], 43101);
+    gateway.finish().await;
+}
+
+/// The warnings that a message is taken with.
+async fn told(gateway: &TestGateway, body: &Value) -> (String, Value) {
+    let reply = gateway.post("/v1/messages", body).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let answer = reply.json();
+    let id = answer["id"].as_str().unwrap().to_owned();
+    (id, answer["warnings"].clone())
+}
+
+const USED_UP: &str = "touser: has no agreement to this template left, as far as was heard; WeChat will probably refuse it \
+    (43101)（据已收到的事件，该用户对此模板的订阅次数已用完，微信很可能拒绝（43101））";
+
+#[tokio::test]
+async fn a_sender_is_warned_that_what_the_user_agreed_to_is_used_up() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
+    accept(&gateway);
+    let counted = |known: &Value| known["credits"][0]["left"] == 1;
+    let path = format!("/v1/recipients/{}", openid(1));
+    gateway.until_reply(&path, "counted", counted).await;
+    let mut first = subscription();
+    first["client_msg_id"] = json!("first");
+    let (id, warnings) = told(&gateway, &first).await;
+    assert_eq!(warnings, Value::Null);
+    gateway.until(&id, "delivered").await;
+
+    // The user agrees where the gateway does not hear of it.
+    gateway.sim.world().rules_mut().credits = false;
+    let dry = gateway
+        .post("/v1/messages?dry_run=true", &subscription())
+        .await;
+    assert_eq!(dry.json()["warnings"], json!([USED_UP]));
+    let (id, warnings) = told(&gateway, &subscription()).await;
+    assert_eq!(warnings, json!([USED_UP]));
+    gateway.until(&id, "delivered").await;
+    let batch = json!({"messages": [subscription(), message(&openid(1)), first]});
+    let reply = gateway.post("/v1/messages/batch", &batch).await.json();
+    let results = reply["results"].as_array().unwrap();
+    let warnings: Vec<&Value> = results.iter().map(|one| &one["warnings"]).collect();
+    // A template message needs no agreement, and what is a repeat has used up its own.
+    assert_eq!(warnings, [&json!([USED_UP]), &Value::Null, &Value::Null]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_long_term_template_is_never_used_up() {
+    let gateway = TestGateway::with(Settings::receipts(Mode::Plain)).await;
+    let long_term = TemplateConfig {
+        long_term: true,
+        ..template(&(TEMPLATE, "{{thing1.DATA}}"))
+    };
+    gateway.sim.world().add_template(APPID, &long_term);
+    gateway.post("/v1/templates/sync", &json!({})).await;
+    accept(&gateway);
+    let left = |left: u32| move |known: &Value| known["credits"][0]["left"] == left;
+    let path = format!("/v1/recipients/{}", openid(1));
+    gateway.until_reply(&path, "counted", left(1)).await;
+    for _ in 0..2 {
+        let (id, warnings) = told(&gateway, &subscription()).await;
+        assert_eq!(warnings, Value::Null);
+        gateway.until(&id, "delivered").await;
+        gateway.until_reply(&path, "counted", left(0)).await;
+    }
     gateway.finish().await;
 }
 

@@ -14,6 +14,7 @@ CREATE TABLE templates (
     last_seen        INTEGER NOT NULL,  -- when a list had it last
     gone_at          INTEGER,           -- since when lists do not have it; null while they do
     list             TEXT    NOT NULL,  -- in which list: template or subscription
+    lasts            TEXT,              -- for how many messages its users agree: one_time or long_term; null where nobody says
     PRIMARY KEY (account, id)
 ) WITHOUT ROWID;
 
