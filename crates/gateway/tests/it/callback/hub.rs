@@ -223,6 +223,21 @@ async fn a_reply_goes_back_to_wechat_encrypted_as_the_push_was() {
 }
 
 #[tokio::test]
+async fn what_came_while_the_store_was_away_reaches_who_replies_when_it_is_back() {
+    let crm = Program::start().await;
+    let mut gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
+    let (store, _) = gateway.store();
+    store.close().await;
+    let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+        <MsgType>text</MsgType><Content>hi</Content></xml>";
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), body).await;
+    assert_eq!(reply.text(), "success");
+    gateway.restart().await;
+    assert_eq!(crm.until(1).await, ["text"]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn who_replies_is_asked_for_what_it_wants_alone() {
     let crm = Program::start().await;
     let wants = ", reply = true, events = [\"CLICK\"]";
