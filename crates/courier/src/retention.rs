@@ -205,12 +205,79 @@ impl Pruner {
         let gone = self.ledger.prune(what, before, what.batch()).await?;
         if gone > 0 {
             self.observer.pruned(what, gone);
-            let pause = PAUSE_MIN.max(began.elapsed() * PAUSE_FACTOR);
+            let pause = pause_after(began.elapsed());
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
         Ok(gone)
+    }
+}
+
+/// How long the store is left alone after a batch that took so long.
+fn pause_after(took: Duration) -> Duration {
+    PAUSE_MIN.max(took * PAUSE_FACTOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forgetting_has_a_quarter_of_the_time_at_the_most() {
+        assert_eq!(pause_after(Duration::ZERO), PAUSE_MIN);
+        let took = Duration::from_millis(200);
+        assert_eq!(pause_after(took), Duration::from_millis(600));
+    }
+
+    #[test]
+    fn each_kind_is_kept_for_its_own_time_and_what_the_wall_dates_is_judged_by_the_wall() {
+        let seconds = Duration::from_secs;
+        let keep = Keep {
+            messages: [1, 2, 3, 4, 5, 6, 7].map(seconds),
+            receipts: seconds(8),
+            orphan_receipts: seconds(9),
+            recipients: seconds(10),
+            template_history: seconds(11),
+            broadcasts: seconds(12),
+            delivered_events: seconds(13),
+            failed_events: seconds(14),
+        };
+        let (now, wall) = (UnixMs(1_795_400_000_000), UnixMs(1_795_300_000_000));
+        let old = keep.old(now, wall);
+        let aged = |what, age| (what, now.minus(seconds(age)));
+        let mut expected = vec![
+            (Old::Nonces, wall),
+            (Old::Keys, wall),
+            aged(Old::Suppressions, 0),
+            aged(Old::Receipts, 8),
+            aged(Old::OrphanReceipts, 9),
+            aged(Old::Recipients, 10),
+            aged(Old::Flags, 10),
+            aged(Old::TemplateHistory, 11),
+            aged(Old::Broadcasts, 12),
+            aged(Old::Events(EventState::Delivered), 13),
+            aged(Old::Events(EventState::Failed), 14),
+            aged(Old::Events(EventState::Waiting), 7 * 86_400),
+        ];
+        let messages = [
+            Status::Sent,
+            Status::Delivered,
+            Status::Failed,
+            Status::Suppressed,
+            Status::Cancelled,
+            Status::Expired,
+            Status::Unconfirmed,
+        ];
+        expected.extend(
+            (1..)
+                .zip(messages)
+                .map(|(age, status)| aged(Old::Messages(status), age)),
+        );
+        assert_eq!(old.len(), expected.len());
+        for one in expected {
+            assert!(old.contains(&one), "{one:?} is not in {old:?}");
+        }
     }
 }

@@ -83,6 +83,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_left_is_wechats_word_less_what_was_sent_since_and_only_for_its_day() {
+        let told = Told {
+            limit: 1_000,
+            used: 900,
+            remaining: 100,
+            at: UnixMs(1_795_400_000_000),
+        };
+        let habit = Habit {
+            poll: std::time::Duration::from_secs(600),
+            leaves_percent: [0, 5, 20],
+        };
+        let allowance = told.allowance(&habit, 30, told.at).unwrap();
+        assert_eq!((allowance.remaining, allowance.kept), (70, [0, 50, 200]));
+        assert_eq!(allowance.until, told.at.next_beijing_midnight());
+        assert_eq!(told.allowance(&habit, 101, told.at).unwrap().remaining, 0);
+        assert_eq!(told.allowance(&habit, 0, allowance.until), None);
+    }
+
+    #[test]
     fn clearings_count_for_their_month() {
         let now = UnixMs(1_795_400_000_000);
         let mut record = QuotaRecord::default();

@@ -199,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_without_a_call_brings_little_back() {
+        let mut pace = Pace::default();
+        pace.configure(Some(PerSecond(120.0)));
+        pace.overtaxed(at(0), at(1));
+        assert_eq!(limit(&pace), Some(60.0));
+        pace.well(at(600));
+        assert_eq!(limit(&pace), Some(64.0), "two seconds' worth");
+    }
+
+    #[test]
     fn a_rate_without_a_ceiling_is_measured_and_let_go_again() {
         let mut pace = Pace::default();
         for _ in 0..200 {

@@ -29,6 +29,8 @@ struct Desk {
     used: AtomicI64,
     reports: AtomicUsize,
     cleared: AtomicUsize,
+    /// It refuses whatever it says of itself.
+    refuses: bool,
     clearing: Mutex<Option<CallError>>,
 }
 
@@ -41,7 +43,7 @@ impl Desk {
     }
 
     fn take(&self) -> Result<Option<i64>, CallError> {
-        if self.used.load(Ordering::SeqCst) >= LIMIT {
+        if self.refuses || self.used.load(Ordering::SeqCst) >= LIMIT {
             return Err(refused(45009));
         }
         self.used.fetch_add(1, Ordering::SeqCst);
@@ -144,6 +146,9 @@ async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
         (100, 0),
         "carried on by counting"
     );
+    tokio::time::sleep(seconds(700)).await;
+    let today = quotas.view(&ACCOUNT.into()).unwrap().today.unwrap();
+    assert_eq!(today.used, 100, "and not counted twice once WeChat knows");
     stage
         .until_at(stage.clock.now().next_beijing_midnight())
         .await;
@@ -195,6 +200,32 @@ async fn an_account_goes_on_once_wechat_says_that_there_is_room() {
         "at the next poll"
     );
     assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent_until, None);
+}
+
+/// Its two words come from different places, and differ for a while.
+#[tokio::test(start_paused = true)]
+async fn what_wechat_says_right_after_a_refusal_says_nothing_against_it() {
+    let desk = Arc::new(Desk {
+        used: AtomicI64::new(50),
+        refuses: true,
+        ..Desk::default()
+    });
+    let (stage, quotas) = opened(&desk).await;
+    // The next word is due in five seconds.
+    tokio::time::sleep(seconds(595)).await;
+    stage.hand_over(calls(ACCOUNT, 0..50)).await;
+    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent_until.is_some()).await;
+    let (calls, reports) = (stage.wechat.count(), desk.reports.load(Ordering::SeqCst));
+    tokio::time::sleep(seconds(20)).await;
+    assert!(
+        desk.reports.load(Ordering::SeqCst) > reports,
+        "it was asked"
+    );
+    assert_eq!(stage.wechat.count(), calls, "and not believed");
+    // Later it is, by one message at a time.
+    tokio::time::sleep(seconds(1_300)).await;
+    let more = stage.wechat.count() - calls;
+    assert!((1..=3).contains(&more), "{more} more calls");
 }
 
 #[tokio::test(start_paused = true)]

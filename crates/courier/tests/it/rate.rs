@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hongyan_courier::Clock;
 use hongyan_courier::message::{Content, Priority, Status};
 use hongyan_courier::rate::PerSecond;
 
+use crate::rig::clock::NOW;
 use crate::rig::node::Settings;
 use crate::rig::stage::{Stage, until};
 use crate::rig::upstream::{Sent, refused};
@@ -60,6 +62,29 @@ async fn priorities_share_what_the_rate_allows_however_many_slots_there_are() {
             assert!(count.abs_diff(share) <= 2, "{slots} slots: {counts:?}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_fast_halves_the_rate_pauses_until_the_next_minute_and_costs_no_retry() {
+    let refusals = AtomicUsize::new(1);
+    let settings = Settings::new(20, &[ACCOUNT], WITHOUT_RECEIPTS);
+    let stage = Stage::open(settings, |wechat| {
+        wechat.on_send(move |_| match refusals.swap(0, Ordering::SeqCst) {
+            0 => Ok(None),
+            _ => Err(refused(45011)),
+        })
+    })
+    .await;
+    let limit = Some(PerSecond(100.0));
+    stage.node.slots.limit_rate(&ACCOUNT.into(), limit);
+    stage.hand_over(calls(ACCOUNT, 0..200)).await;
+    tokio::time::sleep(seconds(1)).await;
+    let lane = stage.node.slots.lane(&ACCOUNT.into(), stage.clock.now());
+    let lane = lane.unwrap();
+    assert_eq!(lane.rate, Some(PerSecond(50.0)));
+    assert_eq!(lane.paused_until, Some(NOW.next_minute()));
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 200).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -158,7 +158,7 @@ impl Consumer {
                 Posted::Unreached(why) => self.missed(&why),
             }
             let age = self.clock.now().since(UnixMs(waiting.at));
-            if refusals >= REFUSALS_MAX || age >= UNREACHED_MAX {
+            if is_given_up(refusals, age) {
                 return false;
             }
             tokio::time::sleep(pause).await;
@@ -186,5 +186,22 @@ impl Consumer {
             ("result", result.to_owned()),
         ];
         counter!("hongyan_events_passed_on_total", &labels).increment(1);
+    }
+}
+
+/// Whether an event is given up that was refused so often and is so old.
+fn is_given_up(refusals: u32, age: Duration) -> bool {
+    refusals >= REFUSALS_MAX || age >= UNREACHED_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_given_up_after_five_refusals_or_a_day() {
+        let (fresh, day) = (Duration::from_secs(60), Duration::from_secs(86_400));
+        assert!(!is_given_up(0, fresh) && !is_given_up(4, day - fresh));
+        assert!(is_given_up(5, fresh) && is_given_up(0, day));
     }
 }

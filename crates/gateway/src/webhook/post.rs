@@ -238,7 +238,7 @@ impl Door {
     }
 }
 
-fn posted(response: &Response<Incoming>) -> Posted {
+fn posted<B>(response: &Response<B>) -> Posted {
     let status = response.status();
     if status.is_success() {
         return Posted::Taken;
@@ -316,5 +316,50 @@ impl Service<Name> for Judged {
             }
             Ok(reachable.into_iter())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The configuration refuses it, and so does whoever connects.
+    #[tokio::test]
+    async fn an_address_that_is_not_public_is_not_connected_to() {
+        for url in ["http://127.0.0.1:1/", "http://[::ffff:10.0.0.1]:1/"] {
+            let hook = Hook {
+                name: "status".to_owned(),
+                url: url.parse().unwrap(),
+                keys: Vec::new(),
+                allowed: Vec::new(),
+                authorities: None,
+            };
+            let poster = Poster::new(vec![hook], Arc::new(SystemClock::new())).unwrap();
+            let refused = poster.connect(&poster.doors["status"]).await;
+            let error = refused.err().map(|error| error.to_string());
+            assert!(
+                error.is_some_and(|error| error.contains("not public")),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_2xx_takes_an_event_and_only_who_is_overtaxed_may_ask_for_a_pause() {
+        let answer = |status: u16| {
+            let answer = Response::builder().status(status);
+            posted(&answer.header(RETRY_AFTER, "90").body(()).unwrap())
+        };
+        for status in [200, 202, 204] {
+            assert_eq!(answer(status), Posted::Taken);
+        }
+        for status in [301, 302, 307, 400, 404, 410, 429, 500, 503] {
+            let asks = matches!(status, 429 | 503);
+            let refused = Posted::Refused {
+                status,
+                retry_after: asks.then_some(Duration::from_secs(90)),
+            };
+            assert_eq!(answer(status), refused);
+        }
     }
 }

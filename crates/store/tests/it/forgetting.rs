@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hongyan_courier::conformance::fixture::{NODE, NOW, accepted, at, content, receipt};
 use hongyan_courier::delivery::ReceiptWord;
-use hongyan_courier::message::Status;
+use hongyan_courier::message::{Reason, Status};
 use hongyan_courier::observer::{Event, Observer};
 use hongyan_courier::port::{Filter, Ledger};
 use hongyan_courier::retention::{Keep, Old, Pruner};
@@ -133,17 +133,66 @@ async fn a_message_that_is_forgotten_leaves_no_row_behind() {
     let place = Place::new();
     let store = place.open_now();
     let stores = faces(&store);
+    // Its first call came to nothing, so that it has two msgids.
     let delivered = stores.sent(content("o1"), 1, NOW).await;
-    let said = receipt(1, "o1", ReceiptWord::Success);
-    stores.receive(said, NOW).await;
+    let failed = ReceiptWord::Failed(Reason::SystemFailed);
+    stores.receive(receipt(1, "o1", failed), NOW).await;
+    let by = stores.join(NODE, at(60)).await;
+    let again = stores.claim_one(&by, at(600)).await;
+    stores.settle(&again, accepted(2), at(600)).await;
+    let said = receipt(2, "o1", ReceiptWord::Success);
+    stores.receive(said, at(600)).await;
     assert_eq!(stores.status(delivered.id).await, Status::Delivered);
-    for what in [Old::Messages(Status::Delivered), Old::Receipts] {
-        assert_eq!(store.prune(what, at(1), 10).await.unwrap(), 1);
-    }
     let conn = Connection::open(place.path()).unwrap();
-    for table in ["messages", "msgids", "receipts"] {
+    let count = |table: &str| -> i64 {
         let sql = format!("SELECT count(*) FROM {table}");
-        let left: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
-        assert_eq!(left, 0, "{table}");
+        conn.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("msgids"), count("receipts")), (2, 2));
+    for (what, gone) in [(Old::Messages(Status::Delivered), 1), (Old::Receipts, 2)] {
+        assert_eq!(store.prune(what, at(601), 10).await.unwrap(), gone);
     }
+    for table in ["messages", "msgids", "receipts"] {
+        assert_eq!(count(table), 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded_over_all_accounts_together() {
+    let place = Place::new();
+    let store = place.open_now();
+    let conn = Connection::open(place.path()).unwrap();
+    for account in 1..=3 {
+        let sql = "INSERT INTO accounts (id, name) VALUES (?1, ?2)";
+        conn.execute(sql, (account, format!("clinic-{account}")))
+            .unwrap();
+        for nth in 0..4 {
+            let sql = "INSERT INTO flags (account, subject, key, reason, at) VALUES (?1, 'recipient', ?2, 'user_blocked', ?3)";
+            conn.execute(sql, (account, format!("o{nth}"), NOW.0))
+                .unwrap();
+        }
+    }
+    for gone in [5, 5, 2, 0] {
+        assert_eq!(store.prune(Old::Flags, at(1), 5).await.unwrap(), gone);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_forgotten_holds_up_nothing_else() {
+    let place = Place::new();
+    let store = place.open_now();
+    let stores = faces(&store);
+    let message = stores.store(content("o1"), NOW).await;
+    store.cancel(message, None, NOW).await.unwrap();
+    let conn = Connection::open(place.path()).unwrap();
+    conn.execute_batch("DROP TABLE template_history").unwrap();
+    let pruner = Pruner {
+        ledger: store.clone(),
+        clock: Arc::new(At(at(100 * DAY))),
+        observer: Arc::new(Tally::default()),
+        keep: Keep::all(Duration::from_secs(90 * DAY)),
+    };
+    let round = pruner.round(&CancellationToken::new()).await;
+    assert!(round.is_err(), "it is told of");
+    assert!(store.find(message).await.unwrap().is_none());
 }

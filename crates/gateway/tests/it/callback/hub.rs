@@ -141,6 +141,20 @@ async fn gateway(mode: Mode, consumers: &[String]) -> TestGateway {
     TestGateway::with(settings).await
 }
 
+/// Each push is encrypted, of this moment, and under an address of its own.
+fn check_fresh(pushes: &[(CallbackQuery, Vec<u8>)]) {
+    let mut nonces = std::collections::HashSet::new();
+    for (query, body) in pushes {
+        assert_eq!(query.encrypt_type.as_deref(), Some("aes"));
+        let body = String::from_utf8_lossy(body);
+        assert!(!body.contains("FromUserName"), "{body}");
+        let at: i64 = query.timestamp.as_deref().unwrap().parse().unwrap();
+        let now: i64 = seconds(0).parse().unwrap();
+        assert!((now - at).abs() < 60, "{at} at {now}");
+        assert!(nonces.insert(query.nonce.clone()), "{query:?}");
+    }
+}
+
 fn text(gateway: &TestGateway) {
     let content = "你好".to_owned();
     let push = Push::Text { content };
@@ -166,7 +180,8 @@ async fn every_consumer_is_told_of_what_it_wants_signed_with_its_own_token() {
         told.sort();
         assert_eq!(told, ["TEMPLATESENDJOBFINISH", "subscribe"]);
         for program in [&crm, &shop] {
-            program.kept.pushes.lock().unwrap().clear();
+            let pushes: Vec<_> = program.kept.pushes.lock().unwrap().drain(..).collect();
+            check_fresh(&pushes);
         }
         gateway.finish().await;
     }
@@ -204,6 +219,52 @@ async fn a_reply_goes_back_to_wechat_encrypted_as_the_push_was() {
     };
     let plain = hongyan_wechat::callback::open::open_reply(&ours, &reply.body).unwrap();
     assert_eq!(plain, REPLY.as_bytes());
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_came_while_the_store_was_away_reaches_who_replies_when_it_is_back() {
+    let crm = Program::start().await;
+    let mut gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
+    let (store, _) = gateway.store();
+    store.close().await;
+    let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+        <MsgType>text</MsgType><Content>hi</Content></xml>";
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), body).await;
+    assert_eq!(reply.text(), "success");
+    gateway.restart().await;
+    assert_eq!(crm.until(1).await, ["text"]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn who_replies_is_asked_for_what_it_wants_alone() {
+    let crm = Program::start().await;
+    let wants = ", reply = true, events = [\"CLICK\"]";
+    let gateway = gateway(Mode::Plain, &[consumer(&crm, wants)]).await;
+    crm.answers(REPLY.to_owned());
+    for (nonce, event, reply) in [("n1", "VIEW", "success"), ("n2", "CLICK", REPLY)] {
+        let body = format!(
+            "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+             <MsgType>event</MsgType><Event>{event}</Event></xml>"
+        );
+        let answer = push(&gateway, &plain_query(&seconds(0), nonce), &body).await;
+        assert_eq!(answer.text(), reply, "{event}");
+    }
+    assert_eq!(crm.until(1).await, ["CLICK"]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_plain_reply_to_an_encrypted_push_is_not_believed() {
+    let crm = Program::start().await;
+    let key = format!(", encoding_aes_key = \"{CONSUMER_KEY}\", reply = true");
+    let gateway = gateway(Mode::Plain, &[consumer(&crm, &key)]).await;
+    crm.answers(REPLY.to_owned());
+    let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+        <MsgType>text</MsgType><Content>hi</Content></xml>";
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), body).await;
+    assert_eq!(reply.text(), "success");
     gateway.finish().await;
 }
 

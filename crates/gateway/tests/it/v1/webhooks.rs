@@ -74,6 +74,11 @@ async fn a_client_is_told_by_signed_events_what_becomes_of_its_messages() {
         assert!(KEYS.iter().all(|key| is_signed(post, key)), "{post:?}");
         let payload = post.json();
         let data = &payload["data"];
+        let at = |value: &Value| -> jiff::Timestamp { value.as_str().unwrap().parse().unwrap() };
+        assert!(
+            at(&payload["timestamp"]) >= at(&data["created_at"]),
+            "{payload}"
+        );
         assert_eq!(data["id"], id);
         assert_eq!(
             payload["type"],
@@ -229,23 +234,25 @@ async fn a_redirect_is_not_followed() {
     gateway.finish().await;
 }
 
+/// A name, and a number that resolvers read as an address.
 #[tokio::test]
 async fn a_name_that_leads_inside_is_not_connected_to() {
     let receiver = Receiver::start().await;
-    let host = format!("localhost:{}", receiver.addr.port());
-    let settings = Settings {
-        more: hook(&host, ""),
-        ..Settings::default()
-    };
-    let gateway = TestGateway::with(settings).await;
-    gateway.send(&message(&openid(1))).await;
-    let refused = |hook: &Value| {
-        let error = hook["last_error"].as_str();
-        error.is_some_and(|error| error.contains("not public"))
-    };
-    webhook(&gateway, "a refusal", refused).await;
-    assert!(receiver.posts().is_empty());
-    gateway.finish().await;
+    for host in ["localhost", "2130706433"] {
+        let settings = Settings {
+            more: hook(&format!("{host}:{}", receiver.addr.port()), ""),
+            ..Settings::default()
+        };
+        let gateway = TestGateway::with(settings).await;
+        gateway.send(&message(&openid(1))).await;
+        let refused = |hook: &Value| {
+            let error = hook["last_error"].as_str();
+            error.is_some_and(|error| error.contains("not public"))
+        };
+        webhook(&gateway, "a refusal", refused).await;
+        assert!(receiver.posts().is_empty(), "{host}");
+        gateway.finish().await;
+    }
 }
 
 #[tokio::test]
