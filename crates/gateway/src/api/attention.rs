@@ -84,7 +84,10 @@ pub struct AttentionItem {
         ("account" = Option<String>, Query),
         ("since" = Option<String>, Query, description = "Messages that ended at this time or later; a week back by default"),
     ),
-    responses((status = 200, body = AttentionList))
+    responses(
+        (status = 200, body = AttentionList),
+        (status = 404, description = "No such account", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub async fn list(
     State(attention): State<Arc<Attention>>,
