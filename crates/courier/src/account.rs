@@ -81,7 +81,7 @@ words! {
 }
 
 /// Something that a human, or a later send, should heed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Flag {
     /// What it is about.
     pub subject: FlagSubject,
@@ -94,6 +94,8 @@ pub struct Flag {
     /// When.
     pub at: UnixMs,
 }
+
+hongyan_wechat::debug_without!(Flag: subject, reason, errcode, at; key);
 
 /// A flag together with the account it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -83,7 +83,8 @@ impl BulkRetry {
             filter.before = Some(last);
             let mut step = Vec::with_capacity(page.len());
             for message in page {
-                match message.delivery.clone().retry_as_one_of_many(due, now) {
+                let mut delivery = message.delivery.clone();
+                match delivery.retry_as_one_of_many(&message.content, due, now) {
                     Ok(()) => {
                         step.push((
                             Again {

@@ -180,7 +180,7 @@ impl Kind {
 }
 
 /// What only some messages have. But for the last, their kind asks for it and WeChat takes it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extras {
     /// Where a tap leads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -201,6 +201,10 @@ pub struct Extras {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub override_suppression: bool,
 }
+
+hongyan_wechat::debug_without!(
+    Extras: lang, miniprogram_state, scene, override_suppression; page, title
+);
 
 impl Extras {
     /// Whether it says nothing.

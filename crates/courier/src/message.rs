@@ -12,14 +12,17 @@ use crate::broadcast::BroadcastRow;
 use crate::delivery::Delivery;
 use crate::kind::Extras;
 pub use crate::kind::Kind;
+use crate::recipient::forget::PSEUDONYM;
 use crate::time::UnixMs;
 
 /// A message's id: a UUID of version 7, so ids sort by time. Shown as 32 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(Uuid);
 
-/// 2020 in Unix milliseconds: from here the numbers of ids are counted, and they last until 2089.
+/// 2020 in Unix milliseconds: from here the numbers of ids are counted, and they have 18 digits until 2050.
 const NUMBERS_BEGIN: i64 = 1_577_836_800_000;
+/// So many of an id's random bits are in its number.
+const RANDOM_BITS: u32 = 20;
 
 impl MessageId {
     /// An id for a message accepted at `now`; the rest of it is random.
@@ -48,31 +51,32 @@ impl MessageId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The id as a number of at most 18 digits, for callers who know WeChat's msgids alone. It is the time and 22 of the
-    /// random bits, so now and then two messages have the same one.
+    /// The id as a number of at most 18 digits, for callers who know WeChat's msgids alone: those have 19. It is the time and
+    /// 20 of the random bits, so now and then two messages have the same one.
     #[must_use]
     pub fn number(&self) -> i64 {
         let bytes = self.as_bytes();
         let millis = bytes[..6]
             .iter()
             .fold(0, |number, byte| number << 8 | i64::from(*byte));
-        let random = i64::from(bytes[6] & 0x0f) << 18
-            | i64::from(bytes[7]) << 10
-            | i64::from(bytes[8] & 0x3f) << 4
-            | i64::from(bytes[9] >> 4);
-        (millis.saturating_sub(NUMBERS_BEGIN) << 22 | random) & i64::MAX
+        let random = i64::from(bytes[6] & 0x0f) << 16
+            | i64::from(bytes[7]) << 8
+            | i64::from(bytes[8] & 0x3f) << 2
+            | i64::from(bytes[9] >> 6);
+        (millis.saturating_sub(NUMBERS_BEGIN) << RANDOM_BITS | random) & i64::MAX
     }
 
     /// The least and the greatest id that have this [number](Self::number).
     #[must_use]
     pub fn of_number(number: i64) -> (Self, Self) {
-        let millis = u64::try_from((number >> 22).max(0) + NUMBERS_BEGIN).unwrap_or(0);
+        let millis = (number >> RANDOM_BITS).max(0) + NUMBERS_BEGIN;
+        let millis = u64::try_from(millis).unwrap_or(0);
         let id = |rest: u8| {
             let mut random = [rest; 10];
-            random[0] = (number >> 18) as u8 & 0x0f;
-            random[1] = (number >> 10) as u8;
-            random[2] = (number >> 4) as u8 & 0x3f;
-            random[3] = (number << 4) as u8 | rest & 0x0f;
+            random[0] = (number >> 16) as u8 & 0x0f;
+            random[1] = (number >> 8) as u8;
+            random[2] = (number >> 2) as u8 & 0x3f;
+            random[3] = (number << 6) as u8 | rest & 0x3f;
             Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
         };
         (id(0), id(u8::MAX))
@@ -286,7 +290,7 @@ words! {
 }
 
 /// What a caller handed over; it never changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     /// The account that sends.
     pub account: AccountName,
@@ -318,12 +322,22 @@ pub struct Content {
     pub broadcast: Option<BroadcastRow>,
 }
 
+hongyan_wechat::debug_without!(
+    Content: account, client, kind, priority, template_id, trace_id, send_at, broadcast; touser, url, miniprogram, data, extras, reference
+);
+
 impl Content {
     /// Whether it goes out whatever is recorded against its recipient.
     #[must_use]
     pub fn overrides_suppression(&self) -> bool {
         let extras = self.extras.as_deref();
         extras.is_some_and(|extras| extras.override_suppression)
+    }
+
+    /// Whether its recipient was forgotten, so that it is a record and can be sent no more.
+    #[must_use]
+    pub fn names_nobody(&self) -> bool {
+        self.touser.starts_with(PSEUDONYM)
     }
 }
 
@@ -355,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_number_leads_back_to_its_id() {
-        for now in [NUMBERS_BEGIN, 1_795_400_000_000, 3_700_000_000_000] {
+        for now in [NUMBERS_BEGIN, 1_795_400_000_000, 2_500_000_000_000] {
             for _ in 0..64 {
                 let id = MessageId::new(UnixMs(now));
                 let (least, greatest) = MessageId::of_number(id.number());
@@ -364,10 +378,7 @@ mod tests {
                     (least.number(), greatest.number()),
                     (id.number(), id.number())
                 );
-                assert!(
-                    (0..1_000_000_000_000_000_000).contains(&id.number())
-                        || now > 1_800_000_000_000
-                );
+                assert!((0..1_000_000_000_000_000_000).contains(&id.number()));
             }
         }
         let (least, greatest) = MessageId::of_number(-1);

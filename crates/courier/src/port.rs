@@ -102,7 +102,7 @@ pub struct Nonce {
 }
 
 /// A caller's key, by which the same request is known again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// What the key is unique within: client and route, or client, account and openid.
     pub scope: String,
@@ -113,6 +113,10 @@ pub struct IdempotencyKey {
     /// When it may be forgotten, by the wall.
     pub expires_at: UnixMs,
 }
+
+hongyan_wechat::debug_without!(
+    IdempotencyKey: body, expires_at; scope, key
+);
 
 /// A message about to be stored.
 #[derive(Debug)]
@@ -177,7 +181,7 @@ pub struct NodeEpoch {
 }
 
 /// Asks for due messages of one account, for free slots.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Claim {
     /// Who claims.
     pub by: NodeEpoch,
@@ -196,6 +200,10 @@ pub struct Claim {
     /// taken, due or not, while its window is open. Else an outage would put another message in doubt with every probe.
     pub probe: bool,
 }
+
+hongyan_wechat::debug_without!(
+    Claim: by, account, shares, at_most, limits, probe; busy
+);
 
 impl Claim {
     /// At most so many in all.
@@ -272,7 +280,7 @@ pub trait Queue: Send + Sync {
 // ── the record ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Which messages to list; newest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Filter {
     /// Of this account.
     pub account: Option<AccountName>,
@@ -301,6 +309,10 @@ pub struct Filter {
     /// Not beyond this.
     pub within: Reach,
 }
+
+hongyan_wechat::debug_without!(
+    Filter: account, status, reason, template_id, code, msgid, since, until, broadcast, before, within; touser, reference
+);
 
 /// What time does to messages that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::recipient::News;
 use crate::time::{Clock, UnixMs};
 
 /// A receipt as it came.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct NewReceipt {
     /// For which account.
     pub account: AccountName,
@@ -33,6 +33,10 @@ pub struct NewReceipt {
     /// For the jitter of what follows.
     pub roll: Roll,
 }
+
+hongyan_wechat::debug_without!(
+    NewReceipt: account, msgid, template_id, word, status, create_time, policy, roll; openid
+);
 
 impl NewReceipt {
     /// WeChat's time of the event.

@@ -28,7 +28,7 @@ use hongyan_courier::port::Ledger;
 use hongyan_courier::quota::{self, QuotaNews, Quotas};
 use hongyan_courier::rate::MemoryLimiter;
 use hongyan_courier::recipient::confirm::Confirmations;
-use hongyan_courier::recipient::forget::Forgetter;
+use hongyan_courier::recipient::forget::{AfterUnsubscribe, Forgetter};
 use hongyan_courier::retention::Pruner;
 use hongyan_courier::sweep::Sweeper;
 use hongyan_courier::template::book::{self, Book, Prompts};
@@ -121,6 +121,7 @@ struct Core {
     waiters: Arc<Waiters>,
     limits: Arc<Limits>,
     virtual_tokens: Arc<compat::tokens::Tokens>,
+    after_unsubscribe: Arc<AfterUnsubscribe>,
     broadcast_changed: Arc<Notify>,
     bell: Arc<Bell>,
     stopping: CancellationToken,
@@ -168,7 +169,7 @@ impl App {
             sweeper,
             pruner,
             confirmations: recipients::confirmations(&core, roles),
-            forgetter: roles.works().then(|| recipients::forgetter(&core, config)),
+            forgetter: roles.works().then(|| recipients::forgetter(&core)),
             expander,
             gauges: Gauges {
                 ledger: core.store.clone(),
@@ -213,8 +214,7 @@ impl Core {
         let bell = bell(config, &mut all);
         all.extend(watchers);
         let observer: Arc<dyn Observer> = Arc::new(all);
-        let slots = slots(config);
-        let ways = Ways::new(config);
+        let (slots, ways) = (slots(config), Ways::new(config));
         let upstream = Arc::new(WechatUpstream::new(ways.lines(config, secrets)?));
         let woken = Arc::clone(&slots);
         let parts = token::Parts {
@@ -265,6 +265,7 @@ impl Core {
             key_sets: callers::KeySets::default(),
             waiters,
             limits: callers::limits(config),
+            after_unsubscribe: recipients::after_unsubscribe(config),
             broadcast_changed: Arc::default(),
             bell,
             stopping: CancellationToken::new(),
@@ -379,7 +380,7 @@ impl Core {
                 clock,
                 counting: config.templates.counting,
             }),
-            contacts: Arc::new(recipients::contacts(self, config)),
+            contacts: Arc::new(recipients::contacts(self)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
             webhooks: Arc::new(webhooks::calls(self, config, sender)),
             callbacks: Arc::new(callbacks::callbacks(self, config, &secrets.accounts)?),

@@ -195,6 +195,35 @@ fn nothing_is_left_behind() {
     }
 }
 
+/// Commands print what their user typed; everything else may end in a log.
+#[test]
+fn no_type_that_holds_an_openid_shows_it() {
+    let personal = |line: &str| {
+        let field = line.trim_start().trim_start_matches("pub ");
+        ["openid:", "openids:", "touser:"]
+            .iter()
+            .any(|name| field.starts_with(name))
+    };
+    for (path, text) in sources() {
+        let shown = path.display().to_string();
+        let in_program = shown.contains("/src/") && !shown.contains("/wechat-sim/");
+        if !in_program || shown.contains("/cli/") {
+            continue;
+        }
+        for derived in text.split("#[derive(").skip(1) {
+            let (traits, rest) = derived.split_once(')').expect("a list of traits");
+            let fields = rest.split("\n}\n").next().unwrap_or_default();
+            let held = fields.lines().find(|line| personal(line));
+            if let Some(field) = held.filter(|_| traits.contains("Debug")) {
+                panic!(
+                    "{shown}: {}: `debug_without!` instead of Debug",
+                    field.trim()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn no_crate_may_be_unsafe() {
     for (name, _) in ARROWS {

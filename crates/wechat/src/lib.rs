@@ -24,6 +24,7 @@ pub mod template;
 pub mod token;
 pub mod user;
 
+mod personal;
 #[cfg(feature = "client")]
 mod relay;
 mod secret;

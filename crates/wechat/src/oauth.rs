@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// The user whom a code stands for. What else the call gives (a token for the user's profile) is not kept: with
 /// `snsapi_base` it is good for nothing more.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Authorised {
     /// The user's openid under the account.
     pub openid: String,
@@ -13,6 +13,10 @@ pub struct Authorised {
     #[serde(default)]
     pub unionid: Option<String>,
 }
+
+crate::debug_without!(
+    Authorised: ; openid, unionid
+);
 
 #[cfg(feature = "client")]
 mod calls {

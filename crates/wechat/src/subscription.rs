@@ -28,7 +28,7 @@ use crate::template::{MiniProgram, literal};
 /// assert!(serde_json::to_string(&message)?.contains(r#""page":"https://example.com/orders/42""#));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct SubscriptionMessage<'a> {
     /// The openid; it need not follow the account.
     pub touser: &'a str,
@@ -51,8 +51,12 @@ pub struct SubscriptionMessage<'a> {
     pub lang: Option<&'a str>,
 }
 
+crate::debug_without!(
+    SubscriptionMessage<'_>: template_id, miniprogram_state, lang; touser, page, miniprogram, data
+);
+
 /// A subscription message of a mini-program, as `/cgi-bin/message/subscribe/send` takes it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct MiniProgramMessage<'a> {
     /// The openid of a user of the mini-program.
     pub touser: &'a str,
@@ -72,9 +76,13 @@ pub struct MiniProgramMessage<'a> {
     pub lang: Option<&'a str>,
 }
 
+crate::debug_without!(
+    MiniProgramMessage<'_>: template_id, miniprogram_state, lang; touser, page, data
+);
+
 /// A one-time subscription message, as `/cgi-bin/message/template/subscribe` takes it: one for each time a user agreed
 /// on the authorise page.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct OneTimeMessage<'a> {
     /// The openid of the user who agreed.
     pub touser: &'a str,
@@ -94,6 +102,10 @@ pub struct OneTimeMessage<'a> {
     #[serde(serialize_with = "literal")]
     pub data: &'a RawValue,
 }
+
+crate::debug_without!(
+    OneTimeMessage<'_>: template_id, scene; touser, url, miniprogram, title, data
+);
 
 /// A template of subscription messages in an account's own list, as `/wxaapi/newtmpl/gettemplate` gives it.
 /// Official page: <https://developers.weixin.qq.com/doc/service/api/notify/notify/api_getwxapubnewtemplate.html>.

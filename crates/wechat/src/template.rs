@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 /// assert!(serde_json::to_string(&message)?.ends_with(r#""data":{"thing1":{"value":"咖啡"}},"client_msg_id":"MSG_000001"}"#));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct TemplateMessage<'a> {
     /// The openid of a follower of the account.
     pub touser: &'a str,
@@ -42,6 +42,10 @@ pub struct TemplateMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_msg_id: Option<&'a str>,
 }
+
+crate::debug_without!(
+    TemplateMessage<'_>: template_id, client_msg_id; touser, url, miniprogram, data
+);
 
 /// A page of a mini-program that is linked to the account.
 #[derive(Clone, Debug, Serialize)]

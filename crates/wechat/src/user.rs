@@ -7,7 +7,7 @@ use crate::answer::integer;
 
 /// What WeChat tells of a user. Of one who does not follow the account, only `subscribe` and the ids.
 /// Official page: <https://developers.weixin.qq.com/doc/service/api/usermanage/userinfo/api_userinfo>.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct UserInfo {
     /// 1 for a follower, 0 for one who is not.
     #[serde(default, deserialize_with = "integer")]
@@ -31,6 +31,10 @@ pub struct UserInfo {
     pub subscribe_scene: Option<String>,
 }
 
+crate::debug_without!(
+    UserInfo: subscribe; openid, unionid, language, subscribe_time, remark, subscribe_scene
+);
+
 impl UserInfo {
     /// Whether the user follows the account.
     #[must_use]
@@ -41,7 +45,7 @@ impl UserInfo {
 
 /// A page of an account's followers, at most 10,000 of them.
 /// Official page: <https://developers.weixin.qq.com/doc/service/api/usermanage/userinfo/api_getfans>.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct FollowerPage {
     /// How many follow the account altogether.
     pub total: u64,
@@ -51,6 +55,10 @@ pub struct FollowerPage {
     /// empty, and tells.
     pub next: Option<String>,
 }
+
+crate::debug_without!(
+    FollowerPage: total; openids, next
+);
 
 #[cfg(feature = "client")]
 #[derive(Deserialize)]

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::port::{Broadcasts, DUE_COUNTED_MAX, Expansion, Follow};
 use super::recipe::Press;
+use super::rows::forget::is_forgotten;
 use super::rows::{BadRow, Next, ROW_BYTES_MAX, Reader, Row};
 use super::{Broadcast, BroadcastId, BroadcastRow, Order, Source, State, Wish};
 use crate::accept::Acceptor;
@@ -56,13 +57,17 @@ pub enum Undrafted {
 }
 
 /// A page of followers as WeChat lists them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct FollowerPage {
     /// Their openids; none on the page after the last.
     pub openids: Vec<String>,
     /// After whom the next page begins, if there may be one.
     pub next: Option<String>,
 }
+
+hongyan_wechat::debug_without!(
+    FollowerPage: ; openids, next
+);
 
 /// Who follows an account.
 #[async_trait]
@@ -407,6 +412,7 @@ impl Expander {
             from,
             to,
             refused,
+            blanked: broadcast.blanked,
         };
         Ok((to != from).then_some((expansion, messages)))
     }
@@ -420,6 +426,9 @@ impl Expander {
     ) -> Result<NewMessage, Undrafted> {
         let now = self.now();
         let order = &broadcast.order;
+        if is_forgotten(&row.openid) {
+            return Err(Undrafted::Refused("its recipient was forgotten".to_owned()));
+        }
         let mut content = self.parts.drafts.draft(order, &press.body(row), now)?;
         content.broadcast = Some(BroadcastRow {
             id: broadcast.id,

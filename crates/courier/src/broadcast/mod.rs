@@ -167,7 +167,7 @@ pub enum WishRefused {
 }
 
 /// How much of the rows is here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Upload {
     /// So many bytes are stored; the next come at this offset.
     pub stored: u64,
@@ -184,6 +184,8 @@ pub struct Upload {
     /// For all followers: after whom to go on asking.
     pub next_openid: Option<String>,
 }
+
+hongyan_wechat::debug_without!(Upload: stored, complete, seen, columns, rows, bad; next_openid);
 
 /// A place in the rows: the beginning of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -276,7 +278,7 @@ pub struct NewBroadcast {
 }
 
 /// What a caller asked for; it never changes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Order {
     /// The account that sends.
     pub account: AccountName,
@@ -293,6 +295,10 @@ pub struct Order {
     /// Nothing of it is sent after.
     pub expires_at: Option<UnixMs>,
 }
+
+hongyan_wechat::debug_without!(
+    Order: account, client, source, rate, send_at, expires_at; recipe
+);
 
 impl Order {
     /// The template as it is written, which may name columns.
@@ -327,6 +333,8 @@ pub struct Broadcast {
     pub settled_before: u64,
     /// When it was done or cancelled.
     pub ended_at: Option<UnixMs>,
+    /// So many of its rows were forgotten with their recipients.
+    pub blanked: u64,
     /// So many of its messages are queued and due within a moment, or of one that is paused not held; counted up to a bound,
     /// and only for whoever expands it.
     pub due: u64,
@@ -352,6 +360,7 @@ impl Broadcast {
             running_since: None,
             settled_before: 0,
             ended_at: None,
+            blanked: 0,
             due: 0,
         }
     }

@@ -31,6 +31,8 @@ pub struct Expansion {
     pub to: Cursor,
     /// Rows among them whose values no message may have.
     pub refused: Vec<BadRow>,
+    /// How many rows had been forgotten when they were read; more by now, and nothing is stored.
+    pub blanked: u64,
 }
 
 /// Which broadcasts to list; newest first.
@@ -47,7 +49,7 @@ pub struct BroadcastFilter {
 }
 
 /// Rows that were looked through and are to be kept.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Append {
     /// Where they belong; so many bytes must be stored by then.
     pub offset: u64,
@@ -59,8 +61,12 @@ pub struct Append {
     pub bad: Vec<BadRow>,
 }
 
+hongyan_wechat::debug_without!(
+    Append: offset, upload, bad; bytes
+);
+
 /// A page of an account's followers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Follow {
     /// Those of the page. Whoever is known already is passed over.
     pub openids: Vec<String>,
@@ -71,6 +77,10 @@ pub struct Follow {
     /// Nobody comes after them.
     pub last: bool,
 }
+
+hongyan_wechat::debug_without!(
+    Follow: last; openids, after, next
+);
 
 /// The rows do not belong here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,10 +94,11 @@ pub enum AppendRefused {
 }
 
 impl Expansion {
-    /// Whether rows may become messages of a broadcast that stands so: it runs, and is where they were read.
+    /// Whether rows may become messages of a broadcast that stands so: it runs, is where they were read, and they say what
+    /// they said.
     #[must_use]
-    pub fn belongs_to(&self, state: State, cursor: Cursor) -> bool {
-        state == State::Running && cursor == self.from
+    pub fn belongs_to(&self, state: State, cursor: Cursor, blanked: u64) -> bool {
+        state == State::Running && cursor == self.from && blanked == self.blanked
     }
 }
 

@@ -7,6 +7,8 @@ use csv_core::ReadRecordResult;
 
 use super::Place;
 
+pub mod forget;
+
 /// The longest row, its line ends included.
 pub const ROW_BYTES_MAX: usize = 64 * 1024;
 /// The most columns, `openid` included.
@@ -21,7 +23,7 @@ pub const OPENID: &str = "openid";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     /// The line that it begins on, counted from 1.
     pub line: u64,
@@ -30,6 +32,10 @@ pub struct Row {
     /// The values of the columns after `openid`, in the header's order.
     pub values: Vec<String>,
 }
+
+hongyan_wechat::debug_without!(
+    Row: line; openid, values
+);
 
 /// A row that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -134,6 +134,7 @@ impl Stores {
                 from: cursor(from),
                 to: cursor(to),
                 refused: Vec::new(),
+                blanked: 0,
             }),
         };
         let stored = self.queue.accept(call, now).await?;

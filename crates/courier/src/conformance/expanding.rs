@@ -68,6 +68,7 @@ pub async fn a_refused_row_is_told<A: Adapter>() {
             from: cursor(0),
             to: cursor(1),
             refused: refused.clone(),
+            blanked: 0,
         }),
     };
     stores.queue.accept(call, NOW).await.unwrap();
@@ -173,6 +174,7 @@ pub async fn what_a_restart_ends_is_counted<A: Adapter>() {
         from: cursor(0),
         to: cursor(1),
         refused: Vec::new(),
+        blanked: 0,
     };
     let call = Accept {
         broadcast: Some(expansion),

@@ -328,6 +328,11 @@ macro_rules! recipients_conformance {
             forgotten {
                 nothing_names_who_was_forgotten
                 what_is_under_way_is_left_until_it_is_not
+                what_is_heard_and_sent_after_the_first_step_is_new
+                a_receipt_still_finds_what_it_can_find_by_the_openid_alone
+                a_message_that_names_nobody_is_never_sent
+                receipts_that_found_no_message_are_forgotten
+                rows_of_broadcasts_are_blanked_and_become_no_messages
                 forgetting_goes_on_in_small_steps
                 forgetting_spends_its_nonce
                 those_who_left_are_found_until_they_are_forgotten

@@ -2,7 +2,7 @@
 //! knows takes a new generation; a forced retry keeps the old doubt.
 
 use super::Delivery;
-use crate::message::Status;
+use crate::message::{Content, Status};
 use crate::time::UnixMs;
 
 /// What a cancel did.
@@ -32,6 +32,9 @@ pub enum RetryRefused {
         "the message is unconfirmed, so the user may have it already: retry it with force, one by one"
     )]
     NeedsForce,
+    /// Nobody knows for whom it was.
+    #[error("the message's recipient was forgotten, and with it what it said: send a new one")]
+    Forgotten,
 }
 
 /// Why a message is left alone when many are sent again at once.
@@ -45,6 +48,8 @@ pub enum LeftAlone {
     InDoubt,
     /// It has not ended, or the user has it.
     NotEnded,
+    /// Nobody knows for whom it was.
+    Forgotten,
 }
 
 impl Delivery {
@@ -65,8 +70,14 @@ impl Delivery {
 
     /// Sends a message again that failed or was cancelled, as one of many that nobody looked at one by one: not before
     /// `due_at`, and only where it can do no harm.
-    pub fn retry_as_one_of_many(&mut self, due_at: UnixMs, now: UnixMs) -> Result<(), LeftAlone> {
+    pub fn retry_as_one_of_many(
+        &mut self,
+        content: &Content,
+        due_at: UnixMs,
+        now: UnixMs,
+    ) -> Result<(), LeftAlone> {
         match self.status {
+            _ if content.names_nobody() => return Err(LeftAlone::Forgotten),
             Status::Expired => return Err(LeftAlone::Expired),
             Status::Suppressed => return Err(LeftAlone::Suppressed),
             Status::Unconfirmed => return Err(LeftAlone::InDoubt),
@@ -74,14 +85,21 @@ impl Delivery {
             _ if self.expired(due_at) => return Err(LeftAlone::Expired),
             _ => {}
         }
-        self.retry(false, now).map_err(|_| LeftAlone::NotEnded)?;
+        self.retry(content, false, now)
+            .map_err(|_| LeftAlone::NotEnded)?;
         self.due_at = due_at.max(now);
         Ok(())
     }
 
     /// Sends a message again.
-    pub fn retry(&mut self, force: bool, now: UnixMs) -> Result<(), RetryRefused> {
+    pub fn retry(
+        &mut self,
+        content: &Content,
+        force: bool,
+        now: UnixMs,
+    ) -> Result<(), RetryRefused> {
         match self.status {
+            _ if content.names_nobody() => return Err(RetryRefused::Forgotten),
             Status::Failed | Status::Expired | Status::Cancelled | Status::Suppressed => {
                 // A msgid means that WeChat took a call and its receipt said it failed: a repeat would be swallowed.
                 self.generation += u32::from(self.msgid.is_some() || force);

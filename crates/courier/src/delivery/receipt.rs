@@ -132,16 +132,18 @@ impl Delivery {
         }
         self.receipt = Some(record);
         self.doubt = None;
-        // Only a call that WeChat named is known so well that another may follow it.
+        // Only a call that WeChat named is known so well that another may follow it, and nothing can be sent to nobody.
         let may_resend = reason == Reason::SystemFailed
             && self.status == Status::Sent
-            && content.kind.repeatable();
+            && content.kind.repeatable()
+            && !content.names_nobody();
         if may_resend && self.resent < policy.receipt_retries {
             self.send_anew(now.plus(RESEND_PAUSE + backoff(self.resent, roll)), reason);
         } else {
             self.finish(Status::Failed, Some(reason));
         }
         let subject = match reason {
+            _ if content.names_nobody() => return None,
             Reason::UserBlocked
             | Reason::FrequencyLimited
             | Reason::UserRefused

@@ -66,7 +66,7 @@ pub struct Settlement {
 }
 
 /// What the settlement did; the store writes msgid, flag, stop and news beside the row.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Settled {
     /// A msgid by which a receipt will be known, with its generation.
     pub msgid: Option<(i64, u32)>,
@@ -77,6 +77,8 @@ pub struct Settled {
     /// Its template is not to be used until somebody has looked.
     pub stop: Option<Stop>,
 }
+
+hongyan_wechat::debug_without!(Settled: msgid, flag, stop; news);
 
 /// The last of the planned repeats is due so long before the window closes, at the latest.
 const LAST_REPEAT: Duration = Duration::from_secs(10);

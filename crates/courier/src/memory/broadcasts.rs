@@ -12,12 +12,12 @@ use crate::broadcast::port::{
     Append, AppendRefused, BAD_ROWS_KEPT, BroadcastFilter, Broadcasts, DUE_COUNTED_MAX, Enforced,
     Expansion, Follow,
 };
-use crate::broadcast::rows::{BadRow, OPENID, write_row};
+use crate::broadcast::rows::{BadRow, OPENID, forget, write_row};
 use crate::broadcast::{
     Broadcast, BroadcastId, BroadcastRow, NewBroadcast, Place, State as Stands, Wish, WishRefused,
 };
 use crate::delivery::Delivery;
-use crate::message::{MessageId, Status};
+use crate::message::{AccountName, MessageId, Status};
 use crate::port::{AcceptError, Accepted, ChangeError, IdempotencyKey, Nonce, StoreError};
 use crate::time::UnixMs;
 
@@ -37,7 +37,9 @@ impl State {
     pub(super) fn may_expand(&self, expansion: &Expansion) -> bool {
         self.broadcasts
             .get(&expansion.id)
-            .is_some_and(|kept| expansion.belongs_to(kept.broadcast.state, kept.broadcast.cursor))
+            .is_some_and(|Kept { broadcast: one, .. }| {
+                expansion.belongs_to(one.state, one.cursor, one.blanked)
+            })
     }
 
     /// The rows have become messages.
@@ -72,6 +74,38 @@ impl State {
             .and_then(|row| row.message.content.broadcast);
         let kept = of.and_then(|of| self.broadcasts.get(&of.id));
         kept.is_some_and(|kept| kept.broadcast.state == Stands::Cancelled)
+    }
+
+    /// Blanks the rows of these recipients. Answers how many.
+    pub(super) fn forget_rows(
+        &mut self,
+        account: &AccountName,
+        openids: &HashSet<String>,
+    ) -> Result<usize, StoreError> {
+        let mut blanked = 0;
+        for kept in self.broadcasts.values_mut() {
+            let one = &mut kept.broadcast;
+            let Some(columns) = &one.upload.columns else {
+                continue;
+            };
+            if one.order.account != *account || one.state.ended() {
+                continue;
+            }
+            let piece = (&kept.bytes[..], Place::default(), one.upload.complete);
+            let found = forget::find(piece, columns, openids);
+            let found = found.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            for row in &found.rows {
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+                let row = kept.bytes.get_mut(place(row.start)..place(row.end));
+                forget::blank(row.unwrap_or_default());
+            }
+            one.blanked += found.rows.len() as u64;
+            blanked += found.rows.len();
+            if one.upload.complete {
+                kept.followers.retain(|openid| !openids.contains(openid));
+            }
+        }
+        Ok(blanked)
     }
 
     fn shown(&self, kept: &Kept, now: Option<UnixMs>) -> Broadcast {

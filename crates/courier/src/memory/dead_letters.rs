@@ -63,8 +63,8 @@ impl State {
 
     fn retry_one(&mut self, again: Again, now: UnixMs) -> Option<Moved> {
         let Again { id, due_at } = again;
-        self.change(id, now, |_, delivery| {
-            delivery.retry_as_one_of_many(due_at, now)
+        self.change(id, now, |content, delivery| {
+            delivery.retry_as_one_of_many(content, due_at, now)
         })?
         .ok()?;
         self.moved(id)

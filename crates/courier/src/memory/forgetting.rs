@@ -1,5 +1,6 @@
 //! Recipients that are forgotten, and those who left.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,14 +17,22 @@ use crate::time::UnixMs;
 impl State {
     fn forget(&mut self, whom: &Whom, limit: usize, now: UnixMs) -> Forgotten {
         let key = (whom.account.clone(), whom.openid.clone());
-        self.recipients.remove(&key);
-        self.lower(&whom.account, FlagSubject::Recipient, &whom.openid);
-        let of_user = self.rows.iter().filter(|(_, row)| {
-            let content = &row.message.content;
-            (&content.account, &content.touser) == (&whom.account, &whom.openid)
-        });
+        let begun = self.forgetting.get(&key);
+        if begun.is_none_or(|begun| begun.pseudonym != whom.pseudonym) {
+            self.recipients.remove(&key);
+            self.lower(&whom.account, FlagSubject::Recipient, &whom.openid);
+        }
+        let of_user = self
+            .rows
+            .values()
+            .map(|row| &row.message)
+            .filter(|message| {
+                let content = &message.content;
+                (&content.account, &content.touser) == (&whom.account, &whom.openid)
+                    && message.created_at <= whom.until
+            });
         let fates: Vec<(MessageId, Fate)> = of_user
-            .map(|(id, row)| (*id, fate(&row.message.delivery)))
+            .map(|message| (message.id, fate(message.content.kind, &message.delivery)))
             .collect();
         let (left, done): (Vec<_>, Vec<_>) = fates
             .into_iter()
@@ -48,6 +57,12 @@ impl State {
             self.scrub(id, whom);
             forgotten.messages += 1;
         }
+        if forgotten.more || forgotten.under_way > 0 {
+            self.forgetting.insert(key, whom.clone());
+        } else {
+            self.forgetting.remove(&key);
+            self.forget_receipts(whom);
+        }
         forgotten
     }
 
@@ -57,11 +72,18 @@ impl State {
         };
         let content = scrubbed(&row.message.content, &whom.pseudonym);
         row.message.content = Arc::new(content);
-        let calls = row.message.delivery.attempts.iter();
-        let msgids: Vec<i64> = calls.filter_map(|call| call.msgid).collect();
+    }
+
+    /// Those that found no message go, and the others name nobody.
+    fn forget_receipts(&mut self, whom: &Whom) {
+        let of_user = |account: &AccountName, openid: &str| {
+            (account, openid) == (&whom.account, whom.openid.as_str())
+        };
+        self.orphans
+            .retain(|(receipt, _)| !of_user(&receipt.account, &receipt.openid));
         let receipts = std::mem::take(&mut self.receipts);
         let renamed = receipts.into_iter().map(|(mut key, at)| {
-            if key.0 == whom.account && msgids.contains(&key.1) && key.2 == whom.openid {
+            if of_user(&key.0, &key.2) {
                 key.2.clone_from(&whom.pseudonym);
             }
             (key, at)
@@ -86,6 +108,20 @@ impl Forgetting for MemoryStore {
         let forgotten = state.forget(whom, limit, now);
         state.note(nonce.as_ref());
         Ok(forgotten)
+    }
+
+    async fn forget_rows(
+        &self,
+        account: &AccountName,
+        openids: HashSet<String>,
+        _: UnixMs,
+    ) -> Result<usize, StoreError> {
+        self.state().forget_rows(account, &openids)
+    }
+
+    async fn unfinished(&self, limit: usize) -> Result<Vec<Whom>, StoreError> {
+        let state = self.state();
+        Ok(state.forgetting.values().take(limit).cloned().collect())
     }
 
     async fn departed(

@@ -48,9 +48,11 @@ impl State {
         force: bool,
         now: UnixMs,
     ) -> Result<Moved, ChangeError<RetryRefused>> {
-        self.change(id, now, |_, delivery| delivery.retry(force, now))
-            .ok_or(ChangeError::NotFound)?
-            .map_err(ChangeError::Refused)?;
+        self.change(id, now, |content, delivery| {
+            delivery.retry(content, force, now)
+        })
+        .ok_or(ChangeError::NotFound)?
+        .map_err(ChangeError::Refused)?;
         self.moved(id).ok_or(ChangeError::NotFound)
     }
 
@@ -82,6 +84,13 @@ impl State {
             delivery.receive(content, by, said, (policy, receipt.roll), now)
         })?;
         self.raise(&receipt.account, flag);
+        let content = &self.rows.get(&id)?.message.content;
+        if content.names_nobody() {
+            let mut key = receipt_key(receipt);
+            let at = self.receipts.remove(&key);
+            key.2.clone_from(&content.touser);
+            self.receipts.insert(key, at.unwrap_or(now));
+        }
         Some((id, self.status(id)?))
     }
 

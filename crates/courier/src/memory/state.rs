@@ -19,6 +19,7 @@ use crate::port::Moved;
 use crate::quota::QuotaRecord;
 use crate::receipt::NewReceipt;
 use crate::recipient::Recipient;
+use crate::recipient::forget::Whom;
 use crate::time::UnixMs;
 
 /// Everything.
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) lines: Lines<(AccountName, String)>,
     /// Of whom anything was heard.
     pub(super) recipients: BTreeMap<(AccountName, String), Recipient>,
+    /// Those of whom something is left to be forgotten.
+    pub(super) forgetting: BTreeMap<(AccountName, String), Whom>,
     pub(super) outbox: Outbox,
     pub(super) shelves: Shelves,
     pub(super) virtual_tokens: Tokens,

@@ -34,7 +34,7 @@ pub struct SuppressionFilter {
 }
 
 /// Where a suppression stands in the list.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// When it was said last.
     pub at: UnixMs,
@@ -46,14 +46,20 @@ pub struct Place {
     pub reason: String,
 }
 
+hongyan_wechat::debug_without!(Place: at, template_id, reason; openid);
+
 /// A suppression with whose it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The recipient's openid.
     pub openid: String,
     /// Why nothing, or not this template, is sent.
     pub suppression: Suppression,
 }
+
+hongyan_wechat::debug_without!(
+    Listed: suppression; openid
+);
 
 impl Listed {
     /// Where it stands in the list.

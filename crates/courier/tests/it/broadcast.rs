@@ -1,6 +1,6 @@
 //! Rows become messages as far ahead as is needed and no further, at their rate, from wherever the last expander was.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use hongyan_courier::memory::MemoryStore;
 use hongyan_courier::message::{AccountName, Content, Priority};
 use hongyan_courier::observer::Observer;
 use hongyan_courier::port::{Filter, Ledger};
+use hongyan_courier::recipient::forget::Forgetting;
 use hongyan_courier::{Clock, UnixMs};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -417,4 +418,21 @@ async fn a_row_waits_while_its_template_is_stopped() {
     }
     let all = ["o1", "o2", "o3", "oLater", "oLater"];
     assert_eq!(stage.recipients().await, all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_forgotten_gets_no_message_of_a_row_that_is_left() {
+    let stage = Stage::open(Plain::default());
+    let id = stage.running(&file(3), |_| {}).await;
+    let forgotten = HashSet::from(["o000001".to_owned()]);
+    let now = stage.clock.now();
+    let account = "clinic".into();
+    let rows = stage.store.forget_rows(&account, forgotten, now);
+    assert_eq!(rows.await.unwrap(), 1);
+    stage.rounds(3).await;
+    assert_eq!(stage.recipients().await, ["o000000", "o000002"]);
+    let progress = stage.one(id).await.progress;
+    assert_eq!((progress.accepted, progress.refused), (2, 1));
+    let told = stage.store.bad_rows(id, 10).await.unwrap();
+    assert_eq!(told[0].problem, "its recipient was forgotten");
 }

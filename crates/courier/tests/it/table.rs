@@ -342,7 +342,7 @@ fn doubt_is_repeated_where_wechat_would_know_the_repeat_and_nowhere_else() {
             } else {
                 let ended = (Unconfirmed, Some(OutcomeUnknown));
                 assert_eq!(row.stands(), ended, "{kind} {outcome:?}");
-                assert!(row.delivery.retry(false, at(1)).is_err());
+                assert!(row.delivery.retry(&row.content, false, at(1)).is_err());
             }
         }
     }

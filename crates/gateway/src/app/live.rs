@@ -175,6 +175,8 @@ impl Live {
             .replace(lines.clone(), &account_names(&changes.removed));
         self.core.policies.store(Arc::new(policies(&config)));
         self.core.limits.replace(callers::allowances(&config));
+        let remembered = config.recipients.forget_after_unsubscribe;
+        self.core.after_unsubscribe.set(remembered);
         if let (Some(shown), Some(identity)) = (&self.fixed.certificate, &secrets.tls) {
             shown.replace(identity.clone());
         }

@@ -7,8 +7,9 @@ use hongyan_courier::dispatch::Slots;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::recipient::RecipientLimit;
 use hongyan_courier::recipient::confirm::Confirmations;
-use hongyan_courier::recipient::forget::Forgetter;
+use hongyan_courier::recipient::forget::{AfterUnsubscribe, Forgetter};
 use hongyan_courier::recipient::hearing::Hearing;
+use tokio_util::task::TaskTracker;
 
 use super::Core;
 use crate::api::recipients::Contacts;
@@ -32,21 +33,27 @@ pub(super) fn confirmations(core: &Core, roles: Roles) -> Option<Confirmations> 
     })
 }
 
-pub(super) fn forgetter(core: &Core, config: &Config) -> Arc<Forgetter> {
+pub(super) fn after_unsubscribe(config: &Config) -> Arc<AfterUnsubscribe> {
+    let remembered = config.recipients.forget_after_unsubscribe;
+    Arc::new(AfterUnsubscribe::new(remembered))
+}
+
+pub(super) fn forgetter(core: &Core) -> Arc<Forgetter> {
     Arc::new(Forgetter {
         store: core.store.clone(),
         clock: core.clock.clone(),
         observer: core.observer.clone(),
-        after_unsubscribe: config.recipients.forget_after_unsubscribe,
+        after_unsubscribe: core.after_unsubscribe.clone(),
+        tasks: TaskTracker::new(),
     })
 }
 
-pub(super) fn contacts(core: &Core, config: &Config) -> Contacts {
+pub(super) fn contacts(core: &Core) -> Contacts {
     Contacts {
         accounts: core.accounts.load_full(),
         recipients: core.store.clone(),
         hearing: hearing(core),
-        forgetter: forgetter(core, config),
+        forgetter: forgetter(core),
         clock: core.clock.clone(),
     }
 }

@@ -156,7 +156,14 @@ fn forget(args: &ForgetArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
         context.value(&done)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let names = ["account", "pseudonym", "messages", "cancelled", "under_way"];
+    let names = [
+        "account",
+        "pseudonym",
+        "messages",
+        "cancelled",
+        "rows",
+        "under_way",
+    ];
     context.line(&pairs(&names.map(|name| (name, cell(&done[name])))))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -41,6 +41,8 @@ pub enum Task {
     Read,
     /// The same; a client that is confined to some templates is shown those.
     ListTemplates,
+    /// The same, of a call that anybody made: a client that is confined to some templates is shown none.
+    ReadCall,
     /// WeChat is told with the real token, and the account's list of templates is fetched anew.
     Change(Change),
 }
@@ -125,6 +127,15 @@ pub const CALLS: &[Call] = &[
         RECIPIENTS,
         Task::Read,
     ),
+    // They tell openids, or what is known of one.
+    call(
+        "/cgi-bin/tags/getidlist",
+        Verbs::Post,
+        RECIPIENTS,
+        Task::Read,
+    ),
+    call("/cgi-bin/user/tag/get", Verbs::Post, RECIPIENTS, Task::Read),
+    call("/cgi-bin/groups/getid", Verbs::Post, RECIPIENTS, Task::Read),
     call("/cgi-bin/clear_quota", Verbs::Post, QUOTA, Task::ClearQuota),
     call(
         "/cgi-bin/clear_quota/v2",
@@ -142,16 +153,18 @@ pub const CALLS: &[Call] = &[
     pass("/cgi-bin/get_api_domain_ip", Verbs::Get),
     pass("/cgi-bin/getcallbackip", Verbs::Get),
     pass("/cgi-bin/callback/check", Verbs::Post),
-    pass("/cgi-bin/openapi/rid/get", Verbs::Post),
+    call(
+        "/cgi-bin/openapi/rid/get",
+        Verbs::Post,
+        READ,
+        Task::ReadCall,
+    ),
     pass("/cgi-bin/get_current_autoreply_info", Verbs::Get),
     pass("/cgi-bin/get_current_selfmenu_info", Verbs::Get),
     pass("/cgi-bin/menu/get", Verbs::Get),
     pass("/cgi-bin/menu/trymatch", Verbs::Post),
     pass("/cgi-bin/tags/get", Verbs::Get),
-    pass("/cgi-bin/tags/getidlist", Verbs::Post),
-    pass("/cgi-bin/user/tag/get", Verbs::Post),
     pass("/cgi-bin/groups/get", Verbs::Get),
-    pass("/cgi-bin/groups/getid", Verbs::Post),
     pass("/cgi-bin/material/get_materialcount", Verbs::Get),
     pass("/cgi-bin/material/batchget_material", Verbs::Post),
     pass("/cgi-bin/message/mass/get", Verbs::Post),

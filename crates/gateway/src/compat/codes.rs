@@ -1,6 +1,7 @@
 //! What the gateway decides about a message, in WeChat's codes: the table of docs/compat.md. It must never say -1 of a
 //! message that is stored, nor 40001: SDKs would send it again.
 
+use hongyan_courier::kind::ReceiptBy;
 use hongyan_courier::message::{Message, Reason, Status};
 use hongyan_courier::port::StoreError;
 
@@ -35,12 +36,15 @@ pub fn of_message(message: &Message) -> Result<Answer, Refusal> {
         msgid: Some(message.id.number()),
     };
     match delivery.status {
-        Status::Sent | Status::Delivered => Ok(Answer::Sent {
-            msgid: delivery.msgid,
-        }),
-        Status::Queued | Status::Sending | Status::Cancelled | Status::Expired => Ok(waiting),
-        // It may have reached the user.
-        Status::Unconfirmed => Ok(waiting),
+        // SDKs look for a msgid where WeChat has one; a repeat that it took for one has none.
+        Status::Sent | Status::Delivered => match delivery.msgid {
+            None if message.content.kind.traits().receipt == ReceiptBy::Msgid => Ok(waiting),
+            msgid => Ok(Answer::Sent { msgid }),
+        },
+        // The last one may have reached the user.
+        Status::Queued | Status::Sending | Status::Unconfirmed => Ok(waiting),
+        Status::Expired => Err(Refusal::new(40097, "invalid args: expires_at has passed")),
+        Status::Cancelled => Err(Refusal::new(40097, "invalid args: it was cancelled")),
         Status::Suppressed => Err(of_reason(delivery.reason)),
         Status::Failed => Err(said_last(message).unwrap_or_else(|| of_reason(delivery.reason))),
     }

@@ -80,6 +80,7 @@ impl Compat {
         }
         let token = self.tokens.issue(client, account);
         let token = token.ok_or_else(not_a_secret)?;
+        self.tokens.pace.forgive(peer);
         Ok(Answer::Granted {
             token,
             expires_in: LIFE_SECONDS.unsigned_abs(),
@@ -117,6 +118,8 @@ impl Compat {
                 false => Err(codes::slower()),
             };
         };
+        let limited = self.limits.client(&client.identity.client).await;
+        limited.map_err(|_| codes::slower())?;
         let mut accounts = self.accounts.seen_by(&client.identity).iter();
         let known = accounts.find(|known| known.appid == wish.appid);
         let known = known.ok_or_else(|| Refusal::new(40013, "invalid appid"))?;

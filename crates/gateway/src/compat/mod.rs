@@ -7,6 +7,7 @@ pub mod codes;
 mod grant;
 pub mod mint;
 pub mod pace;
+mod quoted;
 mod relay;
 mod send;
 pub mod tokens;
@@ -147,10 +148,15 @@ impl Compat {
                 self.clear_quota(by, note).await
             }
             Task::ListTemplates => self.list_templates(&account, &passed, &caller.reach).await,
-            Task::Change(change) => self.change(by, &passed, (change, note)).await,
-            Task::Read | Task::Token | Task::StableToken | Task::ClearQuotaBySecret => {
-                self.read(&account, &passed).await.map(Answer::Relayed)
+            Task::ReadCall if caller.reach.templates().is_some() => {
+                Err(Refusal::new(48001, "api unauthorized"))
             }
+            Task::Change(change) => self.change(by, &passed, (change, note)).await,
+            Task::Read
+            | Task::ReadCall
+            | Task::Token
+            | Task::StableToken
+            | Task::ClearQuotaBySecret => self.read(&account, &passed).await.map(Answer::Relayed),
         }
     }
 

@@ -66,8 +66,7 @@ impl Pace {
         let (at_once, at_all) = bad.bounds();
         let mut times = self.count(&[b"what\n", what.as_bytes()]);
         if bad == Bad::Forged {
-            let peer = peer.map_or_else(String::new, |peer| peer.to_string());
-            times = times.max(self.count(&[b"peer\n", peer.as_bytes()]));
+            times = times.max(self.count(&[b"peer\n", address(peer).as_bytes()]));
         }
         if times <= at_once {
             return true;
@@ -80,15 +79,29 @@ impl Pace {
         times <= at_all
     }
 
+    /// Whoever comes with a good secret is on the right way: others at the same address may still hold tokens that died with
+    /// a former one, and are to be told so.
+    pub fn forgive(&self, peer: Option<IpAddr>) {
+        let peer = address(peer);
+        self.seen.invalidate(&digest(&[b"peer\n", peer.as_bytes()]));
+    }
+
     fn count(&self, key: &[&[u8]]) -> u32 {
-        let digest = key
-            .iter()
-            .fold(Sha256::new(), |hash, part| hash.chain_update(part));
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest.finalize()[..16]);
-        let count = self.seen.get_with(half, Arc::default);
+        let count = self.seen.get_with(digest(key), Arc::default);
         count.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
+}
+
+fn address(peer: Option<IpAddr>) -> String {
+    peer.map_or_else(String::new, |peer| peer.to_string())
+}
+
+fn digest(key: &[&[u8]]) -> [u8; 16] {
+    let parts = key.iter();
+    let digest = parts.fold(Sha256::new(), |hash, part| hash.chain_update(part));
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest.finalize()[..16]);
+    half
 }
 
 #[cfg(test)]
@@ -118,6 +131,19 @@ mod tests {
         // Somebody else is not kept waiting for that.
         let other = Some(IpAddr::from([10, 0, 0, 1]));
         assert!(pace.slow("another", Bad::Forged, other).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_fetches_a_good_one_makes_room_for_its_neighbours() {
+        let pace = Pace::default();
+        for nth in 0..20 {
+            let died_with_its_secret = format!("token {nth}");
+            assert_eq!(
+                waits(&pace, &died_with_its_secret, Bad::Forged).await,
+                (0, true)
+            );
+            pace.forgive(PEER);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::{Answer, Refusal};
 use super::calls::{Call, Change};
-use super::{Compat, Note, Params, codes};
+use super::{Compat, Note, Params, codes, quoted};
 use crate::auth::client::Identity;
 
 /// How long a call waits in all for a token where there is none, or for another when WeChat refused one. The keeper fetches
@@ -27,9 +27,6 @@ const TOKEN_PATIENCE: Duration = Duration::from_secs(3);
 const TOKEN_POLL: Duration = Duration::from_millis(50);
 /// How long a caller waits for the new list after a change; it is fetched all the same.
 const LIST_PATIENCE: Duration = Duration::from_secs(1);
-
-const MASK: &str = "[redacted]";
-const TOKEN_FIELD: &str = "access_token=";
 
 /// WeChat, for whatever is asked.
 #[async_trait]
@@ -202,7 +199,7 @@ impl Compat {
         let answer = asking.await;
         self.keeper.answered(account, token, &answer);
         let body = answer.map_err(NotAnswered::ByWechat)?;
-        Ok(masked(body, token.secret.expose()))
+        Ok(quoted::without_secrets(body, token.secret.expose()))
     }
 }
 
@@ -243,43 +240,9 @@ fn confined(body: &[u8], reach: &Reach) -> Option<Bytes> {
     serde_json::to_vec(&whole).ok().map(Bytes::from)
 }
 
-/// Hides the token, and whatever else stands where tokens stand: some answers quote requests.
-fn masked(body: Bytes, token: &str) -> Bytes {
-    let Ok(text) = std::str::from_utf8(&body) else {
-        return body;
-    };
-    if !text.contains(token) && !text.contains(TOKEN_FIELD) {
-        return body;
-    }
-    let text = text.replace(token, MASK);
-    let mut parts = text.split(TOKEN_FIELD);
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '%');
-        let rest = part.strip_prefix(MASK).unwrap_or(part);
-        out.push_str(TOKEN_FIELD);
-        out.push_str(MASK);
-        out.push_str(rest.trim_start_matches(of_token));
-    }
-    out.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_token_is_in_what_is_shown() {
-        let check = |body: &'static str, shown: &str| {
-            assert_eq!(masked(Bytes::from(body), "74_secret"), shown);
-        };
-        check(r#"{"total":2}"#, r#"{"total":2}"#);
-        check(r#"{"a":"x74_secretx"}"#, r#"{"a":"x[redacted]x"}"#);
-        check(
-            r#"{"u":"access_token=74_secret&a=1","v":"access_token=an-older_one"}"#,
-            r#"{"u":"access_token=[redacted]&a=1","v":"access_token=[redacted]"}"#,
-        );
-    }
 
     #[test]
     fn a_confined_client_sees_its_templates() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hongyan_courier::message::AccountName;
 use hongyan_courier::port::{AcceptError, Nonce, Revocation, StoreError, VirtualTokens};
 use hongyan_courier::time::{Clock, UnixMs};
+use tokio_util::task::TaskTracker;
 
 use super::mint::{Claim, Mint};
 use super::pace::Pace;
@@ -21,6 +22,10 @@ pub struct Tokens {
     store: Arc<dyn VirtualTokens>,
     revoked: RwLock<HashMap<(String, AccountName), UnixMs>>,
     clock: Arc<SystemClock>,
+    /// What is done to the end even if nobody waits for it any more.
+    tasks: TaskTracker,
+    /// One client after the other has its tokens revoked at its own wish.
+    renewing: tokio::sync::Mutex<()>,
     /// Who came with bad ones lately.
     pub pace: Pace,
 }
@@ -51,6 +56,8 @@ impl Tokens {
             revoked: RwLock::new(revoked.collect()),
             store,
             clock,
+            tasks: TaskTracker::new(),
+            renewing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -80,8 +87,19 @@ impl Tokens {
         }
     }
 
-    /// Revokes what a client has for these accounts.
+    /// Revokes what a client has for these accounts. A caller who hangs up stops nothing: what is stored is in force.
     pub async fn revoke(
+        self: &Arc<Self>,
+        client: &str,
+        accounts: Vec<AccountName>,
+        nonce: Option<Nonce>,
+    ) -> Result<(), AcceptError> {
+        let (this, client) = (Arc::clone(self), client.to_owned());
+        self.to_the_end(async move { this.revoke_now(&client, accounts, nonce).await })
+            .await
+    }
+
+    async fn revoke_now(
         &self,
         client: &str,
         accounts: Vec<AccountName>,
@@ -106,14 +124,32 @@ impl Tokens {
         Ok(())
     }
 
-    /// The same at the client's own wish, unless it was just done.
-    pub async fn renew(&self, client: &str, account: &AccountName) -> Result<(), AcceptError> {
-        let just_now = self.clock.wall().0 - FORCE_PAUSE_MS;
-        let before = self.revoked_before(client, account);
-        if before.is_some_and(|before| before.0 > just_now) {
-            return Ok(());
-        }
-        self.revoke(client, vec![account.clone()], None).await
+    /// The same at the client's own wish, unless it was just done: programs that share a client wish for it together.
+    pub async fn renew(
+        self: &Arc<Self>,
+        client: &str,
+        account: &AccountName,
+    ) -> Result<(), AcceptError> {
+        let this = Arc::clone(self);
+        let (client, account) = (client.to_owned(), account.clone());
+        self.to_the_end(async move {
+            let _alone = this.renewing.lock().await;
+            let just_now = this.clock.wall().0 - FORCE_PAUSE_MS;
+            let before = this.revoked_before(&client, &account);
+            if before.is_some_and(|before| before.0 > just_now) {
+                return Ok(());
+            }
+            this.revoke_now(&client, vec![account], None).await
+        })
+        .await
+    }
+
+    async fn to_the_end(
+        &self,
+        doing: impl Future<Output = Result<(), AcceptError>> + Send + 'static,
+    ) -> Result<(), AcceptError> {
+        let done = self.tasks.spawn(doing).await;
+        done.map_err(|error| StoreError::Unavailable(error.to_string()))?
     }
 
     fn revoked_before(&self, client: &str, account: &AccountName) -> Option<UnixMs> {

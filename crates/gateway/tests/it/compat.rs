@@ -3,12 +3,15 @@
 mod keep_out;
 mod relay;
 mod send;
+mod table;
 mod token;
 
 use http::Method;
 use serde_json::Value;
 
 use crate::harness::{APPID, CLIENT_SECRET, Call, TestGateway, get, post};
+
+const SEND: &str = "/cgi-bin/message/template/send";
 
 /// An answer of WeChat's shape, whatever it says.
 async fn said(gateway: &TestGateway, call: Call) -> Value {

@@ -79,13 +79,17 @@ pub enum EnvelopeError {
 }
 
 /// What was inside an envelope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Decrypted {
     /// The message, as WeChat wrote it.
     pub message: Vec<u8>,
     /// The place in the list of the key that fitted: a reply takes the same.
     pub key: usize,
 }
+
+crate::debug_without!(
+    Decrypted: key; message
+);
 
 /// Sixteen random bytes for [`encrypt`].
 #[must_use]

@@ -50,7 +50,7 @@ impl Event {
 }
 
 /// Who, to whom, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     /// The account's original id (`gh_...`).
     pub to_user_name: String,
@@ -60,8 +60,12 @@ pub struct Header {
     pub create_time: i64,
 }
 
+crate::debug_without!(
+    Header: to_user_name, create_time; openid
+);
+
 /// WeChat's later word on a template message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The account's original id (`gh_...`).
     pub to_user_name: String,
@@ -76,6 +80,8 @@ pub struct Receipt {
     /// The same in WeChat's own words, as pushed.
     pub raw_status: String,
 }
+
+crate::debug_without!(Receipt: to_user_name, create_time, msgid, status, raw_status; openid);
 
 /// The `Status` of a receipt, read without regard to case and to spaces around the colon.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -74,7 +74,7 @@ pub struct CallbackSecrets {
 }
 
 /// The query string of a callback call; every value is as received, percent-decoded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct CallbackQuery {
     /// SHA-1 over token, timestamp and nonce.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +98,10 @@ pub struct CallbackQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub openid: Option<String>,
 }
+
+crate::debug_without!(
+    CallbackQuery: timestamp, nonce, encrypt_type; signature, echostr, msg_signature, openid
+);
 
 /// Why a callback call was not believed. Says which check failed, and nothing of the secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

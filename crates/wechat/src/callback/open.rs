@@ -8,7 +8,7 @@ use super::event::{self, Event};
 use super::{CallbackError, CallbackQuery, CallbackSecrets, Format, Mode, envelope, signature};
 
 /// A push that was checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Opened {
     /// What it says.
     pub event: Event,
@@ -22,6 +22,10 @@ pub struct Opened {
     /// WeChat's was checked ([`read_passed_on`]).
     pub token: Option<usize>,
 }
+
+crate::debug_without!(
+    Opened: event, format, key, token; body
+);
 
 #[derive(Deserialize)]
 struct Outer {

@@ -35,7 +35,7 @@ const NAMES: [&str; 13] = [
     "limit",
 ];
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct MessagePage {
     messages: Vec<MessageView>,
     /// Leads to the next page; none on the last.

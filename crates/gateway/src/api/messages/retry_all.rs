@@ -32,7 +32,7 @@ const LIMIT_MAX: usize = 10_000;
 
 /// Which messages are sent again, and how fast. All that is given must fit; at least one of `reason`, `code`,
 /// `template_id`, `touser`, `reference`, `since` and `account` narrows it.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryAll {
     account: Option<String>,
@@ -61,7 +61,7 @@ pub struct RetryAll {
 pub struct RetryAllDone {
     /// So many are queued again.
     retried: usize,
-    /// So many were left alone: `expired`, `suppressed`, `in_doubt`, or `changed` meanwhile.
+    /// So many were left alone: `expired`, `suppressed`, `in_doubt`, `forgotten` with their recipient, or `changed` meanwhile.
     skipped: BTreeMap<&'static str, usize>,
     /// When the last of them is due.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -162,6 +162,7 @@ fn shown(done: Retried) -> RetryAllDone {
         LeftAlone::Suppressed => "suppressed",
         LeftAlone::InDoubt => "in_doubt",
         LeftAlone::NotEnded => "changed",
+        LeftAlone::Forgotten => "forgotten",
     };
     let skipped = done.left_alone.into_iter();
     RetryAllDone {

@@ -231,7 +231,7 @@ pub async fn send(
 }
 
 /// What is answered with 200.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Answered {
     Message(Box<WaitedFor>),
@@ -239,7 +239,7 @@ pub enum Answered {
 }
 
 /// A message that was waited for.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct WaitedFor {
     #[serde(flatten)]
     message: MessageView,

@@ -52,7 +52,7 @@ impl Messages {
 }
 
 /// A message: where it stands, and the calls made for it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Message)]
 pub struct MessageView {
     #[schema(example = "0198c7a1f0c27d3aa5c2f4d1e8b97f10")]
@@ -122,7 +122,7 @@ pub struct ReceiptView {
 }
 
 /// A message together with what was handed over.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct WholeMessage {
     #[serde(flatten)]
     pub message: MessageView,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::recipient::forget::Whom;
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,12 +27,15 @@ pub struct ForgottenView {
     messages: usize,
     /// So many of them waited, and were cancelled
     cancelled: usize,
-    /// So many are being sent, or may have been sent and are to be repeated: forget again when they have ended
+    /// So many rows of broadcasts will be no messages
+    rows: usize,
+    /// So many are being sent, may have been sent and are to be repeated, or wait for a receipt that names nobody else: they
+    /// are forgotten as soon as they have ended
     under_way: usize,
 }
 
 /// Forgets a user: suppressions, credits and everything heard are deleted; messages lose openid, data, links and reference.
-/// What waits is cancelled. Messages sent to the openid afterwards are new data.
+/// What waits is cancelled, rows of broadcasts become no messages. Messages sent to the openid afterwards are new data.
 #[utoipa::path(
     post, path = "/v1/recipients/{openid}/forget", tag = "recipients",
     params(
@@ -59,14 +61,17 @@ pub async fn forget(
     let account = account.named(name.as_deref())?.clone();
     signed.caller.require_every_template()?;
     signed.about(&account);
-    let whom = Whom::new(account, openid, rand::random());
-    let done = contacts.forgetter.forget(&whom, signed.nonce).await?;
+    let (whom, done) = contacts
+        .forgetter
+        .forget(account, openid, signed.nonce)
+        .await?;
     tracing::info!(account = %whom.account, client = %signed.caller.client, pseudonym = whom.pseudonym, "a recipient was forgotten");
     Ok(Json(ForgottenView {
         account: whom.account.to_string(),
         pseudonym: whom.pseudonym,
         messages: done.messages,
         cancelled: done.cancelled.len(),
+        rows: done.rows,
         under_way: done.under_way,
     }))
 }

@@ -20,7 +20,7 @@ use crate::api::query::Query;
 
 const NAMES: [&str; 4] = ["account", "reason", "cursor", "limit"];
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct SuppressionPage {
     suppressions: Vec<SuppressedView>,
     /// Leads to the next page; none on the last.

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::api::moments::Moment;
 use crate::auth::client::Identity;
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Recipient)]
 pub struct RecipientView {
     account: String,
@@ -61,7 +61,7 @@ pub struct CreditView {
 }
 
 /// A suppression in a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct SuppressedView {
     openid: String,
     #[serde(flatten)]

@@ -20,6 +20,8 @@ pub struct Changes {
     pub changed: Vec<String>,
     /// Whether clients, their secrets or other lists are different.
     pub clients: bool,
+    /// Whether users who left are remembered for another time.
+    pub recipients: bool,
     /// Whether the listener shows another certificate.
     pub certificate: bool,
     /// Sections that are different and are read at a start alone.
@@ -48,6 +50,9 @@ impl fmt::Display for Changes {
         }
         if self.clients {
             parts.push("clients changed".to_owned());
+        }
+        if self.recipients {
+            parts.push("recipients changed".to_owned());
         }
         if self.certificate {
             parts.push("certificate changed".to_owned());
@@ -139,6 +144,8 @@ pub(super) fn differences(
         removed: only_in(&before, &after),
         changed: changed.map(|(name, _)| name.clone()).collect(),
         clients: calling(old, old_secrets) != calling(new, new_secrets),
+        recipients: old.recipients.forget_after_unsubscribe
+            != new.recipients.forget_after_unsubscribe,
         certificate: match (&old_secrets.tls, &new_secrets.tls) {
             (Some(old), Some(new)) => !old.is(new),
             _ => false,

@@ -3,10 +3,8 @@
 use http::Method;
 use serde_json::json;
 
-use super::{code, got, posted, raw, said, token};
+use super::{SEND, code, got, posted, raw, said, token};
 use crate::harness::{ACCOUNT, APPID, Settings, TestGateway, get, message, openid};
-
-const SEND: &str = "/cgi-bin/message/template/send";
 
 #[tokio::test]
 async fn a_bad_token_is_told_so_a_few_times_and_then_to_go_slower() {

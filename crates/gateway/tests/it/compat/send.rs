@@ -9,10 +9,9 @@ use hongyan_wechat_sim::world::FollowerState;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{code, got, posted, raw, said, token};
+use super::{SEND, code, got, posted, raw, said, token};
 use crate::harness::{APPID, Settings, TestGateway, message, openid};
 
-const SEND: &str = "/cgi-bin/message/template/send";
 const PICKUP: &str = "取餐码:{{character_string1.DATA}}\n商品:{{thing1.DATA}}";
 const LISTED: &str = "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx";
 
@@ -67,7 +66,7 @@ async fn a_message_that_waits_has_a_number_that_finds_it() {
     gateway.finish().await;
 }
 
-fn moment(at: UnixMs) -> String {
+pub(super) fn moment(at: UnixMs) -> String {
     serde_json::to_value(Moment(at))
         .unwrap()
         .as_str()

@@ -1,6 +1,9 @@
 //! `/cgi-bin/token` and `/cgi-bin/stable_token`: virtual tokens, and how they end.
 
+use std::time::Duration;
+
 use http::Method;
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::{code, got, grant_path, raw, said, token};
@@ -82,6 +85,38 @@ async fn a_token_outlives_a_restart_and_dies_with_its_clients_secret() {
 }
 
 #[tokio::test]
+async fn programs_at_one_address_are_all_told_that_their_tokens_died_with_a_secret() {
+    let mut gateway = TestGateway::start().await;
+    let mut held = Vec::new();
+    for _ in 0..9 {
+        held.push(token(&gateway).await);
+    }
+    gateway.settings.client_secret = "another-secret-of-the-same-client".to_owned();
+    gateway.reload().await.unwrap();
+    let way = grant_path(APPID, &gateway.settings.client_secret);
+    for old in held {
+        assert_eq!(code(&got(&gateway, READ, &old).await), 40001);
+        let granted = said(&gateway, get(&way)).await;
+        let new = granted["access_token"].as_str().unwrap();
+        assert_eq!(code(&got(&gateway, READ, new).await), 0);
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn programs_that_force_a_new_token_together_do_not_kill_each_others() {
+    let gateway = TestGateway::start().await;
+    let wish = json!({"grant_type": "client_credential", "appid": APPID, "secret": CLIENT_SECRET,
+        "force_refresh": true});
+    let forced = futures::future::join_all((0..8).map(|_| said(&gateway, post(STABLE, &wish))));
+    for granted in forced.await {
+        let token = granted["access_token"].as_str().unwrap();
+        assert_eq!(code(&got(&gateway, READ, token).await), 0, "{granted}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn an_operator_revokes_tokens_and_new_ones_are_good() {
     let mut gateway = TestGateway::start().await;
     let old = token(&gateway).await;
@@ -105,6 +140,30 @@ async fn an_operator_revokes_tokens_and_new_ones_are_good() {
         let refused = gateway.post(path, &body).await;
         refused.problem(404, "not_found");
     }
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_is_in_force_though_whoever_asked_for_it_hung_up() {
+    let gateway = TestGateway::start().await;
+    let token = token(&gateway).await;
+    let database = Connection::open(gateway.database()).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let path = format!("/v1/clients/{CLIENT}/tokens/revoke");
+    let no = json!({});
+    let revoking = gateway.post(&path, &no);
+    let hung_up = tokio::time::timeout(Duration::from_millis(300), revoking).await;
+    assert!(hung_up.is_err(), "the store is held");
+    // Time enough for the gateway to notice.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    database.execute_batch("ROLLBACK").unwrap();
+    for _ in 0..100 {
+        if code(&got(&gateway, READ, &token).await) == 40001 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(code(&got(&gateway, READ, &token).await), 40001);
     gateway.finish().await;
 }
 

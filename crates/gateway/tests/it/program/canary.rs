@@ -20,6 +20,8 @@ use crate::harness::{
 };
 
 const OPENID: &str = "oCanaryCanaryCanaryCanary001";
+const OF_BROADCAST: &str = "oCanaryCanaryCanaryCanary003";
+const OF_SDK: &str = "oCanaryCanaryCanaryCanary004";
 const UNKNOWN: &str = "oCanaryCanaryCanaryCanary2!";
 const VALUE: &str = "金丝雀的秘密";
 const SHARED: &str = "the canary that signs tokens for clients";
@@ -113,7 +115,7 @@ fn to(openid: &str) -> Value {
 }
 
 /// Everything that goes well, and everything that goes wrong.
-async fn live(story: &mut Story) -> String {
+async fn live(story: &mut Story) -> Vec<String> {
     let sent = story.call("send", post("/v1/messages", &to(OPENID))).await;
     assert_eq!(sent.status, 202, "{sent:?}");
     let id = sent.json()["id"].as_str().unwrap().to_owned();
@@ -173,12 +175,130 @@ async fn live(story: &mut Story) -> String {
     ] {
         story.call(what, call).await;
     }
+    broadcast(story).await;
+    kinds(story).await;
+    let virtual_token = by_sdk(story).await;
     operate(story).await;
     // Asked for in so many words, so it is the one answer that may have it.
     let revealed = get(&format!("/v1/accounts/{ACCOUNT}/token?reveal=true"))
         .make(&story.host)
         .await;
-    revealed.json()["access_token"].as_str().unwrap().to_owned()
+    let token = revealed.json()["access_token"].as_str().unwrap().to_owned();
+    vec![token, virtual_token]
+}
+
+/// Rows, good and bad, become messages.
+async fn broadcast(story: &mut Story) {
+    let order = json!({"template_id": TEMPLATE, "data": {"thing1": {"value": "{{name}}"}}});
+    let made = story
+        .call("broadcast", post("/v1/broadcasts", &order))
+        .await;
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let rows =
+        format!("openid,name\n{OF_BROADCAST},{VALUE}\n{OF_BROADCAST},{VALUE},more\n,{VALUE}\n");
+    let path = format!("/v1/broadcasts/{id}/rows?offset=0&last=true");
+    story
+        .call("rows", Call::new(Method::POST, &path, rows))
+        .await;
+    let start = post(&format!("/v1/broadcasts/{id}/start"), &json!({}));
+    story.call("start", start).await;
+    let path = format!("/v1/messages?touser={OF_BROADCAST}");
+    let message = loop {
+        let page = story.call("list", get(&path)).await.json();
+        if let Some(id) = page["messages"][0]["id"].as_str() {
+            break id.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    story.until(&message, "delivered").await;
+}
+
+/// The kinds that only those get who agreed to them.
+async fn kinds(story: &mut Story) {
+    for (kind, more) in [
+        (
+            "subscription",
+            json!({"page": format!("https://example.com/{OPENID}")}),
+        ),
+        (
+            "one_time_subscription",
+            json!({"scene": 1, "title": "title"}),
+        ),
+        ("miniprogram_subscription", json!({"page": "pages/index"})),
+    ] {
+        let mut body = to(OF_SDK);
+        let key = if kind == "one_time_subscription" {
+            "content"
+        } else {
+            "thing1"
+        };
+        body["data"] = json!({key: {"value": VALUE}});
+        body["kind"] = kind.into();
+        for (field, value) in more.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        let sent = story.call(kind, post("/v1/messages?wait=5", &body)).await;
+        assert!(sent.status.is_success(), "{sent:?}");
+    }
+}
+
+/// What SDKs do, with secrets and tokens in addresses, well and badly. Answers the virtual token.
+async fn by_sdk(story: &mut Story) -> String {
+    let way = |secret: &str| {
+        get(&format!(
+            "/cgi-bin/token?grant_type=client_credential&appid={APPID}&secret={secret}"
+        ))
+        .unsigned()
+    };
+    let granted = way(CLIENT_SECRET).make(&story.host).await;
+    let token = granted.json()["access_token"].as_str().unwrap().to_owned();
+    let send = "/cgi-bin/message/template/send";
+    for (what, call) in [
+        ("a wrong secret", way(BEARER)),
+        ("the account's secret", way(SECRET)),
+        (
+            "an SDK sends",
+            post(&format!("{send}?access_token={token}"), &to(OPENID)),
+        ),
+        (
+            "an SDK sends on",
+            post(&format!("{send}?access_token={token}"), &to(OF_SDK)),
+        ),
+        (
+            "an SDK sends nonsense",
+            post(
+                &format!("{send}?access_token={token}"),
+                &json!([VALUE, OPENID]),
+            ),
+        ),
+        (
+            "an SDK with another token",
+            post(&format!("{send}?access_token={BEARER}"), &to(OPENID)),
+        ),
+        (
+            "an SDK reads",
+            get(&format!("/cgi-bin/user/get?access_token={token}")),
+        ),
+        (
+            "an SDK asks",
+            get(&format!(
+                "/cgi-bin/user/info?access_token={token}&openid={UNKNOWN}"
+            )),
+        ),
+        (
+            "an SDK may not",
+            post(
+                &format!("/cgi-bin/menu/create?access_token={token}"),
+                &json!({}),
+            ),
+        ),
+    ] {
+        story.call(what, call.unsigned()).await;
+    }
+    let forget = post(&format!("/v1/recipients/{OF_BROADCAST}/forget"), &json!({}));
+    let forgotten = story.call("forget", forget).await;
+    assert_eq!(forgotten.status, 200, "{forgotten:?}");
+    token
 }
 
 /// What a stranger pushes, and what an operator types.
@@ -213,25 +333,25 @@ async fn no_canary_is_seen_in_logs_metrics_or_answers() {
     callback.aes_key = Some(AES_KEY.to_owned());
     story.sim.set_callback(APPID, Some(callback));
     let mut heard = Vec::new();
-    let token = {
+    let tokens = {
         let listening = stderr.read_to_end(&mut heard);
         let living = async {
-            let token = live(&mut story).await;
+            let tokens = live(&mut story).await;
             let metrics = get("/metrics").unsigned().make(&story.host).await;
             let pid = story.child.id().unwrap();
             let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-            (token, metrics.text().to_owned())
+            (tokens, metrics.text().to_owned())
         };
-        let (listened, (token, metrics)) = tokio::join!(listening, living);
+        let (listened, (tokens, metrics)) = tokio::join!(listening, living);
         listened.unwrap();
         log.push_str(&String::from_utf8_lossy(&heard));
         log.push_str(&metrics);
-        token
+        tokens
     };
     assert!(log.contains("TRACE"), "the log is at its loudest");
-    assert!(token.len() > 20, "{token}");
-    for secret in [
+    assert!(tokens.iter().all(|token| token.len() > 20), "{tokens:?}");
+    let secrets = [
         CLIENT_SECRET,
         SECRET,
         CALLBACK_TOKEN,
@@ -239,8 +359,8 @@ async fn no_canary_is_seen_in_logs_metrics_or_answers() {
         SHARED,
         BEARER,
         HOOK,
-        &token,
-    ] {
+    ];
+    for secret in secrets.into_iter().chain(tokens.iter().map(String::as_str)) {
         if let Some(line) = log.lines().find(|line| line.contains(secret)) {
             panic!("{secret} is in the log or the metrics: {line}");
         }
@@ -251,7 +371,7 @@ async fn no_canary_is_seen_in_logs_metrics_or_answers() {
             );
         }
     }
-    for personal in [OPENID, UNKNOWN, VALUE] {
+    for personal in [OPENID, UNKNOWN, OF_BROADCAST, OF_SDK, VALUE] {
         if let Some(line) = log.lines().find(|line| line.contains(personal)) {
             panic!("{personal} is in the log or the metrics: {line}");
         }

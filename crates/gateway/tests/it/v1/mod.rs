@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod broadcasts;
 mod confined;
+mod forget;
 mod limits;
 mod messages;
 mod quota;

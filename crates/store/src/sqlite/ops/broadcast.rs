@@ -16,7 +16,7 @@ use crate::sqlite::fault::Fault;
 use crate::sqlite::read::broadcast::{find, signed, stands};
 
 /// The most bytes of rows that one database row holds.
-const PIECE_BYTES: usize = 64 << 10;
+pub(super) const PIECE_BYTES: usize = 64 << 10;
 /// About so many bytes are as much work as a message.
 const BYTES_A_ROW: usize = 512;
 
@@ -272,7 +272,7 @@ impl Op for WishOp {
 /// Whether rows may become messages.
 pub(super) fn may_expand(conn: &Connection, expansion: &Expansion) -> Result<bool, Fault> {
     let stands = stands(conn, expansion.id)?;
-    Ok(stands.is_some_and(|(state, cursor)| expansion.belongs_to(state, cursor)))
+    Ok(stands.is_some_and(|(state, cursor, blanked)| expansion.belongs_to(state, cursor, blanked)))
 }
 
 /// The rows have become messages.

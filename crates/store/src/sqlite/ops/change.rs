@@ -58,7 +58,9 @@ impl Op for RetryOp {
             return Ok(Err(ChangeError::NonceSeen));
         }
         let (force, now) = (self.force, self.now);
-        let changed = base.change(self.id, now, |_, delivery| delivery.retry(force, now))?;
+        let changed = base.change(self.id, now, |content, delivery| {
+            delivery.retry(content, force, now)
+        })?;
         let retried = changed.ok_or(ChangeError::NotFound);
         let retried = retried.and_then(|changed| match changed.answer {
             Ok(()) => Ok(changed.moved),
@@ -92,8 +94,8 @@ impl Op for RetryAllOp {
         let now = self.now;
         let mut retried = Vec::with_capacity(self.which.len());
         for Again { id, due_at } in &self.which {
-            let changed = base.change(*id, now, |_, delivery| {
-                delivery.retry_as_one_of_many(*due_at, now)
+            let changed = base.change(*id, now, |content, delivery| {
+                delivery.retry_as_one_of_many(content, *due_at, now)
             })?;
             let went = changed.filter(|changed| changed.answer.is_ok());
             retried.push(went.map(|changed| changed.moved));

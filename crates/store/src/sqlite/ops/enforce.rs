@@ -37,7 +37,7 @@ impl Op for EnforceOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Enforced, Fault> {
-        let Some((state, _)) = stands(&base.conn, self.id)? else {
+        let Some((state, ..)) = stands(&base.conn, self.id)? else {
             return Ok(Enforced::default());
         };
         let step: fn(&mut Delivery) -> bool = match state {

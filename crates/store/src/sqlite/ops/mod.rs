@@ -4,6 +4,7 @@
 pub(super) mod accept;
 pub(super) mod audit;
 pub(super) mod beat;
+pub(super) mod blank;
 pub(super) mod broadcast;
 pub(super) mod change;
 pub(super) mod claim;

@@ -119,7 +119,9 @@ fn join(
         true => r.policy.sending_no_more(),
         false => r.policy,
     };
+    let mut nobody = None;
     let changed = base.change(id, now, |content, delivery| {
+        nobody = content.names_nobody().then(|| content.touser.clone());
         let said = (r.word, record);
         delivery.receive(content, by, said, (policy, r.roll), now)
     })?;
@@ -138,6 +140,11 @@ fn join(
         r.status,
     ])?;
     base.orphans -= 1;
+    if let Some(pseudonym) = nobody {
+        let sql = "UPDATE OR REPLACE receipts SET openid = ?1 WHERE msgid = ?2 AND account = ?3 AND openid = ?4";
+        let renamed = params![pseudonym, r.msgid, account, r.openid];
+        base.conn.prepare_cached(sql)?.execute(renamed)?;
+    }
     Ok(Some((id, changed.moved)))
 }
 

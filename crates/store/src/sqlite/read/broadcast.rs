@@ -24,7 +24,7 @@ macro_rules! select {
             "SELECT id, created_at, account, client, source, recipe, rate, send_at, expires_at, state, started_at, ",
             "running_since, settled_before, ended_at, stored, complete, seen_byte, seen_lines, columns, rows, bad, ",
             "next_openid, cursor_byte, cursor_lines, cursor_row, accepted, refused, sent, delivered, failed, suppressed, ",
-            "cancelled, expired, unconfirmed FROM broadcasts ",
+            "cancelled, expired, unconfirmed, blanked FROM broadcasts ",
             $tail
         )
     };
@@ -45,12 +45,12 @@ pub(in crate::sqlite) fn find(
         .transpose()
 }
 
-/// Where a broadcast stands and how far its rows have become messages, without what was ordered.
+/// Where a broadcast stands, how far its rows have become messages and how many were forgotten, without what was ordered.
 pub(in crate::sqlite) fn stands(
     conn: &Connection,
     id: BroadcastId,
-) -> Result<Option<(State, Cursor)>, Fault> {
-    let sql = "SELECT state, cursor_byte, cursor_lines, cursor_row FROM broadcasts \
+) -> Result<Option<(State, Cursor, u64)>, Fault> {
+    let sql = "SELECT state, cursor_byte, cursor_lines, cursor_row, blanked FROM broadcasts \
         JOIN broadcast_progress ON broadcast = id WHERE id = ?1";
     let mut find = conn.prepare_cached(sql)?;
     let mut found = find.query([id.number()])?;
@@ -58,7 +58,8 @@ pub(in crate::sqlite) fn stands(
         return Ok(None);
     };
     let state = codes::broadcast_state(row.get(0)?)?;
-    Ok(Some((state, cursor(row, 1)?)))
+    let blanked: i64 = row.get(4)?;
+    Ok(Some((state, cursor(row, 1)?, blanked.unsigned_abs())))
 }
 
 /// A page of them, newest first.
@@ -200,6 +201,7 @@ fn of_row(
         running_since: moment(11)?,
         settled_before: number(12)?,
         ended_at: moment(13)?,
+        blanked: number(34)?,
         upload: Upload {
             stored: number(14)?,
             complete: row.get(15)?,

@@ -79,9 +79,10 @@ CREATE TABLE broadcasts (
     columns        TEXT,                 -- the header's columns after openid, as JSON; null until it is here
     rows           INTEGER NOT NULL,     -- so many rows are good
     bad            INTEGER NOT NULL,     -- so many are bad
-    next_openid    TEXT                  -- for followers: after whom to go on asking
+    next_openid    TEXT,                 -- for followers: after whom to go on asking
+    blanked        INTEGER NOT NULL DEFAULT 0 -- so many rows were forgotten with their recipients
 );
-INSERT INTO "broadcasts" VALUES(3765226438656123456,1795400000000,1,'his',0,'{"template_id":"appointment","data":{"thing1":{"value":"{{name}}"}}}',100,NULL,NULL,3,1795400001000,1795400001000,0,NULL,0,45,1,45,4,'["name"]',2,1,NULL);
+INSERT INTO "broadcasts" VALUES(3765226438656123456,1795400000000,1,'his',0,'{"template_id":"appointment","data":{"thing1":{"value":"{{name}}"}}}',100,NULL,NULL,3,1795400001000,1795400001000,0,NULL,0,45,1,45,4,'["name"]',2,1,NULL,0);
 CREATE TABLE credits (
     account     INTEGER NOT NULL,   -- accounts.id
     openid      TEXT    NOT NULL,   -- the user's openid
@@ -101,6 +102,14 @@ CREATE TABLE flags (
     UNIQUE (account, subject, key, reason)
 );
 INSERT INTO "flags" VALUES(1,'recipient','o2','user_blocked',NULL,1795400002000);
+CREATE TABLE forgetting (
+    account   INTEGER NOT NULL,     -- accounts.id
+    openid    TEXT    NOT NULL,     -- the user's openid
+    pseudonym TEXT    NOT NULL,     -- what stands in its place
+    until     INTEGER NOT NULL,     -- messages that were accepted later are not meant
+    PRIMARY KEY (account, openid)
+) WITHOUT ROWID;
+INSERT INTO "forgetting" VALUES(1,'o9','forgotten-9f86d081884c7d65',1795400000000);
 CREATE TABLE idempotency (
     scope      TEXT    NOT NULL,    -- what the key is unique within
     key        TEXT    NOT NULL,    -- the key as given
@@ -347,6 +356,7 @@ CREATE INDEX nonces_expiry ON nonces (expires_at);
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 CREATE INDEX flags_newest ON flags (account, at);
 CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
+CREATE INDEX receipts_unnamed ON receipts (account, openid) WHERE template_id IS NOT NULL;
 CREATE INDEX template_history_at ON template_history (at);
 CREATE INDEX messages_aside ON messages (account, template_id) WHERE status = 0 AND reason = 'template_stopped';
 CREATE UNIQUE INDEX messages_broadcast ON messages (broadcast, broadcast_row) WHERE broadcast IS NOT NULL;

@@ -35,7 +35,8 @@ CREATE TABLE broadcasts (
     columns        TEXT,                 -- the header's columns after openid, as JSON; null until it is here
     rows           INTEGER NOT NULL,     -- so many rows are good
     bad            INTEGER NOT NULL,     -- so many are bad
-    next_openid    TEXT                  -- for followers: after whom to go on asking
+    next_openid    TEXT,                 -- for followers: after whom to go on asking
+    blanked        INTEGER NOT NULL DEFAULT 0 -- so many rows were forgotten with their recipients
 );
 -- What must be looked after.
 CREATE INDEX broadcasts_alive ON broadcasts (state) WHERE state >= 3 AND tended = 0;

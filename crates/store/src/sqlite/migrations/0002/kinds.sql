@@ -8,3 +8,5 @@ ALTER TABLE receipts ADD COLUMN
 
 -- Whose messages a receipt without msgid can be about. Template messages are not in it.
 CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
+-- Receipts that name no msgid, by whom they are for, who may be forgotten. Those of template messages are not in it.
+CREATE INDEX receipts_unnamed ON receipts (account, openid) WHERE template_id IS NOT NULL;

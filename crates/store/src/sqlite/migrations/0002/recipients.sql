@@ -44,3 +44,12 @@ CREATE TABLE credits (
     event_at    INTEGER NOT NULL,   -- WeChat's time of the last act that was counted, Unix seconds
     PRIMARY KEY (account, openid, template_id)
 ) WITHOUT ROWID;
+
+-- Users of whom something is left because it was under way when they were to be forgotten.
+CREATE TABLE forgetting (
+    account   INTEGER NOT NULL,     -- accounts.id
+    openid    TEXT    NOT NULL,     -- the user's openid
+    pseudonym TEXT    NOT NULL,     -- what stands in its place
+    until     INTEGER NOT NULL,     -- messages that were accepted later are not meant
+    PRIMARY KEY (account, openid)
+) WITHOUT ROWID;
