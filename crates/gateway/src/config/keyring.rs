@@ -16,6 +16,10 @@ use crate::config::profile::Profile;
 use crate::config::resolved::references;
 use crate::config::secret_sources::SecretSources;
 use crate::secrets::SecretSource;
+#[cfg(feature = "age")]
+use crate::secrets::age::Age;
+#[cfg(feature = "consul")]
+use crate::secrets::consul::Consul;
 #[cfg(any(
     feature = "vault",
     feature = "kms",
@@ -25,10 +29,14 @@ use crate::secrets::SecretSource;
 use crate::secrets::http::Server;
 use crate::secrets::keyring::Keyring;
 #[cfg(feature = "kms")]
-use crate::secrets::kms::Kms;
+use crate::secrets::kms::{Envelopes, Kms};
+#[cfg(feature = "nacos")]
+use crate::secrets::nacos::Nacos;
 use crate::secrets::reference::{Scheme, SecretRef};
 #[cfg(any(feature = "age", feature = "kms"))]
 use crate::secrets::sealed::Sealed;
+#[cfg(feature = "vault")]
+use crate::secrets::vault::Vault;
 
 /// Sources for all references of a configuration.
 pub fn keyring(config: &Config, environment: &Environment) -> Result<Keyring, Problems> {
@@ -112,49 +120,47 @@ fn source(
     of: &SecretSources,
     near: &Keyring,
 ) -> Result<Option<Arc<dyn SecretSource>>, String> {
-    let source: Arc<dyn SecretSource> = match scheme {
-        Scheme::Env | Scheme::File => return Ok(None),
+    match scheme {
+        Scheme::Env | Scheme::File => Ok(None),
         #[cfg(feature = "age")]
         Scheme::Age => {
             let identity = of.age.identity.clone();
             let identity = identity.map(|identity| near.credential(identity));
-            Arc::new(crate::secrets::age::Age::new(
-                Sealed(near.clone()),
-                identity,
-            ))
+            let sealed = Sealed(near.clone());
+            Ok(Some(Arc::new(Age::new(sealed, identity))))
         }
         #[cfg(feature = "vault")]
         Scheme::Vault => {
             let token = of.vault.token.clone();
-            Arc::new(crate::secrets::vault::Vault::new(
+            Ok(Some(Arc::new(Vault::new(
                 Server::new(&of.vault.address, of.vault.ca.as_deref())?,
                 token.map(|token| near.credential(token)),
                 of.vault.namespace.clone(),
                 of.vault.poll_interval,
-            ))
+            ))))
         }
         #[cfg(feature = "kms")]
-        Scheme::Kms => Arc::new(crate::secrets::kms::Envelopes {
+        Scheme::Kms => Ok(Some(Arc::new(Envelopes {
             kms: kms(of, near)?,
             sealed: Sealed(near.clone()),
-        }),
+        }))),
         #[cfg(feature = "nacos")]
         Scheme::Nacos => {
             let password = of.nacos.password.clone();
             let password = password.map(|password| near.credential(password));
-            Arc::new(crate::secrets::nacos::Nacos::new(
+            Ok(Some(Arc::new(Nacos::new(
                 Server::new(&of.nacos.address, of.nacos.ca.as_deref())?,
                 of.nacos.namespace.clone(),
                 of.nacos.username.clone().zip(password),
-            ))
+            ))))
         }
         #[cfg(feature = "consul")]
         Scheme::Consul => {
             let token = of.consul.token.clone();
-            Arc::new(crate::secrets::consul::Consul::new(
+            Ok(Some(Arc::new(Consul::new(
                 Server::new(&of.consul.address, of.consul.ca.as_deref())?,
                 token.map(|token| near.credential(token)),
-            ))
+            ))))
         }
         #[cfg(not(all(
             feature = "age",
@@ -165,16 +171,33 @@ fn source(
         )))]
         left_out => {
             let feature = left_out.as_str();
-            return Err(format!(
+            Err(format!(
                 "references need the cargo feature `{feature}`, which this program was built without"
-            ));
+            ))
         }
-    };
-    Ok(Some(source))
+    }
 }
 
 #[cfg(feature = "kms")]
 fn wall() -> Timestamp {
     let wall = SystemClock::new().wall();
     Timestamp::from_millisecond(wall.0).unwrap_or_default()
+}
+
+#[cfg(all(test, not(feature = "vault")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_was_left_out_is_refused_by_its_name() {
+        let mut findings = Findings::default();
+        let sources = SecretSources::read(&crate::config::layers::defaults(), &mut findings);
+        let near = near(Profile::Dev, &Environment::new());
+        let refused = with(near, BTreeSet::from([Scheme::Vault]), &sources);
+        let said = refused.err().unwrap().to_string();
+        assert_eq!(
+            said,
+            "configuration: vault: references need the cargo feature `vault`, which this program was built without"
+        );
+    }
 }
