@@ -36,6 +36,7 @@ schemathesis: ## the running program held against its own OpenAPI document; need
 lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy -p hongyan-gateway --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --all-features
 	scripts/deny.sh
 

@@ -14,10 +14,11 @@ pub(crate) fn verdicts(table: &Table, concurrency: u64) -> String {
     };
     let percent =
         |part: Option<f64>, whole: Option<f64>| Some(format!("{:.0} %", 100.0 * part? / whole?));
-    // Like is compared with like: the gateway runs on mimalloc, so the promises are reckoned from the relay that does too.
+    // The floor is the plain program that somebody would wire together. Beside it stands the one with the allocator that the
+    // gateway has, so that what the allocator does is not taken for the gateway's doing.
     let floors = [
-        ("relay floor on mimalloc", ["≥ 50 %", "≥ 75 %"]),
-        ("relay floor", ["–", "–"]),
+        ("relay floor", ["≥ 50 %", "≥ 75 %"]),
+        ("relay floor on mimalloc", ["–", "–"]),
     ];
     for (floor, [single, batches]) in floors {
         let whole = sent(&format!("{floor}, 0 ms"));
@@ -50,12 +51,15 @@ pub(crate) fn verdicts(table: &Table, concurrency: u64) -> String {
         "< 15 ms",
         few.and_then(|m| Some(format!("{:.1} ms", m.p99_ms?))),
     );
-    let times = cpu("hongyan, single, 0 ms").zip(cpu("relay floor on mimalloc, 0 ms"));
-    line(
-        "the gateway's CPU, of the relay's on mimalloc",
-        "≤ 3 ×",
-        times.map(|(own, floor)| format!("{:.1} ×", own / floor)),
-    );
+    let own = cpu("hongyan, single, 0 ms");
+    for (floor, wanted) in [("relay floor", "≤ 3 ×"), ("relay floor on mimalloc", "–")] {
+        let times = own.zip(cpu(&format!("{floor}, 0 ms")));
+        line(
+            &format!("the gateway's CPU, of the {floor}'s"),
+            wanted,
+            times.map(|(own, floor)| format!("{:.1} ×", own / floor)),
+        );
+    }
     let queued = medians("hongyan, 100,000 queued");
     line(
         "memory with 100,000 queued",

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hongyan_courier::accept::Acceptor;
+use hongyan_courier::audit::Act;
 use hongyan_courier::broadcast::expand::Expander;
 use hongyan_courier::delivery::Policy;
 use hongyan_courier::dispatch::{self, Dispatch, Slots};
@@ -436,10 +437,21 @@ pub fn migrate(config: &Config) -> anyhow::Result<(usize, usize)> {
     Ok((migrated.from, migrated.to))
 }
 
-/// Makes a store that of another profile: of this configuration's. Answers whose it was.
-pub fn restamp(config: &Config) -> anyhow::Result<Option<&'static str>> {
+/// Makes a store that of another profile: of this configuration's. Answers whose it was. It is written down that `who` did.
+pub fn restamp(config: &Config, who: String) -> anyhow::Result<Option<&'static str>> {
     let StoreUrl::Sqlite(path) = &config.store.url;
-    let before = hongyan_store::sqlite::restamp(path, stamp(config.profile))?;
+    let act = Act {
+        at: SystemClock::new().now(),
+        who,
+        from: None,
+        what: "store.restamp".to_owned(),
+        account: None,
+        subject: None,
+        recipient: None,
+        details: None,
+        trace_id: None,
+    };
+    let before = hongyan_store::sqlite::restamp(path, stamp(config.profile), act)?;
     Ok(before.map(Stamp::as_str))
 }
 

@@ -10,9 +10,11 @@ use metrics::counter;
 use tokio::time::Instant;
 
 use crate::app::{Changes, Live};
+use crate::config::include::Centre;
 use crate::config::layers::{self, Sources};
+use crate::config::problem::Problems;
 use crate::config::profile::Profile;
-use crate::config::{self, Config, keyring, resolved};
+use crate::config::{Config, keyring, resolved};
 use crate::secrets::file::{LOOK_EVERY, Mark, mark};
 use crate::secrets::keyring::Keyring;
 use crate::secrets::reference::SecretRef;
@@ -21,6 +23,9 @@ use crate::secrets::reference::SecretRef;
 const SETTLE: Duration = Duration::from_millis(250);
 /// What was refused is tried again so often, since it may be that only somebody did not answer.
 const RETRY: Duration = Duration::from_secs(30);
+/// After a refusal, this long nothing is asked whether it changed: a place that tells of a change and does not show it would
+/// be asked without a pause.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The files of a configuration as they were at one moment.
 pub struct Files(Vec<(PathBuf, Mark)>);
@@ -47,6 +52,7 @@ pub struct Reload {
     sources: Sources,
     live: Arc<Live>,
     files: Files,
+    centre: Centre,
     keyring: Keyring,
     /// How the keyring's sources are reached.
     described: String,
@@ -58,11 +64,11 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// For a gateway that runs with this configuration, read from files as they were then, whose secrets came from this
-    /// keyring.
+    /// For a gateway that runs with this configuration, read from files as they were then and with what this centre read,
+    /// whose secrets came from this keyring.
     #[must_use]
     pub fn new(
-        (sources, files): (Sources, Files),
+        (sources, files, centre): (Sources, Files, Centre),
         live: Arc<Live>,
         config: &Config,
         keyring: Keyring,
@@ -72,6 +78,7 @@ impl Reload {
             references: resolved::references(config),
             described: keyring::description(config),
             sources,
+            centre,
             live,
             keyring,
             refused: None,
@@ -85,7 +92,7 @@ impl Reload {
             let cause = tokio::select! {
                 () = asked() => "asked to",
                 () = self.files.change() => "a file changed",
-                () = self.keyring.changed(&self.references) => "a secret changed",
+                cause = self.change_elsewhere() => cause,
                 () = tokio::time::sleep(RETRY), if self.refused.is_some() => "tried again",
                 () = at(self.forget_at) => {
                     self.forget().await;
@@ -94,6 +101,17 @@ impl Reload {
             };
             tokio::time::sleep(SETTLE).await;
             self.once(cause).await;
+        }
+    }
+
+    /// Returns once a place that is watched has something else than was read.
+    async fn change_elsewhere(&self) -> &'static str {
+        if self.refused.is_some() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        tokio::select! {
+            () = self.keyring.changed(&self.references) => "a secret changed",
+            () = self.centre.changed() => "an included document changed",
         }
     }
 
@@ -106,7 +124,14 @@ impl Reload {
             }
             Err(error) => {
                 let said = format!("{error:#}");
-                if self.refused.as_ref() != Some(&said) {
+                let told = self.refused.as_ref() == Some(&said);
+                let away = error.downcast_ref().is_some_and(Problems::away);
+                if !told && away {
+                    tracing::warn!(
+                        cause,
+                        "the new configuration cannot be had whole now, and the one in force goes on: {said}"
+                    );
+                } else if !told {
                     tracing::error!(
                         cause,
                         "the new configuration is refused, and the one in force goes on: {said}"
@@ -122,7 +147,7 @@ impl Reload {
 
     async fn read_and_apply(&mut self) -> anyhow::Result<Changes> {
         self.files = Files::now(&self.sources);
-        let loaded = config::load(&self.sources)?;
+        let loaded = self.centre.load(&self.sources).await?;
         let config = loaded.config;
         let described = keyring::description(&config);
         if described != self.described {

@@ -11,10 +11,11 @@ use crate::cli::context::Context;
 use crate::cli::encrypt::{self, EncryptArgs};
 use crate::cli::runtime::block_on_here;
 use crate::cli::sources::SourcesArgs;
+use crate::config::include::Centre;
 use crate::config::layers::DEFAULTS_LABEL;
 use crate::config::problem::{Problem, Problems};
+use crate::config::resolved;
 use crate::config::show::Row;
-use crate::config::{self, resolved};
 
 const SHOW_EXAMPLE: &str = "\
 Example:
@@ -53,7 +54,7 @@ pub fn run(args: &ConfigArgs, context: &mut Context<'_>) -> anyhow::Result<ExitC
 }
 
 fn show(sources: &SourcesArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(&sources.sources(context.environment))?;
+    let loaded = sources.load(context.environment)?;
     let profile = loaded.config.profile.as_str();
     if context.json {
         let row = |row: &Row| json!({"key": row.key, "value": row.value, "layer": row.layer});
@@ -81,14 +82,17 @@ fn show(sources: &SourcesArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
 }
 
 fn check(sources: &SourcesArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let (warnings, result) = match config::load(&sources.sources(context.environment)) {
-        Ok(loaded) => {
-            let fetching = resolved::resolve(&loaded.config, context.environment);
-            let fetched = block_on_here(async { Ok(fetching.await) })?;
-            (loaded.warnings, fetched.map(drop))
-        }
-        Err(problems) => (Vec::new(), Err(problems)),
-    };
+    let environment = context.environment;
+    let (warnings, result) = block_on_here(async {
+        let loaded = Centre::default().load(&sources.sources(environment)).await;
+        Ok(match loaded {
+            Ok(loaded) => {
+                let fetched = resolved::resolve(&loaded.config, environment).await;
+                (loaded.warnings, fetched.map(drop))
+            }
+            Err(problems) => (Vec::new(), Err(problems)),
+        })
+    })?;
     let code = if result.is_ok() {
         ExitCode::SUCCESS
     } else {

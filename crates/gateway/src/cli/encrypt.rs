@@ -2,9 +2,10 @@
 //! It must not show the secret, nor take it from the command line, where other users could read it.
 
 use std::io::{IsTerminal, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Args;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use secrecy::SecretString;
@@ -12,30 +13,59 @@ use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::runtime::block_on_here;
 use crate::cli::sources::SourcesArgs;
-use crate::config::{self, keyring};
+
+#[cfg(feature = "age")]
+mod to_age;
+#[cfg(not(feature = "age"))]
+#[path = "encrypt/without_age.rs"]
+mod to_age;
+#[cfg(feature = "kms")]
+mod under_kms;
+#[cfg(not(feature = "kms"))]
+#[path = "encrypt/without_kms.rs"]
+mod under_kms;
 
 pub const EXAMPLE: &str = "\
 Example:
-  pass show clinic | hongyan config encrypt --kms alias/hongyan   # prints kms:…";
+  hongyan config encrypt --generate-key /etc/hongyan/age.key      # once, for age; prints the recipient
+  hongyan config encrypt                                          # asks for the secret, prints age:…
+  hongyan config encrypt --age age1… < secret                     # on another machine: the recipient is enough
+  pass show clinic | hongyan config encrypt --kms alias/hongyan   # under a key of KMS, prints kms:…";
 
 #[derive(Debug, Args)]
 pub struct EncryptArgs {
     #[command(flatten)]
     sources: SourcesArgs,
+    /// Encrypt to this recipient of age (age1…); that of age.identity in the configuration by default
+    #[arg(long, value_name = "RECIPIENT", conflicts_with_all = ["kms", "generate_key"])]
+    age: Option<String>,
     /// Encrypt under this key of the KMS in the configuration: its id, ARN or alias
     #[arg(long, value_name = "KEY")]
-    kms: String,
+    kms: Option<String>,
+    /// Encrypt nothing: write a new key for age to this file, which must not exist, and print its recipient
+    #[arg(long, value_name = "FILE", conflicts_with = "kms")]
+    generate_key: Option<PathBuf>,
 }
 
 pub fn run(args: &EncryptArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let config = config::load(&args.sources.sources(context.environment))?.config;
-    let secret = read_secret(context)?;
-    let near = keyring::near(&config, context.environment);
-    let kms = keyring::kms(&config, &near).map_err(|text| anyhow!("kms.endpoint {text}"))?;
-    let sealing = async { Ok(kms.seal(&args.kms, &secret).await) };
-    let reference = block_on_here(sealing)?.map_err(|fault| anyhow!("the data key {fault}"))?;
+    if let Some(file) = &args.generate_key {
+        let recipient = to_age::generate(file)?;
+        if context.json {
+            context.value(&json!({"file": file, "recipient": recipient}))?;
+        } else {
+            context.line(&recipient)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let reference = match (&args.kms, &args.age) {
+        (Some(key), _) => under_kms::seal(key, &args.sources, context)?,
+        (None, Some(recipient)) => to_age::seal(recipient, &read_secret(context)?)?,
+        (None, None) => {
+            let recipient = to_age::own_recipient(&args.sources, context)?;
+            to_age::seal(&recipient, &read_secret(context)?)?
+        }
+    };
     if context.json {
         context.value(&json!({"reference": reference}))?;
     } else {

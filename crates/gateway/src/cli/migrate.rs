@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use nix::unistd::{User, geteuid};
 use serde_json::json;
 
 use crate::app;
 use crate::cli::context::Context;
 use crate::cli::sources::SourcesArgs;
-use crate::config::{self, Config};
+use crate::config::Config;
 
 const EXAMPLE: &str = "\
 Example:
@@ -36,7 +37,7 @@ pub struct MigrateArgs {
 }
 
 pub fn run(args: &MigrateArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let config = config::load(&args.sources.sources(context.environment))?.config;
+    let config = args.sources.load(context.environment)?.config;
     if args.restamp {
         return restamp(args, &config, context);
     }
@@ -66,7 +67,7 @@ fn restamp(
     if !args.yes {
         confirm(profile, context)?;
     }
-    let before = app::restamp(config)?;
+    let before = app::restamp(config, operator())?;
     if context.json {
         context.value(&json!({"from": before, "to": profile}))?;
     } else {
@@ -76,6 +77,16 @@ fn restamp(
         context.line(&format!("{text} {profile}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who types this, as the audit log has it.
+fn operator() -> String {
+    let uid = geteuid();
+    let user = User::from_uid(uid).ok().flatten();
+    format!(
+        "local:{}",
+        user.map_or_else(|| uid.to_string(), |user| user.name)
+    )
 }
 
 /// The profile's name is to be typed: what a trial left may hold messages that would go out to real people.

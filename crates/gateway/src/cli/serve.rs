@@ -12,9 +12,10 @@ use crate::app::App;
 use crate::cli::context::Context;
 use crate::cli::runtime::{asked_to_stop, block_on};
 use crate::cli::sources::SourcesArgs;
+use crate::config::include::Centre;
 use crate::config::profile::Profile;
 use crate::config::store::StoreUrl;
-use crate::config::{self, Loaded, keyring, resolved};
+use crate::config::{Loaded, keyring, resolved};
 use crate::reload::{Files, Reload};
 use crate::role::{self, Listeners, Roles};
 use crate::telemetry::log::{
@@ -57,14 +58,15 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
     log::install(args.log_format, filter.map(String::as_str), openids)?;
     let sources = args.sources.sources(context.environment);
     let files = Files::now(&sources);
-    let Loaded {
-        config, warnings, ..
-    } = config::load(&sources)?;
-    shares(args.role, &config.store.url)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
     block_on(async {
+        let mut centre = Centre::default();
+        let Loaded {
+            config, warnings, ..
+        } = centre.load(&sources).await?;
+        shares(args.role, &config.store.url)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         let stop = CancellationToken::new();
         let asked = asked_to_stop()?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -78,7 +80,12 @@ pub fn run(args: &ServeArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCo
         if let Some(address) = running.ops_addr {
             tracing::info!(%address, "listening for operations");
         }
-        let reload = Reload::new((sources, files), running.live.clone(), &config, keyring);
+        let reload = Reload::new(
+            (sources, files, centre),
+            running.live.clone(),
+            &config,
+            keyring,
+        );
         let finished = running.finished();
         tokio::pin!(finished);
         tokio::select! {

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::runtime::block_on_here;
+use crate::config::Loaded;
 use crate::config::environment::Environment;
+use crate::config::include::Centre;
 use crate::config::layers::Sources;
 
 #[derive(Debug, Clone, Args)]
@@ -19,6 +22,12 @@ pub struct SourcesArgs {
 }
 
 impl SourcesArgs {
+    /// The configuration, with what it includes.
+    pub fn load(&self, environment: &Environment) -> anyhow::Result<Loaded> {
+        let (mut centre, sources) = (Centre::default(), self.sources(environment));
+        Ok(block_on_here(async { Ok(centre.load(&sources).await) })??)
+    }
+
     pub fn sources(&self, environment: &Environment) -> Sources {
         Sources {
             file: self.config.clone(),

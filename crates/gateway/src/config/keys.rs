@@ -7,6 +7,7 @@ use crate::config::accounts::AccountFile;
 use crate::config::clients::ClientFile;
 use crate::config::consumers::ConsumerFile;
 use crate::config::delivery::Delivery;
+use crate::config::include::INCLUDE;
 use crate::config::jwt::JwtFile;
 use crate::config::layers::Layer;
 use crate::config::limits::Limits;
@@ -15,7 +16,7 @@ use crate::config::problem::{Findings, Problem};
 use crate::config::quota::{QuietHoursFile, Quota};
 use crate::config::recipients::{RecipientLimitFile, Recipients};
 use crate::config::retention::Retention;
-use crate::config::secret_sources::{Consul, Kms, Nacos, Vault};
+use crate::config::secret_sources::{Age, Consul, Kms, Nacos, Vault};
 use crate::config::server::Server;
 use crate::config::store::{Shared, Store};
 use crate::config::templates::Templates;
@@ -24,7 +25,7 @@ use crate::config::webhooks::WebhookFile;
 
 type Fields = fn() -> &'static [&'static str];
 
-pub const SECTIONS: [(&str, Fields); 14] = [
+pub const SECTIONS: [(&str, Fields); 15] = [
     ("server", fields_of::<Server>),
     ("store", fields_of::<Store>),
     ("shared", fields_of::<Shared>),
@@ -35,6 +36,7 @@ pub const SECTIONS: [(&str, Fields); 14] = [
     ("recipients", fields_of::<Recipients>),
     ("retention", fields_of::<Retention>),
     ("limits", fields_of::<Limits>),
+    ("age", fields_of::<Age>),
     ("vault", fields_of::<Vault>),
     ("kms", fields_of::<Kms>),
     ("nacos", fields_of::<Nacos>),
@@ -68,43 +70,40 @@ pub fn keep_known(layer: &mut Layer, findings: &mut Findings) {
             key,
             layer: Some(label.clone()),
             text,
+            away: false,
         });
     };
-    let entries = std::mem::take(&mut layer.table);
-    layer.table = entries
-        .into_iter()
-        .filter_map(|(name, mut value)| {
-            if let Some((_, fields)) = SECTIONS.iter().find(|(section, _)| *section == name) {
-                let Some(table) = value.as_table_mut() else {
-                    report(
-                        name.clone(),
-                        format!("is a table; write [{name}] and its keys below"),
-                    );
-                    return None;
-                };
-                table.retain(|key, _| known(&name, &name, key, fields(), &mut report));
-            } else if let Some((_, fields)) = LISTS.iter().find(|(list, _)| *list == name) {
-                let Some(tables) = tables_of(&mut value) else {
-                    report(
-                        name.clone(),
-                        format!(
-                            "is a list of tables; write [[{name}]] and its keys below, in a file"
-                        ),
-                    );
-                    return None;
-                };
-                for (index, table) in tables.into_iter().enumerate() {
-                    let shown = element(&name, index, table);
-                    table.retain(|key, _| known(&name, &shown, key, fields(), &mut report));
-                    keep_known_inside(table, &name, &shown, &mut report);
-                }
-            } else {
-                report(name.clone(), unknown("", &name, &top_level()));
+    let entries = layer.table.take();
+    let entries = entries.into_iter().filter_map(|(name, mut value)| {
+        if let Some((_, fields)) = SECTIONS.iter().find(|(section, _)| *section == name) {
+            let Some(table) = value.as_table_mut() else {
+                report(
+                    name.clone(),
+                    format!("is a table; write [{name}] and its keys below"),
+                );
                 return None;
+            };
+            table.retain(|key, _| known(&name, &name, key, fields(), &mut report));
+        } else if let Some((_, fields)) = LISTS.iter().find(|(list, _)| *list == name) {
+            let Some(tables) = tables_of(&mut value) else {
+                report(
+                    name.clone(),
+                    format!("is a list of tables; write [[{name}]] and its keys below, in a file"),
+                );
+                return None;
+            };
+            for (index, table) in tables.into_iter().enumerate() {
+                let shown = element(&name, index, table);
+                table.retain(|key, _| known(&name, &shown, key, fields(), &mut report));
+                keep_known_inside(table, &name, &shown, &mut report);
             }
-            Some((name, value))
-        })
-        .collect();
+        } else if name != INCLUDE {
+            report(name.clone(), unknown("", &name, &top_level()));
+            return None;
+        }
+        Some((name, value))
+    });
+    layer.table = entries.collect::<toml::Table>().into();
 }
 
 /// The same of the lists inside an element. What is no list of tables is told of when it is read.
@@ -235,6 +234,7 @@ fn top_level() -> Vec<&'static str> {
         .iter()
         .chain(&LISTS)
         .map(|(name, _)| *name)
+        .chain([INCLUDE])
         .collect()
 }
 

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
+
 use crate::config::environment::Environment;
 use crate::config::problem::{Findings, Problem};
 use crate::config::profile::Profile;
+use crate::config::wiped::{Wiped, wipe};
 
 pub const DEFAULT_FILE: &str = "hongyan.toml";
 pub const DEFAULTS_LABEL: &str = "default";
@@ -26,7 +29,7 @@ pub struct Sources {
 #[derive(Debug)]
 pub struct Layer {
     pub label: String,
-    pub table: toml::Table,
+    pub table: Wiped,
 }
 
 pub fn defaults() -> toml::Table {
@@ -43,34 +46,42 @@ pub fn files(sources: &Sources, profile: Profile) -> [PathBuf; 2] {
     [base, for_profile]
 }
 
+/// The layers that are at hand; later wins. Documents that these include come between.
+#[derive(Debug)]
+pub struct Layers {
+    /// The defaults and the files.
+    pub files: Vec<Layer>,
+    /// The environment and the flags.
+    pub outside: Vec<Layer>,
+}
+
 /// Files that cannot be read or parsed are reported and left out.
-pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Vec<Layer> {
+pub fn read(sources: &Sources, profile: Profile, findings: &mut Findings) -> Layers {
     let [base, for_profile] = files(sources, profile);
-    let mut layers = vec![Layer {
+    let mut files = vec![Layer {
         label: DEFAULTS_LABEL.to_owned(),
-        table: defaults(),
+        table: defaults().into(),
     }];
-    layers.extend(read_file(&base, sources.file.is_some(), findings));
-    layers.extend(read_file(&for_profile, false, findings));
-    layers.extend(
-        sources
-            .environment
-            .iter()
-            .filter_map(|(name, value)| from_variable(name, value)),
-    );
-    layers.extend(sources.overrides.iter().map(|(key, value)| {
+    files.extend(read_file(&base, sources.file.is_some(), findings));
+    files.extend(read_file(&for_profile, false, findings));
+    let variables = sources.environment.iter();
+    let variables = variables.filter_map(|(name, value)| from_variable(name, value));
+    let flags = sources.overrides.iter().map(|(key, value)| {
         let path: Vec<&str> = key.split('.').collect();
         Layer {
             label: FLAGS_LABEL.to_owned(),
-            table: single(&path, value),
+            table: single(&path, value).into(),
         }
-    }));
-    layers
+    });
+    Layers {
+        files,
+        outside: variables.chain(flags).collect(),
+    }
 }
 
 /// Puts the layer over the table and notes it as the origin of the keys it sets.
-pub fn merge(into: &mut toml::Table, layer: Layer, findings: &mut Findings) {
-    for (section, value) in layer.table {
+pub fn merge(into: &mut toml::Table, mut layer: Layer, findings: &mut Findings) {
+    for (section, value) in layer.table.take() {
         match (
             into.get_mut(&section).and_then(toml::Value::as_table_mut),
             value,
@@ -80,12 +91,16 @@ pub fn merge(into: &mut toml::Table, layer: Layer, findings: &mut Findings) {
                     findings
                         .layers
                         .insert(format!("{section}.{key}"), layer.label.clone());
-                    known.insert(key, value);
+                    if let Some(mut old) = known.insert(key, value) {
+                        wipe(&mut old);
+                    }
                 }
             }
             (_, value) => {
                 findings.layers.insert(section.clone(), layer.label.clone());
-                into.insert(section, value);
+                if let Some(mut old) = into.insert(section, value) {
+                    wipe(&mut old);
+                }
             }
         }
     }
@@ -108,10 +123,11 @@ fn read_file(path: &Path, required: bool, findings: &mut Findings) -> Option<Lay
             key: label.clone(),
             layer: None,
             text,
+            away: false,
         });
     };
     let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+        Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             if required {
                 report("there is no such file; check --config".to_owned());
@@ -123,17 +139,26 @@ fn read_file(path: &Path, required: bool, findings: &mut Findings) -> Option<Lay
             return None;
         }
     };
-    match text.parse::<toml::Table>() {
-        Ok(table) => Some(Layer { label, table }),
-        Err(error) => {
-            report(format!(
-                "{}is not valid TOML: {}",
-                position(&text, error.span()),
-                error.message()
-            ));
-            None
+    parse(label, &text, findings)
+}
+
+/// A text from anywhere. One that cannot be parsed is reported.
+pub fn parse(label: String, text: &str, findings: &mut Findings) -> Option<Layer> {
+    let error = match text.parse::<toml::Table>() {
+        Ok(table) => {
+            let table = table.into();
+            return Some(Layer { label, table });
         }
-    }
+        Err(error) => error,
+    };
+    let at = position(text, error.span());
+    findings.problems.push(Problem {
+        key: label,
+        layer: None,
+        text: format!("{at}is not valid TOML: {}", error.message()),
+        away: false,
+    });
+    None
 }
 
 /// Says where, but does not quote the line as the parser would: it may hold a secret.
@@ -153,7 +178,7 @@ fn from_variable(name: &str, value: &str) -> Option<Layer> {
     let path: Vec<&str> = path.split("__").collect();
     Some(Layer {
         label: name.to_owned(),
-        table: single(&path, value),
+        table: single(&path, value).into(),
     })
 }
 

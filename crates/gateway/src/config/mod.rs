@@ -7,6 +7,7 @@ pub mod consumers;
 pub mod delivery;
 pub mod duration;
 pub mod environment;
+pub mod include;
 pub mod jwt;
 pub mod keyring;
 pub mod keys;
@@ -29,12 +30,14 @@ pub mod templates;
 pub mod tree;
 pub mod upstream;
 pub mod webhooks;
+pub mod wiped;
 
 use accounts::{Account, AccountFile, Surroundings};
 use clients::{Client, ClientFile};
 use delivery::Delivery;
+use include::INCLUDE;
 use jwt::{Jwt, JwtFile};
-use layers::Sources;
+use layers::{Layer, Layers, Sources};
 use limits::Limits;
 use oauth::{Oauth, OauthFile};
 use problem::{Findings, Problem, Problems};
@@ -49,6 +52,7 @@ use store::{Shared, Store};
 use templates::Templates;
 use upstream::Upstream;
 use webhooks::{Webhook, WebhookFile};
+use wiped::Wiped;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -79,33 +83,61 @@ pub struct Loaded {
     pub rows: Vec<Row>,
 }
 
+/// A configuration of files, environment and flags alone. One that includes documents is refused: [`include::Centre`]
+/// reads those.
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
-    let mut findings = Findings::default();
-    let profile = Profile::from_environment(&sources.environment).unwrap_or_else(|text| {
-        findings.problem(PROFILE_VARIABLE, text);
-        Profile::Dev
-    });
-    let layers = layers::read(sources, profile, &mut findings);
-    // Without one of its layers a configuration would be full of problems that are none.
-    if !findings.problems.is_empty() {
+    let gathered = Gathered::read(sources)?;
+    let wanted = include::wanted(&gathered)?;
+    if !wanted.references.is_empty() {
+        let mut findings = Findings::default();
+        findings.problem(INCLUDE, "names documents, which are not read here");
         return Err(Problems(findings.problems));
     }
-    let mut table = toml::Table::new();
-    for mut layer in layers {
-        keys::keep_known(&mut layer, &mut findings);
-        layers::merge(&mut table, layer, &mut findings);
+    gathered.finish(Vec::new())
+}
+
+/// The layers that are at hand.
+struct Gathered {
+    profile: Profile,
+    layers: Layers,
+}
+
+impl Gathered {
+    fn read(sources: &Sources) -> Result<Self, Problems> {
+        let mut findings = Findings::default();
+        let profile = Profile::from_environment(&sources.environment).unwrap_or_else(|text| {
+            findings.problem(PROFILE_VARIABLE, text);
+            Profile::Dev
+        });
+        let layers = layers::read(sources, profile, &mut findings);
+        // Without one of its layers a configuration would be full of problems that are none.
+        match findings.problems.is_empty() {
+            true => Ok(Self { profile, layers }),
+            false => Err(Problems(findings.problems)),
+        }
     }
-    let config = read(&table, profile, &mut findings);
-    check(&config, &mut findings);
-    if !findings.problems.is_empty() {
-        return Err(Problems(findings.problems));
+
+    /// With these documents in their place: over the files, under the environment.
+    fn finish(self, documents: Vec<Layer>) -> Result<Loaded, Problems> {
+        let mut findings = Findings::default();
+        let mut table = Wiped::default();
+        let Layers { files, outside } = self.layers;
+        for mut layer in files.into_iter().chain(documents).chain(outside) {
+            keys::keep_known(&mut layer, &mut findings);
+            layers::merge(&mut table, layer, &mut findings);
+        }
+        let config = read(&table, self.profile, &mut findings);
+        check(&config, &mut findings);
+        if !findings.problems.is_empty() {
+            return Err(Problems(findings.problems));
+        }
+        let rows = show::rows(&table, &config, &findings);
+        Ok(Loaded {
+            config,
+            warnings: findings.warnings,
+            rows,
+        })
     }
-    let rows = show::rows(&table, &config, &findings);
-    Ok(Loaded {
-        config,
-        warnings: findings.warnings,
-        rows,
-    })
 }
 
 fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Config {
@@ -153,12 +185,7 @@ fn read(table: &toml::Table, profile: Profile, findings: &mut Findings) -> Confi
         recipients: tree::section("recipients", table, findings),
         retention: tree::section("retention", table, findings),
         limits: tree::section("limits", table, findings),
-        secret_sources: SecretSources {
-            vault: tree::section("vault", table, findings),
-            kms: tree::section("kms", table, findings),
-            nacos: tree::section("nacos", table, findings),
-            consul: tree::section("consul", table, findings),
-        },
+        secret_sources: SecretSources::read(table, findings),
         delivery,
         upstream,
         quota,

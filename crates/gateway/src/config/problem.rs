@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::secrets::keyring::SecretError;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub key: String,
     pub layer: Option<String>,
     pub text: String,
+    /// Whether nothing is known to be wrong: somebody who was asked did not answer.
+    pub away: bool,
 }
 
 impl fmt::Display for Problem {
@@ -40,6 +44,14 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+impl Problems {
+    /// Whether nothing is known to be wrong: those who were asked did not answer, and may later.
+    #[must_use]
+    pub fn away(&self) -> bool {
+        self.0.iter().all(|problem| problem.away)
+    }
+}
+
 /// Problems and warnings while they are gathered; knows which layer each key came from.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -51,6 +63,13 @@ pub struct Findings {
 impl Findings {
     pub fn problem(&mut self, key: impl Into<String>, text: impl Into<String>) {
         let problem = self.at(key.into(), text.into());
+        self.problems.push(problem);
+    }
+
+    /// What is kept elsewhere could not be had.
+    pub fn unread(&mut self, key: impl Into<String>, error: &SecretError) {
+        let mut problem = self.at(key.into(), error.to_string());
+        problem.away = error.away();
         self.problems.push(problem);
     }
 
@@ -82,6 +101,11 @@ impl Findings {
         // A list belongs to one layer as a whole, so `accounts[clinic].secret` is looked up as `accounts`.
         let owner = key.split('[').next().unwrap_or(&key);
         let layer = self.layers.get(owner).cloned();
-        Problem { key, layer, text }
+        Problem {
+            key,
+            layer,
+            text,
+            away: false,
+        }
     }
 }

@@ -242,7 +242,7 @@ async fn webhook_keys(
 async fn tls_identity(tls: &Tls, keyring: &Keyring, findings: &mut Findings) -> Option<Identity> {
     let certificate = keyring.resolve_public(&tls.certificate).await;
     if let Err(error) = &certificate {
-        findings.problem("server.tls.certificate", error.to_string());
+        findings.unread("server.tls.certificate", error);
     }
     let key = std::slice::from_ref(&tls.key);
     let key = all(key, "server.tls.key", keyring, findings).await.pop();
@@ -274,7 +274,7 @@ async fn issuer_keys(
         };
         match value {
             Ok(value) => values.push(value),
-            Err(error) => findings.problem(shown.clone(), error.to_string()),
+            Err(error) => findings.unread(shown.clone(), &error),
         }
     }
     let mut read = Vec::with_capacity(keys.len());
@@ -297,7 +297,7 @@ async fn all(
     for reference in references {
         match keyring.resolve(reference).await {
             Ok(value) => values.push(value),
-            Err(error) => findings.problem(key, error.to_string()),
+            Err(error) => findings.unread(key, &error),
         }
     }
     values

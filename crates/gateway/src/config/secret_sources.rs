@@ -1,4 +1,4 @@
-//! `[vault]`, `[kms]`, `[nacos]` and `[consul]`: how the places are reached that secrets are kept in.
+//! `[age]`, `[vault]`, `[kms]`, `[nacos]` and `[consul]`: how the places are reached that secrets are kept in.
 //! It must not reach any, and knows their own credentials by reference alone.
 
 use std::net::IpAddr;
@@ -12,7 +12,16 @@ use crate::config::accounts::refuse_literal;
 use crate::config::duration;
 use crate::config::problem::Findings;
 use crate::config::profile::Profile;
+use crate::config::resolved::fingerprint;
+use crate::config::tree;
 use crate::secrets::reference::{Scheme, SecretRef};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Age {
+    /// The key that secrets were encrypted to, as `age-keygen` writes it.
+    #[serde(default)]
+    pub identity: Option<SecretRef>,
+}
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Vault {
@@ -67,6 +76,7 @@ pub struct Consul {
 /// All of them.
 #[derive(Debug, Clone)]
 pub struct SecretSources {
+    pub age: Age,
     pub vault: Vault,
     pub kms: Kms,
     pub nacos: Nacos,
@@ -81,6 +91,43 @@ impl Kms {
 }
 
 impl SecretSources {
+    /// The sections of these.
+    pub const SECTIONS: [&str; 5] = ["age", "vault", "kms", "nacos", "consul"];
+
+    pub fn read(table: &toml::Table, findings: &mut Findings) -> Self {
+        Self {
+            age: tree::section("age", table, findings),
+            vault: tree::section("vault", table, findings),
+            kms: tree::section("kms", table, findings),
+            nacos: tree::section("nacos", table, findings),
+            consul: tree::section("consul", table, findings),
+        }
+    }
+
+    /// What opens each place, by its key.
+    fn credentials(&self) -> [(&'static str, Option<&SecretRef>); 7] {
+        [
+            ("age.identity", self.age.identity.as_ref()),
+            ("vault.token", self.vault.token.as_ref()),
+            ("kms.access_key_id", Some(&self.kms.access_key_id)),
+            ("kms.secret_access_key", Some(&self.kms.secret_access_key)),
+            ("kms.session_token", self.kms.session_token.as_ref()),
+            ("nacos.password", self.nacos.password.as_ref()),
+            ("consul.token", self.consul.token.as_ref()),
+        ]
+    }
+
+    /// How the places are reached: while it is the same, so is that. Of secrets that are written out it has a hash.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let credentials = self.credentials().into_iter();
+        let literals = credentials.filter_map(|(_, credential)| match credential? {
+            SecretRef::Literal(value) => Some(value),
+            SecretRef::Kept { .. } => None,
+        });
+        format!("{self:?} {}", fingerprint(literals))
+    }
+
     pub fn check(&self, profile: Profile, findings: &mut Findings) {
         for (key, address) in [
             ("vault.address", &self.vault.address),
@@ -92,14 +139,7 @@ impl SecretSources {
                 findings.problem(key, text);
             }
         }
-        for (key, credential) in [
-            ("vault.token", self.vault.token.as_ref()),
-            ("kms.access_key_id", Some(&self.kms.access_key_id)),
-            ("kms.secret_access_key", Some(&self.kms.secret_access_key)),
-            ("kms.session_token", self.kms.session_token.as_ref()),
-            ("nacos.password", self.nacos.password.as_ref()),
-            ("consul.token", self.consul.token.as_ref()),
-        ] {
+        for (key, credential) in self.credentials() {
             match credential {
                 Some(SecretRef::Literal(_)) => refuse_literal(key, profile, findings),
                 Some(SecretRef::Kept {

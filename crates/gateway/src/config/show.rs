@@ -4,6 +4,7 @@
 use crate::config::Config;
 use crate::config::accounts::Account;
 use crate::config::duration;
+use crate::config::include::INCLUDE;
 use crate::config::keys;
 use crate::config::layers::DEFAULTS_LABEL;
 use crate::config::problem::Findings;
@@ -16,7 +17,7 @@ pub struct Row {
     pub layer: String,
 }
 
-const SECRET_KEYS: [&str; 13] = [
+const SECRET_KEYS: [&str; 14] = [
     "keys",
     "key",
     "certificate",
@@ -26,6 +27,7 @@ const SECRET_KEYS: [&str; 13] = [
     "encoding_aes_key",
     "token",
     "proxy_login",
+    "identity",
     "password",
     "access_key_id",
     "secret_access_key",
@@ -34,6 +36,9 @@ const SECRET_KEYS: [&str; 13] = [
 
 pub fn rows(table: &toml::Table, config: &Config, findings: &Findings) -> Vec<Row> {
     let mut rows = Vec::new();
+    if let Some(included) = table.get(INCLUDE) {
+        rows.push(row(INCLUDE.to_owned(), included.clone(), findings));
+    }
     for (section, _) in keys::SECTIONS {
         for (key, value) in table
             .get(section)

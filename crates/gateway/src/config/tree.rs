@@ -4,6 +4,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::config::problem::Findings;
+use crate::config::wiped::Wiped;
 
 /// A section. Every key has a default, which stands in for one that does not fit.
 pub fn section<T: DeserializeOwned>(name: &str, table: &toml::Table, findings: &mut Findings) -> T {
@@ -17,7 +18,7 @@ pub fn section<T: DeserializeOwned>(name: &str, table: &toml::Table, findings: &
             .clone()
     };
     let defaults = of(&defaults);
-    read(name, of(table), &defaults, findings)
+    read(name, of(table).into(), &defaults, findings)
         .or_else(|| T::deserialize(toml::Value::Table(defaults)).ok())
         .expect("default.toml is part of the program and a test reads every section of it")
 }
@@ -28,12 +29,12 @@ pub fn element<T: DeserializeOwned + Default>(
     table: toml::Table,
     findings: &mut Findings,
 ) -> T {
-    read(shown, table, &toml::Table::new(), findings).unwrap_or_default()
+    read(shown, table.into(), &toml::Table::new(), findings).unwrap_or_default()
 }
 
 fn read<T: DeserializeOwned>(
     owner: &str,
-    mut table: toml::Table,
+    mut table: Wiped,
     defaults: &toml::Table,
     findings: &mut Findings,
 ) -> Option<T> {

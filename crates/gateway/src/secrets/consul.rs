@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::http::{Answer, PATIENCE, Server};
 use super::keyring::Credential;
+use super::outage::Outage;
 use super::seen::Seen;
 use super::{Fault, SecretSource, field};
 
@@ -21,8 +22,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub struct Consul {
     server: Server,
     token: Option<Credential>,
-    /// The index and a hash of what was read last, by path.
+    /// The index and the mark of what was read last, by path.
     seen: Seen<(u64, [u8; 32])>,
+    outage: Outage,
 }
 
 impl Consul {
@@ -32,6 +34,7 @@ impl Consul {
             server,
             token,
             seen: Seen::default(),
+            outage: Outage::new("consul"),
         }
     }
 
@@ -52,7 +55,22 @@ impl Consul {
             .body(Bytes::new())
             .map_err(|_| Fault::Wrong("is not a path of Consul".to_owned()))?;
         let answer = self.server.ask(request, patience).await?;
-        answer.found("with this token")
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(answer),
+            _ => found(answer),
+        }
+    }
+}
+
+fn found(answer: Answer) -> Result<Answer, Fault> {
+    answer.found("with this token")
+}
+
+/// A hash of what is there, or that nothing is.
+fn mark(answer: &Answer) -> [u8; 32] {
+    match answer.status {
+        StatusCode::NOT_FOUND => [0; 32],
+        _ => Sha256::digest(&*answer.body).into(),
     }
 }
 
@@ -68,17 +86,18 @@ impl SecretSource for Consul {
     async fn read(&self, place: &str) -> Result<SecretString, Fault> {
         let (path, name) = field::split(place);
         let answer = self.get(path, None).await?;
-        let seen = (index(&answer), Sha256::digest(&*answer.body).into());
-        self.seen.note(path, seen);
-        field::pick(&answer.body, name)
+        self.seen.note(path, (index(&answer), mark(&answer)));
+        field::pick(&found(answer)?.body, name)
     }
 
     async fn changed(&self, place: &str) {
         let (path, _) = field::split(place);
-        let (mut newest, hash) = self.seen.last(path).await;
+        let (mut newest, seen) = self.seen.last(path).await;
         loop {
-            match self.get(path, Some(newest)).await {
-                Ok(answer) if Sha256::digest(&*answer.body)[..] != hash => return,
+            let asked = self.get(path, Some(newest)).await;
+            self.outage.note(&asked);
+            match asked {
+                Ok(answer) if mark(&answer) != seen => return,
                 // It is an older one than was asked with where Consul began to count anew.
                 Ok(answer) => newest = index(&answer),
                 Err(_) => tokio::time::sleep(PAUSE).await,

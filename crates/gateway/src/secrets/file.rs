@@ -69,6 +69,9 @@ impl Files {
         file.take(SECRET_BYTES_MAX + 1)
             .read_to_end(&mut bytes)
             .map_err(Fault::Unreadable)?;
+        if bytes.len() as u64 > SECRET_BYTES_MAX {
+            return Err(Fault::TooLong);
+        }
         super::text(&bytes)
     }
 }

@@ -23,8 +23,8 @@ use tower::ServiceExt;
 
 use super::Fault;
 
-/// Secrets are short, and so is what is said around them.
-const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Secrets are short; documents of a configuration are the longest that is asked for.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an answer may take that nobody meant to wait for.
 pub const PATIENCE: Duration = Duration::from_secs(10);

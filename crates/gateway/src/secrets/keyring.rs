@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::future::select_all;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::env::Environment;
 use super::file::Files;
 use super::reference::{Scheme, SecretRef};
-use super::{Fault, SecretSource};
+use super::{Fault, SECRET_BYTES_MAX, SecretSource};
 
 /// A secret cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,14 @@ pub struct SecretError {
 pub struct Credential {
     keyring: Keyring,
     reference: SecretRef,
+}
+
+impl SecretError {
+    /// Whether nothing is wrong with the reference: where it leads cannot be asked now.
+    #[must_use]
+    pub fn away(&self) -> bool {
+        matches!(self.fault, Fault::Away(_))
+    }
 }
 
 impl Credential {
@@ -70,6 +78,18 @@ impl Keyring {
 
     /// The value behind a reference, as it is now.
     pub async fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
+        let value = self.document(reference).await?;
+        match value.expose_secret().len() as u64 > SECRET_BYTES_MAX {
+            true => Err(SecretError {
+                reference: reference.to_string(),
+                fault: Fault::TooLong,
+            }),
+            false => Ok(value),
+        }
+    }
+
+    /// The same of what is as long as its place may keep it.
+    pub async fn document(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
         let (scheme, place) = match reference {
             SecretRef::Literal(value) => return Ok(value.clone()),
             SecretRef::Kept { scheme, place } => (*scheme, place),
@@ -120,8 +140,6 @@ impl Keyring {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[tokio::test]

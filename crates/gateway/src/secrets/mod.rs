@@ -1,18 +1,26 @@
 //! Secret references and their values: what a configuration says instead of a secret, and how it becomes one.
 //! It must not know configuration files or who uses a secret; a value never reaches an error, a log or `Debug`.
 
+#[cfg(feature = "age")]
+pub mod age;
+#[cfg(feature = "consul")]
 pub mod consul;
 pub mod env;
 pub mod field;
 pub mod file;
 pub mod http;
 pub mod keyring;
+#[cfg(feature = "kms")]
 pub mod kms;
+#[cfg(feature = "nacos")]
 pub mod nacos;
+pub mod outage;
 pub mod reference;
 pub mod sealed;
 pub mod seen;
+#[cfg(feature = "kms")]
 pub mod sigv4;
+#[cfg(feature = "vault")]
 pub mod vault;
 
 use async_trait::async_trait;
@@ -60,9 +68,6 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// A secret from bytes, without the one line end that editors and `echo` leave.
 fn text(bytes: &[u8]) -> Result<SecretString, Fault> {
-    if bytes.len() as u64 > SECRET_BYTES_MAX {
-        return Err(Fault::TooLong);
-    }
     let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotText)?;
     let text = text
         .strip_suffix('\n')

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::http::{Answer, PATIENCE, Server};
 use super::keyring::Credential;
+use super::outage::Outage;
 use super::seen::Seen;
 use super::{Fault, SecretSource, field};
 
@@ -31,8 +32,9 @@ pub struct Nacos {
     namespace: String,
     login: Option<(String, Credential)>,
     session: tokio::sync::Mutex<Option<Session>>,
-    /// The MD5 of what was read last, as Nacos has it, by place without its field.
+    /// The MD5 of what was read last, as Nacos has it, by place without its field; empty where nothing was.
     seen: Seen<String>,
+    outage: Outage,
 }
 
 struct Session {
@@ -58,6 +60,7 @@ impl Nacos {
             login,
             session: tokio::sync::Mutex::default(),
             seen: Seen::default(),
+            outage: Outage::new("nacos"),
         }
     }
 
@@ -113,6 +116,9 @@ impl Nacos {
         let answer = self.server.ask(request, PATIENCE).await?;
         if [StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED].contains(&answer.status) {
             *self.session.lock().await = None;
+        }
+        if answer.status == StatusCode::NOT_FOUND {
+            self.seen.note(place, String::new());
         }
         answer.found("by this user")
     }
@@ -179,7 +185,9 @@ impl SecretSource for Nacos {
         let (place, _) = field::split(place);
         let md5 = self.seen.last(place).await;
         loop {
-            match self.differs(place, &md5).await {
+            let asked = self.differs(place, &md5).await;
+            self.outage.note(&asked);
+            match asked {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(_) => tokio::time::sleep(PAUSE).await,

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// What kind of place keeps a secret.
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 pub enum Scheme {
     Env,
     File,
+    Age,
     Vault,
     Kms,
     Nacos,
@@ -18,9 +20,10 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Env,
         Self::File,
+        Self::Age,
         Self::Vault,
         Self::Kms,
         Self::Nacos,
@@ -31,6 +34,7 @@ impl Scheme {
         match self {
             Self::Env => "env",
             Self::File => "file",
+            Self::Age => "age",
             Self::Vault => "vault",
             Self::Kms => "kms",
             Self::Nacos => "nacos",
@@ -43,6 +47,7 @@ impl Scheme {
         match self {
             Self::Env => "env:NAME",
             Self::File => "file:PATH",
+            Self::Age => "age:CIPHERTEXT or age:file:PATH",
             Self::Vault => "vault:MOUNT/PATH#FIELD",
             Self::Kms => "kms:CIPHERTEXT or kms:file:PATH",
             Self::Nacos => "nacos:GROUP/DATA_ID#FIELD",
@@ -90,8 +95,8 @@ impl SecretRef {
         // The word is not repeated: it may be the first half of a literal secret.
         if looks_like_scheme(word) {
             return Err(
-                "begins like a reference of an unknown scheme; known are env:, file:, vault:, kms:, nacos: and \
-                 consul:"
+                "begins like a reference of an unknown scheme; known are env:, file:, age:, vault:, kms:, nacos: \
+                 and consul:"
                     .to_owned(),
             );
         }
@@ -107,7 +112,7 @@ impl fmt::Display for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kept {
-                scheme: scheme @ Scheme::Kms,
+                scheme: scheme @ (Scheme::Age | Scheme::Kms),
                 place,
             } if !place.starts_with("file:") => {
                 let shown: String = place.chars().take(SHOWN_CHARS).collect();
@@ -122,7 +127,9 @@ impl fmt::Display for SecretRef {
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match toml::Value::deserialize(deserializer)? {
-            toml::Value::String(text) => Self::parse(&text).map_err(D::Error::custom),
+            toml::Value::String(text) => {
+                Self::parse(&Zeroizing::new(text)).map_err(D::Error::custom)
+            }
             _ => Err(D::Error::custom(
                 "must be a secret reference in quotes: env:NAME or file:PATH",
             )),
@@ -147,6 +154,7 @@ mod tests {
             ("env:CLINIC_SECRET", "env:CLINIC_SECRET"),
             ("file:/run/secrets/a:b", "file:/run/secrets/a:b"),
             ("vault:secret/clinic#app", "vault:secret/clinic#app"),
+            ("age:YWdlLWVuY3J5cHRpb24ub3Jn", "age:YWdlLWVuY3J5…"),
             ("kms:YWdlLWVuY3J5cHRpb24ub3Jn", "kms:YWdlLWVuY3J5…"),
             ("kms:file:/run/sealed", "kms:file:/run/sealed"),
             ("s3cret", "***"),
@@ -165,7 +173,7 @@ mod tests {
             error.contains("known are env:, file:") && !error.contains("hunter"),
             "{error}"
         );
-        for text in ["", "env:", "file:", "kms:", "consul:"] {
+        for text in ["", "env:", "file:", "age:", "kms:", "consul:"] {
             assert!(SecretRef::parse(text).is_err(), "{text:?}");
         }
     }

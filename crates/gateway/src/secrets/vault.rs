@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::http::{Answer, PATIENCE, Server};
 use super::keyring::Credential;
+use super::outage::Outage;
 use super::seen::Seen;
 use super::{Fault, SecretSource, field, text};
 
@@ -31,6 +32,7 @@ pub struct Vault {
     look_every: Duration,
     /// A hash of what was read last, by place.
     seen: Seen<[u8; 32]>,
+    outage: Outage,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +69,7 @@ impl Vault {
             namespace,
             look_every,
             seen: Seen::default(),
+            outage: Outage::new("vault"),
         }
     }
 
@@ -147,7 +150,9 @@ impl SecretSource for Vault {
         let seen = self.seen.last(place).await;
         loop {
             tokio::time::sleep(self.look_every).await;
-            if let Ok(value) = self.kept(path, name).await
+            let asked = self.kept(path, name).await;
+            self.outage.note(&asked);
+            if let Ok(value) = asked
                 && hash(&value) != seen
             {
                 return;

@@ -9,6 +9,7 @@ mod compat;
 mod connection;
 mod document;
 mod edges;
+mod egress;
 mod fuzzed;
 mod harness;
 mod neighbours;

@@ -7,9 +7,12 @@ mod crowd;
 mod demo;
 mod disk;
 mod errors;
+mod include;
 mod operator;
+mod place;
 mod reload;
 mod secrets;
+mod servers;
 mod setup;
 
 use std::net::SocketAddr;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::caller::{Caller, TEMPLATE};
+use crate::caller::{Caller, TEMPLATE, remind};
 use crate::check::until_within;
 use crate::program::{Gateway, Wish};
 
@@ -57,21 +57,6 @@ async fn begin(caller: &mut Caller, rows: u64) -> String {
     let started = caller.post(&format!("/v1/broadcasts/{id}/start"), "").await;
     assert_eq!(started["upload"]["rows"], rows);
     id
-}
-
-/// How long each urgent message took to be with WeChat, in ascending order.
-async fn remind(caller: &mut Caller, count: u64) -> Vec<Duration> {
-    let mut took = Vec::new();
-    for n in 0..count {
-        let body = json!({"account": "main", "touser": format!("oUrge{n:023}"), "template_id": TEMPLATE,
-            "data": {"thing1": {"value": "明天就诊"}}, "priority": "high"});
-        let began = Instant::now();
-        let sent = caller.post("/v1/messages?wait=30", &body.to_string()).await;
-        assert_eq!(sent["status"], "sent", "{sent}");
-        took.push(began.elapsed());
-    }
-    took.sort();
-    took
 }
 
 async fn survive(form: Form) {

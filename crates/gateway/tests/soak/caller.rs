@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -221,4 +221,19 @@ async fn hand_over(caller: &mut Caller, n: u64) -> String {
         }
     }
     panic!("message {n} was never taken")
+}
+
+/// How long each urgent message took to be with WeChat, in ascending order.
+pub(crate) async fn remind(caller: &mut Caller, count: u64) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for n in 0..count {
+        let body = json!({"account": "main", "touser": format!("oUrge{n:023}"), "template_id": TEMPLATE,
+            "data": {"thing1": {"value": "明天就诊"}}, "priority": "high"});
+        let began = Instant::now();
+        let sent = caller.post("/v1/messages?wait=30", &body.to_string()).await;
+        assert_eq!(sent["status"], "sent", "{sent}");
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took
 }

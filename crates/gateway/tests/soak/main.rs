@@ -17,5 +17,6 @@ mod outage;
 mod program;
 mod quota;
 mod receipts;
+mod scheduled;
 mod stop;
 mod token;

@@ -177,6 +177,17 @@ impl Gateway {
         kib.parse::<u64>().unwrap() / 1_024
     }
 
+    /// How much CPU the program has used since it started.
+    pub(crate) fn cpu(&self) -> Duration {
+        const TICK: Duration = Duration::from_millis(10);
+        let pid = self.child.as_ref().and_then(Child::id).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        // Behind the name, which may hold anything, user and system time are the twelfth and thirteenth field.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = |nth| fields.split(' ').nth(nth).unwrap().parse::<u32>().unwrap();
+        TICK * (ticks(11) + ticks(12))
+    }
+
     /// SIGTERM; answers how long it took to end and whether it ended well.
     pub(crate) async fn terminate(&mut self) -> (Duration, bool) {
         let mut child = self.child.take().unwrap();

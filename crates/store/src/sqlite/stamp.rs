@@ -4,9 +4,11 @@
 use std::fmt;
 use std::path::Path;
 
+use hongyan_courier::audit::Act;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::open::{self, OpenError};
+use super::ops::audit;
 
 const READ: &str = "SELECT value FROM meta WHERE key = 'profile'";
 const WRITE: &str = "INSERT INTO meta (key, value) VALUES ('profile', ?1)
@@ -51,15 +53,27 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// Gives a database that nobody uses another stamp; answers the one before. It must have been made and be of this
-/// program's version.
+/// Gives a database that nobody uses another stamp, and writes down in the same transaction who did it; answers the stamp
+/// before. Where that is the same, nothing is done. Of `act` the details are set here.
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn restamp(path: &Path, to: Stamp) -> Result<Option<Stamp>, OpenError> {
-    let (_lock, conn, _) = open::locked_and_migrated(path, None)?;
-    let before = read(path, &conn)?;
-    write(path, &conn, to)?;
+pub fn restamp(path: &Path, to: Stamp, act: Act) -> Result<Option<Stamp>, OpenError> {
+    let (_lock, mut conn, _) = open::locked_and_migrated(path, None)?;
+    let failed = |error: rusqlite::Error| open::of_sqlite(path, &error);
+    let transaction = conn.transaction().map_err(failed)?;
+    let before = read(path, &transaction)?;
+    if before == Some(to) {
+        return Ok(before);
+    }
+    write(path, &transaction, to)?;
+    let from = before.map_or_else(|| "null".to_owned(), |before| format!("\"{before}\""));
+    let act = Act {
+        details: Some(format!("{{\"from\":{from},\"to\":\"{to}\"}}")),
+        ..act
+    };
+    audit::add(&transaction, &act).map_err(|fault| open::of_fault(path, fault))?;
+    transaction.commit().map_err(failed)?;
     Ok(before)
 }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
+use hongyan_courier::audit::{Act, Audit, AuditFilter, Verifier};
 use hongyan_courier::conformance::fixture::{NODE, NOW, at, content};
 use hongyan_courier::delivery::Outcome;
 use hongyan_courier::message::{Reason, Status};
@@ -251,10 +252,53 @@ async fn a_database_belongs_to_the_profile_that_used_it_first() {
     let migrated = migrate(&place.path(), Some(Stamp::Dev));
     assert!(matches!(migrated, Err(OpenError::OtherProfile { .. })));
     assert_eq!(
-        restamp(&place.path(), Stamp::Prod).unwrap(),
+        restamp(&place.path(), Stamp::Prod, restamping()).unwrap(),
         Some(Stamp::Staging)
     );
     drop(open_under(&place, Stamp::Prod).unwrap());
+}
+
+fn restamping() -> Act {
+    Act {
+        at: NOW,
+        who: "local:ops".to_owned(),
+        from: None,
+        what: "store.restamp".to_owned(),
+        account: None,
+        subject: None,
+        recipient: None,
+        details: None,
+        trace_id: None,
+    }
+}
+
+#[tokio::test]
+async fn who_gave_a_database_to_another_profile_is_written_down_with_it() {
+    let place = Place::new();
+    drop(open_under(&place, Stamp::Staging).unwrap());
+    let stamped = |to| restamp(&place.path(), to, restamping());
+    stamped(Stamp::Prod).unwrap();
+    stamped(Stamp::Prod).unwrap();
+    let list = async || {
+        let store = open_under(&place, Stamp::Prod).unwrap();
+        store.audited(AuditFilter::default(), 9).await.unwrap()
+    };
+    let entries = list().await;
+    let [entry] = &entries[..] else {
+        panic!("one was done: {entries:?}");
+    };
+    let details = r#"{"from":"staging","to":"prod"}"#;
+    assert_eq!(entry.act.details.as_deref(), Some(details));
+    assert_eq!((&*entry.act.who, entry.act.at), ("local:ops", NOW));
+    Verifier::default().take(entry).unwrap();
+
+    // What cannot be written down is not done.
+    let sql = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let conn = Connection::open(place.path()).unwrap();
+    conn.execute_batch(sql).unwrap();
+    drop(conn);
+    stamped(Stamp::Dev).unwrap_err();
+    assert_eq!(list().await, entries);
 }
 
 #[tokio::test]

@@ -153,3 +153,37 @@ fn a_profile_is_one_of_three() {
         "HONGYAN_PROFILE: there is no profile \"production\"; use dev, staging or prod"
     );
 }
+
+#[test]
+fn what_is_included_is_a_list_of_whole_documents() {
+    let shape = "include (hongyan.toml): is a list of whole documents, such as [\"nacos:GROUP/DATA_ID\", \"consul:PATH\"]";
+    for include in [
+        "7",
+        "[7]",
+        "\"a\"",
+        "[\"file:a\"]",
+        "[\"nacos:a\", \"nacos:b/c#d\"]",
+    ] {
+        check("dev", &format!("include = {include}\n"), &[shape]);
+    }
+    let many = format!("include = [{}]\n", "\"consul:a\",".repeat(17));
+    check(
+        "dev",
+        &many,
+        &["include (hongyan.toml): names 17 documents; at most 16 may be included"],
+    );
+    check(
+        "staging",
+        "include = [\"nacos:a\"]\n[nacos]\naddress = \"http://nacos.example.com:8848\"\n",
+        &[
+            "nacos.address (hongyan.toml): would send secrets in the clear; http:// beyond this machine is for dev alone, \
+             not staging",
+        ],
+    );
+    check(
+        "dev",
+        "include = [\"nacos:a\"]\n",
+        &["include: names documents, which are not read here"],
+    );
+    place(&[("hongyan.toml", "include = []\n")], &[]).load();
+}

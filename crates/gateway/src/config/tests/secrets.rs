@@ -78,7 +78,7 @@ fn a_proxy_is_an_address_and_its_login_a_secret() {
         &toml,
         &[
             "accounts[clinic].proxy_login (hongyan.toml): begins like a reference of an unknown scheme; known are env:, \
-             file:, vault:, kms:, nacos: and consul:",
+             file:, age:, vault:, kms:, nacos: and consul:",
             "accounts[clinic].proxy (hongyan.toml): is not http://host:port; a login goes into proxy_login",
         ],
     );

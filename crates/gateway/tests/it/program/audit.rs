@@ -2,8 +2,36 @@
 
 use serde_json::json;
 
-use super::operate;
+use super::{hongyan, operate, run};
 use crate::harness::{TestGateway, openid};
+
+#[tokio::test]
+async fn giving_a_database_to_another_profile_is_confirmed_and_written_down() {
+    let folder = tempfile::TempDir::new().unwrap();
+    run(hongyan(folder.path(), &["migrate"])).await.unwrap();
+    let restamp = async |more: &[&str]| {
+        let words = [&["migrate", "--restamp"], more].concat();
+        let mut command = hongyan(folder.path(), &words);
+        command.env("HONGYAN_PROFILE", "staging");
+        run(command).await
+    };
+    let unconfirmed = restamp(&[]).await.unwrap_err();
+    assert!(unconfirmed.contains("give --yes"), "{unconfirmed}");
+    let done = restamp(&["--yes"]).await.unwrap();
+    assert!(done.contains("belongs to staging"), "{done}");
+
+    let hand = rusqlite::Connection::open(folder.path().join("hongyan.db")).unwrap();
+    let sql = "SELECT who, what, details FROM audit";
+    let mut entries = hand.prepare(sql).unwrap();
+    let entries = entries.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let entries: Result<Vec<(String, String, String)>, _> = entries.unwrap().collect();
+    let [(who, what, details)] = &entries.unwrap()[..] else {
+        panic!("one thing was done");
+    };
+    assert!(who.starts_with("local:") && who.len() > 6, "{who}");
+    assert_eq!(what, "store.restamp");
+    assert_eq!(details, r#"{"from":"dev","to":"staging"}"#);
+}
 
 #[tokio::test]
 async fn a_list_that_was_changed_is_found() {

@@ -3,6 +3,8 @@
 mod real;
 mod stand_ins;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use hongyan_wechat_sim::{AccountConfig, Sim, SimConfig};
@@ -98,6 +100,59 @@ impl Kept {
         assert!(child.wait_with_output().await.unwrap().status.success());
         sim.stop().await;
     }
+}
+
+#[tokio::test]
+async fn age_opens_what_is_encrypted_in_the_configuration() {
+    let kept = Kept::new("age:file:sealed", "[age]\nidentity = \"file:age.key\"\n");
+    kept.configure("http://127.0.0.1:1");
+    let generating = &["config", "encrypt", "--generate-key", "age.key"];
+    let recipient = run(kept.command(generating)).await.unwrap();
+    assert!(recipient.starts_with("age1"), "{recipient}");
+    let again = run(kept.command(generating)).await.unwrap_err();
+    assert!(
+        again.contains("cannot make age.key: File exists"),
+        "{again}"
+    );
+
+    let ciphertext = |reference: &str| reference.strip_prefix("age:").unwrap().to_owned();
+    let sealed = kept.folder.path().join("sealed");
+    let wrong = kept.encrypted(&format!("{WRONG}\n"), &[]).await;
+    std::fs::write(&sealed, ciphertext(&wrong)).unwrap();
+    let right = kept.encrypted(RIGHT, &["--age", recipient.trim()]).await;
+    kept.follows(async || std::fs::write(&sealed, ciphertext(&right)).unwrap())
+        .await;
+}
+
+#[tokio::test]
+async fn production_takes_what_age_encrypted_and_shares_the_key_with_nobody() {
+    let kept = Kept::new("", "").with("HONGYAN_PROFILE", "prod");
+    let kept = kept.with("ORDERS", CLIENT_SECRET);
+    let generating = &["config", "encrypt", "--generate-key", "age.key"];
+    let recipient = run(kept.command(generating)).await.unwrap();
+    let sealed = kept.encrypted(RIGHT, &["--age", recipient.trim()]).await;
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\n[age]\nidentity = \"file:age.key\"\n\
+         [[accounts]]\nname = \"clinic\"\nappid = \"{APPID}\"\nsecret = \"{sealed}\"\n\
+         [[clients]]\nid = \"{CLIENT}\"\nsecrets = [\"env:ORDERS\"]\nscopes = [\"messages:send\"]\n"
+    );
+    std::fs::write(kept.folder.path().join("hongyan.toml"), text).unwrap();
+    let checked = run(kept.command(&["config", "check"])).await;
+    assert_eq!(checked.as_deref(), Ok("ok\n"));
+    let shown = run(kept.command(&["config", "show"])).await.unwrap();
+    assert!(shown.contains("identity = \"file:age.key\""), "{shown}");
+    assert!(
+        shown.contains("secret = \"age:") && !shown.contains(&sealed),
+        "{shown}"
+    );
+
+    let key = kept.folder.path().join("age.key");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    let said = run(kept.command(&["config", "check"])).await.unwrap_err();
+    assert!(
+        said.contains("file:age.key can be read by others (mode 640); chmod 600 it"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ pub(super) fn note(conn: &Connection, nonce: Option<&Nonce>) -> Result<(), Fault
     }
 }
 
-fn add(conn: &Connection, act: &Act) -> Result<(), Fault> {
+/// Adds an entry, in whatever transaction is open.
+pub(in crate::sqlite) fn add(conn: &Connection, act: &Act) -> Result<(), Fault> {
     let sql = "SELECT number, seal FROM audit ORDER BY number DESC LIMIT 1";
     let mut find = conn.prepare_cached(sql)?;
     let last: Option<(i64, Seal)> = find

@@ -1,68 +1,11 @@
-//! The real servers, where they can be had: an AWS-compatible KMS (moto, from PyPI) that checks signatures, and a
-//! Nacos-compatible server (rnacos, from the crate registry). `scripts/secret-stores.sh` installs them into target/.
-
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
+//! Secrets in real servers, where they can be had: an AWS-compatible KMS that checks signatures, and Nacos.
 
 use http::Method;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
+use super::super::servers::{Nacos, free_port, installed, serving};
 use super::{Kept, RIGHT, WRONG};
 use crate::harness::Call;
-
-/// What the script installs.
-fn installed(name: &str) -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_BIN_EXE_hongyan"));
-    let target = target
-        .parent()
-        .and_then(|profile| profile.parent())
-        .unwrap();
-    let path = target.join("secret-stores").join(name);
-    let path = if path.exists() {
-        path
-    } else {
-        // Where the target directory is another than the script's.
-        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../../target/secret-stores")
-            .join(name)
-    };
-    assert!(
-        path.exists(),
-        "{} is missing: run scripts/secret-stores.sh",
-        path.display()
-    );
-    path
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// Runs a server until it answers at its port.
-async fn serving(mut command: Command, port: u16) -> Child {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let child = command.kill_on_drop(true).spawn().unwrap();
-    let answering = async {
-        while tokio::net::TcpStream::connect(("127.0.0.1", port))
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let patience = Duration::from_secs(60);
-    tokio::time::timeout(patience, answering)
-        .await
-        .expect("it answers");
-    child
-}
 
 async fn form(address: &str, service: &str, path: &str, body: &str, more: (&str, &str)) -> String {
     let scope = format!(
@@ -138,43 +81,13 @@ async fn kms_unwraps_a_data_key_for_whoever_signs() {
 #[tokio::test]
 #[ignore = "needs rnacos: scripts/secret-stores.sh"]
 async fn nacos_tells_of_a_change() {
-    let (port, folder) = (free_port(), TempDir::new().unwrap());
-    let address = format!("127.0.0.1:{port}");
-    let mut rnacos = Command::new(installed("bin/rnacos"));
-    rnacos.current_dir(folder.path());
-    rnacos.env("RNACOS_HTTP_PORT", port.to_string());
-    rnacos.env("RNACOS_GRPC_PORT", free_port().to_string());
-    rnacos.env("RNACOS_HTTP_CONSOLE_PORT", free_port().to_string());
-    rnacos.env("RNACOS_DATA_DIR", folder.path());
-    let _rnacos = serving(rnacos, port).await;
-    let typed = ("content-type", "application/x-www-form-urlencoded");
+    let nacos = Nacos::start().await;
     let publish = async |secret: &str| {
-        let body = format!("dataId=secrets&group=hongyan&content=clinic%3D{secret}");
-        let publishing = async {
-            // Its store elects itself first.
-            loop {
-                let call = Call::new(Method::POST, "/nacos/v1/cs/configs", body.clone());
-                let reply = call
-                    .unsigned()
-                    .header(typed.0, typed.1)
-                    .make(&address)
-                    .await;
-                if reply.status.is_success() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        };
-        let patience = Duration::from_secs(20);
-        tokio::time::timeout(patience, publishing)
-            .await
-            .expect("it takes configurations");
+        let text = format!("clinic={secret}");
+        nacos.publish("secrets", &text).await;
     };
     publish(WRONG).await;
-    Kept::new(
-        "nacos:hongyan/secrets#clinic",
-        &format!("[nacos]\naddress = \"http://{address}\"\n"),
-    )
-    .follows(async || publish(RIGHT).await)
-    .await;
+    Kept::new("nacos:hongyan/secrets#clinic", &nacos.section())
+        .follows(async || publish(RIGHT).await)
+        .await;
 }

@@ -2,61 +2,21 @@
 //! They stand in for the real ones, which cannot be had where these tests run (but for Nacos: see `real`).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 use http_body_util::BodyExt;
-use md5::{Digest, Md5};
 use serde_json::json;
-use tokio::sync::{Notify, watch};
-use tokio_util::task::TaskTracker;
+use tokio::sync::Notify;
 
+use super::super::place::{Place, Text, header, nacos_listen};
 use super::{Kept, RIGHT, WRONG};
 
 const TOKEN: &str = "the-token-of-the-place";
-
-/// A text that changes, and whoever serves it.
-struct Place {
-    text: watch::Sender<String>,
-    address: String,
-    serving: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-type Text = Arc<watch::Receiver<String>>;
-
-impl Place {
-    async fn start(text: &str, routes: fn(Router<Text>) -> Router<Text>) -> Self {
-        let (text, reader) = watch::channel(text.to_owned());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let router = routes(Router::new()).with_state(Arc::new(reader));
-        let serving = TaskTracker::new().spawn(async move {
-            axum::serve(listener, router).await.unwrap();
-        });
-        Self {
-            text,
-            address,
-            serving,
-        }
-    }
-}
-
-fn header<'r>(request: &'r Request, name: &str) -> &'r str {
-    let value = request.headers().get(name);
-    value.and_then(|value| value.to_str().ok()).unwrap_or("")
-}
 
 async fn vault_kv(State(text): State<Text>, request: Request) -> Response {
     if header(&request, "X-Vault-Token") != TOKEN {
@@ -242,34 +202,6 @@ async fn nacos_get(
     let asked = ["dataId", "group", "tenant"].map(|name| query[name].as_str());
     assert_eq!(asked, ["secrets.json", "hongyan", "prod"]);
     text.borrow().clone().into_response()
-}
-
-/// Holds the poll, as long as it says, while the MD5 that it brings is that of the content.
-async fn nacos_listen(State(text): State<Text>, request: Request) -> Response {
-    let patience: u64 = header(&request, "Long-Pulling-Timeout").parse().unwrap();
-    let body = request.into_body().collect().await.unwrap().to_bytes();
-    let form: HashMap<String, String> = Query::try_from_uri(
-        &format!("/?{}", String::from_utf8_lossy(&body))
-            .parse()
-            .unwrap(),
-    )
-    .unwrap()
-    .0;
-    let listening = form["Listening-Configs"]
-        .trim_end_matches('\u{1}')
-        .to_owned();
-    let parts: Vec<&str> = listening.split('\u{2}').collect();
-    assert_eq!(
-        (parts[0], parts[1], parts[3]),
-        ("secrets.json", "hongyan", "prod")
-    );
-    let differs = |text: &String| hex::encode(Md5::digest(text)) != parts[2];
-    let mut text = (*text).clone();
-    let changed = tokio::time::timeout(Duration::from_millis(patience), text.wait_for(differs));
-    match changed.await {
-        Ok(_) => "secrets.json%02hongyan%02prod%01\n".into_response(),
-        Err(_) => "".into_response(),
-    }
 }
 
 #[tokio::test]
