@@ -212,7 +212,7 @@ async fn ten_million_rows_are_taken_and_cancelled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_survives_kill_minus_nine() {
     survive(Form {
-        rows: 10_000,
+        rows: 50_000,
         kills: 2,
         reminders: 20,
         patience: Duration::from_secs(120),
