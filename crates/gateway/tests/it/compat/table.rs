@@ -108,6 +108,21 @@ async fn what_comes_too_late_or_is_cancelled_is_not_said_to_be_sent() {
     gateway.finish().await;
 }
 
+/// A kind that WeChat does not know again ends in doubt at once: the user may have it, so nobody is to send it again.
+#[tokio::test]
+async fn what_nobody_can_tell_of_is_never_answered_with_what_is_repeated() {
+    let gateway = TestGateway::start().await;
+    let token = token(&gateway).await;
+    gateway.sim.fault("code=-1:at=bizsend".parse().unwrap());
+    let path = "/cgi-bin/message/subscribe/bizsend";
+    let answer = posted(&gateway, path, &token, &message(&openid(1))).await;
+    assert_eq!(code(&answer), 0, "{answer}");
+    let number = answer["msgid"].as_i64().unwrap();
+    let found = gateway.get(&format!("/v1/messages?msgid={number}")).await;
+    assert_eq!(found.json()["messages"][0]["status"], "unconfirmed");
+    gateway.finish().await;
+}
+
 #[tokio::test]
 async fn a_spent_quota_is_waited_out() {
     let gateway = TestGateway::start().await;
