@@ -229,9 +229,24 @@ impl TestGateway {
     /// WeChat's list has this template from now on, and the gateway knows.
     pub(crate) async fn relist(&self, id: &str, text: &str) -> Value {
         self.sim.world().add_template(APPID, &template(&(id, text)));
-        let synced = self.post("/v1/templates/sync", &json!({})).await;
-        assert_eq!(synced.status, 200, "{synced:?}");
-        synced.json()
+        self.synced().await
+    }
+
+    /// Has the lists of templates fetched, as soon as there is a token to ask with.
+    pub(crate) async fn synced(&self) -> Value {
+        let mut last = None;
+        let syncing = async {
+            loop {
+                let reply = self.post("/v1/templates/sync", &json!({})).await;
+                if reply.status == 200 {
+                    return reply.json();
+                }
+                last = Some(reply);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let synced = tokio::time::timeout(PATIENCE, syncing).await;
+        synced.unwrap_or_else(|_| panic!("no list was fetched: {last:?}"))
     }
 
     /// Ends the story: nothing may be left in a sender's hands.

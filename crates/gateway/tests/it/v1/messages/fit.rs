@@ -317,7 +317,7 @@ async fn a_subscription_message_is_checked_by_its_keys_types_until_its_list_come
         ..template(&(OTHER, "位置：{{thing1.DATA}}\n金额：{{amount2.DATA}}"))
     };
     gateway.sim.world().add_template(APPID, &listed);
-    gateway.post("/v1/templates/sync", &json!({})).await;
+    gateway.synced().await;
     let mut known = subscription("咖啡", "¥1");
     let dry = gateway.post(path, &known).await.json();
     assert_eq!(dry["rendered"], "位置：咖啡\n金额：¥1");

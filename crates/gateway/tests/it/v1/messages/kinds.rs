@@ -148,7 +148,7 @@ async fn a_long_term_template_is_never_used_up() {
         ..template(&(TEMPLATE, "{{thing1.DATA}}"))
     };
     gateway.sim.world().add_template(APPID, &long_term);
-    gateway.post("/v1/templates/sync", &json!({})).await;
+    gateway.synced().await;
     accept(&gateway);
     let left = |left: u32| move |known: &Value| known["credits"][0]["left"] == left;
     let path = format!("/v1/recipients/{}", openid(1));
