@@ -18,7 +18,7 @@ build: ## the program, optimised, at target/release/hongyan
 	$(CARGO) build --release --locked -p hongyan-gateway
 
 test: ## all tests but the long ones
-	@scripts/peers.sh install
+	@scripts/peers.sh install || { test $$? = 77 && echo 'the tests of two WeChat SDKs are left out until then' >&2; }
 	$(CARGO) test --workspace --locked --all-features
 
 soak: ## the long tests: kill -9, cut connections, outages; half an hour; prints its seeds

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs a WeChat SDK, as it comes from its registry, against a gateway's compatible door. The tests call it; it installs what
-# it needs below $PEERS once. Needs Python 3 with venv, and Node.js with npm: as root on Debian it installs those too.
+# it needs below $PEERS once. Needs Python 3 with venv, and Node.js with npm: as root on Debian, or whoever may become root
+# without a password, it installs those too. Exit code 77: they are missing, and only somebody else can install them.
 #
 #   scripts/peers.sh install                    both, before the tests need them
 #   scripts/peers.sh wechatpy|co-wechat-api     PEER_BASE, PEER_APPID, PEER_SECRET, PEER_TEMPLATE, PEER_GOOD, PEER_REFUSED
@@ -14,17 +15,22 @@ need() {
     local check=$1
     shift
     if ! eval "$check" >/dev/null 2>&1; then
-        if test "$(id -u)" = 0 && command -v apt-get >/dev/null; then
+        local as_root=()
+        test "$(id -u)" = 0 || as_root=(sudo -n)
+        if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
             echo "installing $* for the SDK tests" >&2
             (
                 flock 9
-                apt-get update -qq
-                DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "$@"
+                "${as_root[@]}" apt-get update -qq
+                "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
+                    install -qq -y --no-install-recommends "$@"
             ) 9>"$peers/apt.lock" >&2 || true
+        else
+            missing=77
         fi
         if ! eval "$check" >/dev/null 2>&1; then
             echo "the SDK tests need $*: install them, on Debian with apt-get install $*" >&2
-            exit 1
+            exit "${missing:-1}"
         fi
     fi
 }

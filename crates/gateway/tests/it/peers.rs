@@ -11,6 +11,8 @@ use tokio::process::Command;
 use crate::harness::{APPID, CLIENT_SECRET, Settings, TestGateway, openid};
 
 const LISTED: &str = "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx";
+/// With this the script says that only somebody else can install what is missing. `make test` has told of it by then.
+const LEFT_OUT: i32 = 77;
 /// The first time, an SDK is installed.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -39,6 +41,9 @@ async fn peer(name: &str) {
         .kill_on_drop(true);
     let ended = tokio::time::timeout(PATIENCE, command.output()).await;
     let output = ended.expect("the SDK ends").unwrap();
+    if output.status.code() == Some(LEFT_OUT) {
+        return gateway.finish().await;
+    }
     assert!(
         output.status.success(),
         "{name} is not content:\n{}{}",
