@@ -106,17 +106,23 @@ async fn a_token_that_still_serves_says_what_is_wrong_with_its_account() {
     gateway.finish().await;
 }
 
-#[tokio::test]
-async fn who_asks_again_right_after_a_fetch_in_vain_is_told_when() {
+/// A gateway whose account was stopped for its secret.
+async fn stopped() -> TestGateway {
     let settings = Settings {
         secret: "wrong".to_owned(),
         ..Settings::default()
     };
     let gateway = TestGateway::with(settings).await;
-    let stopped = |list: &Value| list["accounts"][0]["state"] == "stopped";
+    let is_stopped = |list: &Value| list["accounts"][0]["state"] == "stopped";
     gateway
-        .until_reply("/v1/accounts", "stopped", stopped)
+        .until_reply("/v1/accounts", "stopped", is_stopped)
         .await;
+    gateway
+}
+
+#[tokio::test]
+async fn who_asks_again_right_after_a_fetch_in_vain_is_told_when() {
+    let gateway = stopped().await;
     let refused = gateway.post(&format!("{TOKEN}/refresh"), &json!({})).await;
     let wait: u64 = refused.headers["retry-after"]
         .to_str()
@@ -130,15 +136,7 @@ async fn who_asks_again_right_after_a_fetch_in_vain_is_told_when() {
 
 #[tokio::test]
 async fn what_waits_for_a_token_tells_when_one_is_asked_for_again() {
-    let settings = Settings {
-        secret: "wrong".to_owned(),
-        ..Settings::default()
-    };
-    let gateway = TestGateway::with(settings).await;
-    let stopped = |list: &Value| list["accounts"][0]["state"] == "stopped";
-    gateway
-        .until_reply("/v1/accounts", "stopped", stopped)
-        .await;
+    let gateway = stopped().await;
     let id = gateway.send(&message(&openid(1))).await;
     let waiting = gateway.get(&format!("/v1/messages/{id}")).await.json();
     let at = |key: &str| -> jiff::Timestamp { waiting[key].as_str().unwrap().parse().unwrap() };
