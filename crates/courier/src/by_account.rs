@@ -41,10 +41,3 @@ impl<T> Default for ByAccount<T> {
         Self(RwLock::default())
     }
 }
-
-impl<T> FromIterator<(AccountName, T)> for ByAccount<T> {
-    fn from_iter<I: IntoIterator<Item = (AccountName, T)>>(all: I) -> Self {
-        let each = all.into_iter().map(|(name, its)| (name, Arc::new(its)));
-        Self(RwLock::new(each.collect()))
-    }
-}

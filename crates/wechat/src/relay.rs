@@ -26,7 +26,7 @@ impl Client {
         let mut whole = Vec::with_capacity(query.len() + 1);
         whole.push(("access_token", token.expose()));
         whole.extend_from_slice(query);
-        let request = ApiRequest::raw(endpoint, token.shared(), &whole, body)?.limit(LIST_LIMIT);
+        let request = ApiRequest::new(endpoint, token.shared(), &whole, body)?.limit(LIST_LIMIT);
         Ok(self.call(request).await?.body)
     }
 }

@@ -110,7 +110,6 @@ impl Lane {
 
     pub(super) fn retire(&mut self) {
         self.retired = true;
-        self.backlog = Backlog::Until(None);
     }
 
     /// How many more calls may begin now; one at a time on a closed lane, when its probe is due.
@@ -205,7 +204,7 @@ impl Lane {
 
     /// Whether more is known to be due than there were slots for.
     pub(super) fn has_more(&self) -> bool {
-        matches!(self.backlog, Backlog::More | Backlog::Few(_))
+        !self.retired && matches!(self.backlog, Backlog::More | Backlog::Few(_))
     }
 
     /// A message waits in the store from `due` on.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hongyan_courier::UnixMs;
-use hongyan_courier::broadcast::port::BroadcastFilter;
 use hongyan_courier::broadcast::rows::forget;
 use hongyan_courier::broadcast::{Broadcast, Place};
 use hongyan_courier::message::AccountName;
@@ -20,7 +19,7 @@ use super::codes;
 use super::fault::Fault;
 use super::ops::blank::BlankOp;
 use super::ops::forget::ForgetOp;
-use super::read::{Reader, broadcast};
+use super::read::broadcast;
 
 /// The most orphans of one recipient: each is a message that another program sent.
 const ORPHANS_MAX: i64 = 10_000;
@@ -61,14 +60,14 @@ impl Forgetting for SqliteStore {
         let (account, openids) = (account.clone(), Arc::new(openids));
         let mut blanked = 0;
         let of_account = self.read("broadcasts_with_rows", move |reader| {
-            with_rows(reader, &account)
+            broadcast::with_rows(reader, &account, BROADCASTS_MAX)
         });
         for broadcast in of_account.await? {
             let (id, listed) = (broadcast.id, broadcast.upload.complete);
             let rows = self.rows_of(Arc::new(broadcast), &openids).await?;
             blanked += rows.len();
-            for some in rows.chunks(ROWS_AT_ONCE) {
-                let listed = listed.then(|| HashSet::clone(&openids));
+            for (nth, some) in rows.chunks(ROWS_AT_ONCE).enumerate() {
+                let listed = (listed && nth == 0).then(|| HashSet::clone(&openids));
                 self.ask(BlankOp {
                     id,
                     rows: some.to_vec(),
@@ -161,17 +160,6 @@ impl SqliteStore {
         })
         .await
     }
-}
-
-/// An account's broadcasts that have rows.
-fn with_rows(reader: &mut Reader, account: &AccountName) -> Result<Vec<Broadcast>, Fault> {
-    let filter = BroadcastFilter {
-        account: Some(account.clone()),
-        ..BroadcastFilter::default()
-    };
-    let mut all = broadcast::page(reader, &filter, BROADCASTS_MAX)?;
-    all.retain(|one| !one.state.ended() && one.upload.columns.is_some());
-    Ok(all)
 }
 
 /// Where the rows of these recipients are in a piece that begins at `place`.

@@ -5,14 +5,13 @@ use std::fmt;
 use std::path::Path;
 
 use hongyan_courier::audit::Act;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
+use super::base;
 use super::open::{self, OpenError};
 use super::ops::audit;
 
 const READ: &str = "SELECT value FROM meta WHERE key = 'profile'";
-const WRITE: &str = "INSERT INTO meta (key, value) VALUES ('profile', ?1)
-    ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 /// The profile that a database belongs to, as it is written in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +66,9 @@ pub fn restamp(path: &Path, to: Stamp, act: Act) -> Result<Option<Stamp>, OpenEr
         return Ok(before);
     }
     write(path, &transaction, to)?;
-    let from = before.map_or_else(|| "null".to_owned(), |before| format!("\"{before}\""));
+    let details = serde_json::json!({"from": before.map(Stamp::as_str), "to": to.as_str()});
     let act = Act {
-        details: Some(format!("{{\"from\":{from},\"to\":\"{to}\"}}")),
+        details: Some(details.to_string()),
         ..act
     };
     audit::add(&transaction, &act).map_err(|fault| open::of_fault(path, fault))?;
@@ -111,7 +110,5 @@ fn read(path: &Path, conn: &Connection) -> Result<Option<Stamp>, OpenError> {
 }
 
 fn write(path: &Path, conn: &Connection, stamp: Stamp) -> Result<(), OpenError> {
-    conn.execute(WRITE, params![stamp.code()])
-        .map(drop)
-        .map_err(|error| open::of_sqlite(path, &error))
+    base::set_meta(conn, "profile", stamp.code()).map_err(|fault| open::of_fault(path, fault))
 }

@@ -79,23 +79,14 @@ impl ApiRequest {
         Self::new(endpoint, secret, query, Some(body.into()))
     }
 
-    /// A call whose body is written already; a GET without one.
-    pub(crate) fn raw(
-        endpoint: Endpoint,
-        secret: SharedSecret,
-        query: &[(&str, &str)],
-        body: Option<Bytes>,
-    ) -> Result<Self, CallError> {
-        Self::new(endpoint, secret, query, body)
-    }
-
     /// Lets the answer be as long as `bytes`.
     pub(crate) fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
     }
 
-    fn new(
+    /// A call whose body is written already; a GET without one.
+    pub(crate) fn new(
         endpoint: Endpoint,
         secret: SharedSecret,
         query: &[(&str, &str)],

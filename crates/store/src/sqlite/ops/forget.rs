@@ -3,11 +3,11 @@
 use hongyan_courier::UnixMs;
 use hongyan_courier::account::FlagSubject;
 use hongyan_courier::message::Message;
-use hongyan_courier::port::{AcceptError, Nonce, Swept};
+use hongyan_courier::port::{AcceptError, Nonce};
 use hongyan_courier::recipient::forget::{Fate, Forgotten, Whom, fate, scrubbed};
 use rusqlite::{Connection, params};
 
-use super::{Op, audit};
+use super::{Op, audit, receipt};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
 use crate::sqlite::fault::Fault;
@@ -124,12 +124,8 @@ impl ForgetOp {
             if fate == Fate::Cancel {
                 let cancelled =
                     base.change(message.id, self.now, |_, delivery| delivery.cancel())?;
-                forgotten.cancelled.extend(cancelled.map(|cancelled| Swept {
-                    id: message.id,
-                    account: self.whom.account.clone(),
-                    status: cancelled.moved.status,
-                    reason: cancelled.moved.reason,
-                }));
+                let swept = cancelled.map(|cancelled| cancelled.swept(message.id));
+                forgotten.cancelled.extend(swept);
             }
             self.scrub(base, account, &message)?;
             forgotten.messages += 1;
@@ -167,12 +163,11 @@ impl ForgetOp {
             content.miniprogram,
             content.reference,
         ])?;
-        let sql = "UPDATE OR REPLACE receipts SET openid = ?1 WHERE msgid = ?2 AND account = ?3 AND openid = ?4";
         let calls = message.delivery.attempts.iter();
         let msgids = calls.filter_map(|call| call.msgid);
         for msgid in msgids.chain(message.delivery.msgid) {
-            let renamed = params![content.touser, msgid, account, self.whom.openid];
-            base.conn.prepare_cached(sql)?.execute(renamed)?;
+            let place = (account, msgid);
+            receipt::rename(&base.conn, place, &self.whom.openid, &content.touser)?;
         }
         Ok(())
     }

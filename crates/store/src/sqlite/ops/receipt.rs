@@ -141,11 +141,22 @@ fn join(
     ])?;
     base.orphans -= 1;
     if let Some(pseudonym) = nobody {
-        let sql = "UPDATE OR REPLACE receipts SET openid = ?1 WHERE msgid = ?2 AND account = ?3 AND openid = ?4";
-        let renamed = params![pseudonym, r.msgid, account, r.openid];
-        base.conn.prepare_cached(sql)?.execute(renamed)?;
+        rename(&base.conn, (account, r.msgid), &r.openid, &pseudonym)?;
     }
     Ok(Some((id, changed.moved)))
+}
+
+/// An account's receipt of this msgid names somebody else from now on.
+pub(super) fn rename(
+    conn: &Connection,
+    (account, msgid): (i64, i64),
+    from: &str,
+    to: &str,
+) -> Result<(), Fault> {
+    let sql = "UPDATE OR REPLACE receipts SET openid = ?1 WHERE msgid = ?2 AND account = ?3 AND openid = ?4";
+    conn.prepare_cached(sql)?
+        .execute(params![to, msgid, account, from])?;
+    Ok(())
 }
 
 fn is_of_a_cancelled_broadcast(conn: &Connection, id: MessageId) -> Result<bool, Fault> {

@@ -101,6 +101,29 @@ pub(in crate::sqlite) fn page(
     Ok(page)
 }
 
+/// An account's that have not ended and have rows, newest first.
+pub(in crate::sqlite) fn with_rows(
+    reader: &mut Reader,
+    account: &AccountName,
+    limit: usize,
+) -> Result<Vec<Broadcast>, Fault> {
+    let Reader { conn, accounts } = reader;
+    let Some(account) = accounts.known(conn, account)? else {
+        return Ok(Vec::new());
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut find = conn.prepare_cached(select!(
+        "JOIN broadcast_progress ON broadcast = id WHERE account = ?1 AND state < 5 AND columns IS NOT NULL \
+        ORDER BY id DESC LIMIT ?2"
+    ))?;
+    let mut found = find.query([account, limit])?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(of_row(row, |id| accounts.name(conn, id))?);
+    }
+    Ok(all)
+}
+
 /// What must be looked after, with how much of it is due.
 pub(in crate::sqlite) fn alive(reader: &mut Reader, now: UnixMs) -> Result<Vec<Broadcast>, Fault> {
     let Reader { conn, accounts } = reader;
