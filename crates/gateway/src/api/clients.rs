@@ -56,13 +56,18 @@ pub async fn revoke(
     State(cases): State<Arc<ClientTokens>>,
     PathPart(id): PathPart,
     uri: Uri,
-    signed: Signed,
+    mut signed: Signed,
 ) -> Result<Json<TokensRevoked>, Problem> {
     Query::read(&uri)?.nothing_else(&[])?;
     let wish: Revoke = body::optional(&signed.body)?;
-    let seen = cases.accounts.seen_by(&signed.caller);
+    let caller = signed.caller.clone();
+    let seen = cases.accounts.seen_by(&caller);
     let accounts = match wish.account {
-        Some(name) => vec![seen.named(Some(&name))?.clone()],
+        Some(name) => {
+            let account = seen.named(Some(&name))?.clone();
+            signed.about(&account);
+            vec![account]
+        }
         None => seen.iter().map(|known| known.name.clone()).collect(),
     };
     if !cases.clients.contains(&id) {
@@ -70,7 +75,7 @@ pub async fn revoke(
     }
     let names = accounts.iter().map(ToString::to_string).collect();
     cases.tokens.revoke(&id, accounts, signed.nonce).await?;
-    tracing::info!(client = id, by = %signed.caller.client, "virtual tokens were revoked");
+    tracing::info!(client = id, by = %caller.client, "virtual tokens were revoked");
     Ok(Json(TokensRevoked {
         client: id,
         accounts: names,

@@ -96,6 +96,7 @@ fn hub(
     let consumers = account.consumers.iter().zip(&secrets.consumers);
     let consumers = consumers.map(|(consumer, secrets)| {
         let line = line_of(database, account, consumer);
+        let lately = core.spools.lately(&line);
         let line = core.spools.open(line, LINE_BYTES_MAX)?;
         Ok(Arc::new(Consumer {
             account: AccountName::from(account.name.as_str()),
@@ -105,7 +106,7 @@ fn hub(
             reply: consumer.reply,
             seals: seals(account, consumer, secrets)?,
             line,
-            lately: Lately::default(),
+            lately,
             poster: poster.clone(),
             clock: core.clock.clone(),
         }))
@@ -149,6 +150,7 @@ fn mode_of(mode: CallbackMode) -> Mode {
 #[derive(Default)]
 pub(super) struct Spools {
     open: Mutex<HashMap<PathBuf, Spool>>,
+    lately: Mutex<HashMap<PathBuf, Lately>>,
     addresses: Arc<Addresses>,
 }
 
@@ -162,6 +164,12 @@ impl Spools {
             .with_context(|| format!("cannot open {}", path.display()))?;
         open.insert(path, spool.clone());
         Ok(spool)
+    }
+
+    /// What was put down in a line lately, under whatever configuration.
+    fn lately(&self, line: &Path) -> Lately {
+        let mut all = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(line.to_owned()).or_default().clone()
     }
 }
 

@@ -14,6 +14,7 @@ use super::pace::Bad;
 use super::{Compat, Note, Params};
 use crate::api::accounts::Known;
 use crate::auth::client::Client;
+use crate::auth::scope::Scope;
 use crate::limits::Entry;
 
 /// What is asked with.
@@ -88,11 +89,14 @@ impl Compat {
     }
 
     /// Clears the quotas of an account whose appid and a client's secret come in the body.
-    pub(super) async fn clear_by_secret(&self, body: &[u8], note: Note) -> Result<Answer, Refusal> {
+    pub(super) async fn clear_by_secret(
+        &self,
+        body: &[u8],
+        scopes: &[Scope],
+        note: Note,
+    ) -> Result<Answer, Refusal> {
         let wish: Wish = serde_json::from_slice(body).unwrap_or_default();
         let (client, known) = self.by_secret(&wish, note.peer).await?;
-        let scopes =
-            super::calls::find("/cgi-bin/clear_quota/v2").map_or(&[][..], |call| call.scopes);
         self.allowed(&client.identity, scopes)?;
         self.clear_quota((&client.identity, &known.name), note)
             .await

@@ -126,28 +126,28 @@ impl Compat {
             Task::StableToken => return self.grant((&params, &body[..]), peer, true).await,
             Task::ClearQuotaBySecret => {
                 let note = Note { peer, trace };
-                return self.clear_by_secret(&body, note).await;
+                return self.clear_by_secret(&body, call.scopes, note).await;
             }
             _ => {}
         }
         let (caller, account) = self.caller(&params, peer).await?;
         let limited = self.limits.client(&caller.client).await;
         limited.map_err(|_| codes::slower())?;
-        self.allowed(&caller, call.scopes)?;
+        self.allowed(caller, call.scopes)?;
         let passed = Passed {
             call,
             params: &params,
             body: (parts.method != Method::GET).then(|| body.clone()),
         };
-        let by = (&caller, &account);
+        let by = (caller, account);
         let note = Note { peer, trace };
         match call.task {
             Task::Send(kind) => self.send(by, kind, &body, trace).await,
             Task::ClearQuota => {
-                self.own_appid(&account, &body)?;
+                self.own_appid(account, &body)?;
                 self.clear_quota(by, note).await
             }
-            Task::ListTemplates => self.list_templates(&account, &passed, &caller.reach).await,
+            Task::ListTemplates => self.list_templates(account, &passed, &caller.reach).await,
             Task::ReadCall if caller.reach.templates().is_some() => {
                 Err(Refusal::new(48001, "api unauthorized"))
             }
@@ -156,7 +156,7 @@ impl Compat {
             | Task::ReadCall
             | Task::Token
             | Task::StableToken
-            | Task::ClearQuotaBySecret => self.read(&account, &passed).await.map(Answer::Relayed),
+            | Task::ClearQuotaBySecret => self.read(account, &passed).await.map(Answer::Relayed),
         }
     }
 
@@ -165,16 +165,16 @@ impl Compat {
         &self,
         params: &Params,
         peer: Option<IpAddr>,
-    ) -> Result<(Identity, AccountName), Refusal> {
+    ) -> Result<(&Identity, &AccountName), Refusal> {
         let token = params.get("access_token");
         let token = token.ok_or_else(|| Refusal::new(41001, "access_token missing"))?;
         let (bad, refusal) = match self.tokens.believe(token, &self.clients) {
             Ok(claim) => {
                 let (client, _) = self.clients.find(&claim.client);
                 let seen = client.and_then(|client| {
-                    let account = self.accounts.seen_by(&client.identity);
-                    let account = account.find(claim.account.as_str())?;
-                    Some((client.identity.clone(), account.clone()))
+                    let seen = self.accounts.seen_by(&client.identity);
+                    let account = seen.find(claim.account.as_str())?;
+                    Some((&client.identity, account))
                 });
                 // The account may be gone from the configuration, or from the client's reach.
                 match seen {
@@ -209,8 +209,7 @@ impl Compat {
     fn own_appid(&self, account: &AccountName, body: &Bytes) -> Result<(), Refusal> {
         let named: serde_json::Value =
             serde_json::from_slice(body).map_err(|_| Refusal::new(47001, "data format error"))?;
-        let mut all = self.accounts.every();
-        let own = all.find(|known| known.name == *account);
+        let own = self.accounts.seen_by_all().known(account.as_str());
         match (named["appid"].as_str(), own) {
             (Some(appid), Some(own)) if own.appid == appid => Ok(()),
             _ => Err(Refusal::new(40013, "invalid appid")),

@@ -90,18 +90,19 @@ impl Compat {
         passed: &Passed<'_>,
         (change, note): (Change, Note),
     ) -> Result<Answer, Refusal> {
-        let allowed = match change {
-            Change::DeleteTemplate => caller.reach.has_template(&template_id(passed)),
-            Change::AddTemplate | Change::SetIndustry => caller.reach.templates().is_none(),
+        let every = caller.reach.templates().is_none();
+        let (what, subject, allowed) = match change {
+            Change::AddTemplate => ("templates.add", None, every),
+            Change::SetIndustry => ("templates.set_industries", None, every),
+            Change::DeleteTemplate => {
+                let id = template_id(passed);
+                let allowed = caller.reach.has_template(&id);
+                ("templates.delete", Some(id), allowed)
+            }
         };
         if !allowed {
             return Err(Refusal::new(48001, "api unauthorized"));
         }
-        let (what, subject) = match change {
-            Change::AddTemplate => ("templates.add", None),
-            Change::DeleteTemplate => ("templates.delete", Some(template_id(passed))),
-            Change::SetIndustry => ("templates.set_industries", None),
-        };
         self.note((caller, account), what, subject, note).await?;
         let told = self.ask(account, passed).await;
         let body = told.map_err(|error| match &error {

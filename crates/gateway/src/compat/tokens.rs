@@ -20,7 +20,8 @@ const FORCE_PAUSE_MS: i64 = 30_000;
 pub struct Tokens {
     mint: Mint,
     store: Arc<dyn VirtualTokens>,
-    revoked: RwLock<HashMap<(String, AccountName), UnixMs>>,
+    /// By client and account, when what was issued before is good no more.
+    revoked: RwLock<HashMap<String, HashMap<AccountName, UnixMs>>>,
     clock: Arc<SystemClock>,
     /// What is done to the end even if nobody waits for it any more.
     tasks: TaskTracker,
@@ -48,12 +49,15 @@ impl Tokens {
         clock: Arc<SystemClock>,
     ) -> Result<Arc<Self>, StoreError> {
         let key = store.key(rand::random()).await?;
-        let revoked = store.revocations().await?.into_iter();
-        let revoked = revoked.map(|one| ((one.client, one.account), one.issued_before));
+        let mut revoked: HashMap<String, HashMap<_, _>> = HashMap::new();
+        for one in store.revocations().await? {
+            let of_client = revoked.entry(one.client).or_default();
+            of_client.insert(one.account, one.issued_before);
+        }
         Ok(Arc::new(Self {
             pace: Pace::default(),
             mint: Mint::new(key),
-            revoked: RwLock::new(revoked.collect()),
+            revoked: RwLock::new(revoked),
             store,
             clock,
             tasks: TaskTracker::new(),
@@ -115,10 +119,9 @@ impl Tokens {
         let which = accounts.iter().map(revocation).collect();
         self.store.revoke(which, nonce, self.clock.now()).await?;
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let of_client = revoked.entry(client.to_owned()).or_default();
         for account in accounts {
-            let before = revoked
-                .entry((client.to_owned(), account))
-                .or_insert(issued_before);
+            let before = of_client.entry(account).or_insert(issued_before);
             *before = issued_before.max(*before);
         }
         Ok(())
@@ -154,7 +157,6 @@ impl Tokens {
 
     fn revoked_before(&self, client: &str, account: &AccountName) -> Option<UnixMs> {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        let key = (client.to_owned(), account.clone());
-        revoked.get(&key).copied()
+        revoked.get(client)?.get(account).copied()
     }
 }

@@ -16,7 +16,8 @@ const REMEMBERED_MAX: u64 = 65_536;
 /// Half a SHA-256 of a plain body, in which WeChat says who, when and which.
 type Mark = [u8; 16];
 
-#[derive(Debug)]
+/// Clones remember together.
+#[derive(Clone, Debug)]
 pub struct Lately(Cache<Mark, ()>);
 
 impl Default for Lately {

@@ -100,6 +100,15 @@ impl Nacos {
         Ok(parameter)
     }
 
+    /// Asks with the session; one that is refused is not used again.
+    async fn ask(&self, request: Request<Bytes>, patience: Duration) -> Result<Answer, Fault> {
+        let answer = self.server.ask(request, patience).await?;
+        if [StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED].contains(&answer.status) {
+            *self.session.lock().await = None;
+        }
+        Ok(answer)
+    }
+
     async fn get(&self, place: &str) -> Result<Answer, Fault> {
         let (group, data_id) = parts(place);
         let session = self.session().await?;
@@ -113,10 +122,7 @@ impl Nacos {
         let request = Request::get(target.as_str()).body(Bytes::new());
         let request =
             request.map_err(|_| Fault::Wrong("is not the name of a configuration".to_owned()))?;
-        let answer = self.server.ask(request, PATIENCE).await?;
-        if [StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED].contains(&answer.status) {
-            *self.session.lock().await = None;
-        }
+        let answer = self.ask(request, PATIENCE).await?;
         if answer.status == StatusCode::NOT_FOUND {
             self.seen.note(place, String::new());
         }
@@ -143,7 +149,7 @@ impl Nacos {
                 .headers_mut()
                 .insert("Long-Pulling-Timeout", timeout);
         }
-        let answer = self.server.ask(request, POLL + PATIENCE).await?;
+        let answer = self.ask(request, POLL + PATIENCE).await?;
         match answer.status {
             StatusCode::OK => Ok(!answer.body.trim_ascii().is_empty()),
             status => Err(Fault::Away(format!("is answered with {status}"))),

@@ -19,7 +19,7 @@ use super::agreement::Told;
 use super::draft::{Draft, Refusal, Surroundings};
 use super::keys::{dedupe_mismatch, idempotency, new_message, over_at_once};
 use super::line_up::Replayed;
-use super::send::{AcceptedMessage, Intake, SendMessage, accepted_message};
+use super::send::{AcceptedMessage, Intake, LIST_PATIENCE, SendMessage, accepted_message};
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::query::Query;
@@ -162,7 +162,12 @@ impl Intake {
         if unlisted.is_empty() {
             return drafts;
         }
-        join_all(unlisted.iter().map(|one| self.look_again(one))).await;
+        join_all(
+            unlisted
+                .iter()
+                .map(|one| self.look_again(one, LIST_PATIENCE)),
+        )
+        .await;
         for (draft, item) in drafts.iter_mut().zip(items) {
             if unlisted_of(draft).is_some() {
                 *draft = read(item);

@@ -51,10 +51,7 @@ impl Intake {
         let around = self.around(caller, trace_id, now);
         let mut read = Draft::from_foreign(body, kind, account, around);
         if let Some(unlisted) = read.as_ref().err().and_then(Refusal::unlisted) {
-            let (account, of, id) = (&unlisted.account, unlisted.kind, &unlisted.template_id);
-            self.templates
-                .look_again(account, of, id, LIST_PATIENCE)
-                .await;
+            self.look_again(unlisted, LIST_PATIENCE).await;
             read = Draft::from_foreign(body, kind, account, around);
         }
         let draft = match read {
@@ -88,16 +85,6 @@ impl Intake {
             // It is scheduled, or put off: nobody can wait for that.
             return None;
         }
-        let waiting = self
-            .waiters
-            .settled(&*self.ledger, stored.id, patience, &self.stop);
-        match waiting.await {
-            Ok(message) => message,
-            Err(error) => {
-                // It is stored all the same, which is what the caller must learn.
-                tracing::warn!(%error, "cannot look after a message that a caller waits for");
-                None
-            }
-        }
+        self.settled(stored, patience).await
     }
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hongyan_courier::accept::Acceptor;
-use hongyan_courier::message::{Content, Reason};
+use hongyan_courier::message::{Content, Message, Reason};
 use hongyan_courier::port::{Accept, IdempotencyKey, Ledger, Nonce, Stored};
 use hongyan_courier::recipient::Recipients;
 use hongyan_courier::template::book::Book;
@@ -35,7 +35,7 @@ use crate::telemetry::trace::TraceId;
 use crate::wait::Waiters;
 
 /// How long a message waits for a list that may have its template.
-const LIST_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const LIST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where messages are handed over.
 pub struct Intake {
@@ -218,8 +218,9 @@ pub async fn send(
         }
     };
     if let Some(patience) = patience
-        && let Some(message) = intake.wait_for(&stored, patience).await?
+        && let Some(message) = intake.settled(&stored, patience).await
     {
+        let message = MessageView::from(&message);
         let waited_for = Box::new(WaitedFor { message, warnings });
         return Ok(Json(Answered::Message(waited_for)).into_response());
     }
@@ -273,15 +274,15 @@ impl Intake {
         let Some(unlisted) = read.as_ref().err().and_then(Refusal::unlisted) else {
             return read;
         };
-        self.look_again(unlisted).await;
+        self.look_again(unlisted, LIST_PATIENCE).await;
         Draft::from_body(body, around)
     }
 
     /// Has a list fetched that may have the template.
-    pub(super) async fn look_again(&self, unlisted: &Content) {
+    pub(super) async fn look_again(&self, unlisted: &Content, patience: Duration) {
         let (account, template_id) = (&unlisted.account, &unlisted.template_id);
         self.templates
-            .look_again(account, unlisted.kind, template_id, LIST_PATIENCE)
+            .look_again(account, unlisted.kind, template_id, patience)
             .await;
     }
 
@@ -310,23 +311,19 @@ impl Intake {
         }
     }
 
-    async fn wait_for(
-        &self,
-        stored: &Stored,
-        patience: Duration,
-    ) -> Result<Option<MessageView>, Problem> {
+    /// The message, once it is sent or has ended; none if that takes longer.
+    pub(super) async fn settled(&self, stored: &Stored, patience: Duration) -> Option<Message> {
         let waiting = self
             .waiters
             .settled(&*self.ledger, stored.id, patience, &self.stop);
-        let message = match waiting.await {
+        match waiting.await {
             Ok(message) => message,
             // The message is stored all the same, which is what the caller must learn.
             Err(error) => {
                 tracing::warn!(%error, "cannot look after a message that a caller waits for");
                 None
             }
-        };
-        Ok(message.as_ref().map(MessageView::from))
+        }
     }
 }
 
