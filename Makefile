@@ -4,7 +4,7 @@
 CARGO ?= cargo
 BIN   := target/release/hongyan
 # Long tests that measure how long somebody waits: each has the machine to itself.
-TIMED := three_stuck_accounts a_million_rows ten_million_rows
+TIMED := three_stuck_accounts a_million_rows ten_million_rows a_quota_of_60_000 a_million_scheduled
 
 .PHONY: help demo build test soak fuzz schemathesis lint fmt bench docs clean
 

@@ -35,6 +35,20 @@ fn hongyan(folder: &Path, words: &[&str]) -> Command {
     command
 }
 
+/// Starts it; what it says can be read line by line.
+fn spoken(mut command: Command) -> (Child, Lines) {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    (child, lines)
+}
+
+/// Asks it to stop; it ends well.
+async fn stop(child: Child) {
+    let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(child.wait_with_output().await.unwrap().status.success());
+}
+
 /// Runs it to its end, which must come soon.
 async fn ended(mut command: Command) -> Output {
     let ended = tokio::time::timeout(Duration::from_secs(40), command.output()).await;

@@ -10,11 +10,11 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ACCOUNT, APPID, CLIENT, CLIENT_SECRET, Settings, TestGateway, get, message, openid, post,
+    ACCOUNT, APPID, CLIENT, CLIENT_SECRET, SECRET, Settings, TestGateway, get, message, openid,
+    post,
 };
 
 const SECOND: (&str, &str) = ("pharmacy", "wx00000000000000bb");
-const STORY_SECRET: &str = "story-app-secret";
 
 fn to_second(number: usize) -> Value {
     let mut message = message(&openid(number));
@@ -30,7 +30,7 @@ async fn an_account_comes_goes_and_comes_back_without_losing_a_message() {
 
     gateway
         .sim
-        .add_account(&AccountConfig::new(SECOND.1, STORY_SECRET));
+        .add_account(&AccountConfig::new(SECOND.1, SECRET));
     gateway.settings.others.push(SECOND);
     let changes = gateway.reload().await.unwrap();
     assert_eq!(
@@ -83,12 +83,9 @@ async fn an_account_that_waits_for_its_secret_goes_on_with_the_right_one() {
     })
     .await;
     let id = gateway.send(&message(&openid(1))).await;
-    let stopped = |view: &Value| view["accounts"][0]["state"] == "stopped";
-    gateway
-        .until_reply("/v1/accounts", "stopped", stopped)
-        .await;
+    gateway.until_stopped().await;
 
-    gateway.settings.secret = STORY_SECRET.to_owned();
+    gateway.settings.secret = SECRET.to_owned();
     let changes = gateway.reload().await.unwrap();
     assert_eq!(changes.changed, [ACCOUNT]);
     gateway.until(&id, "sent").await;

@@ -73,19 +73,19 @@ impl Dice {
         bytes
     }
 
-    /// The same, from ASCII alone: what is signed must be text.
+    /// What can stand in a target that is signed, so from ASCII alone.
     fn text(&mut self, most: usize) -> String {
-        let bytes = self.bytes(most).into_iter();
-        bytes.map(|byte| format!("%{:02X}", byte & 0x7f)).collect()
+        escaped(self.bytes(most).into_iter().map(|byte| byte & 0x7f))
     }
 
     /// What can stand in a target, from any bytes.
     fn escaped(&mut self, most: usize) -> String {
-        self.bytes(most)
-            .iter()
-            .map(|byte| format!("%{byte:02X}"))
-            .collect()
+        escaped(self.bytes(most).into_iter())
     }
+}
+
+fn escaped(bytes: impl Iterator<Item = u8>) -> String {
+    bytes.map(|byte| format!("%{byte:02X}")).collect()
 }
 
 const ROUTES: &[&str] = &[

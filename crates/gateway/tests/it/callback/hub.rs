@@ -20,6 +20,9 @@ const TOKEN: &str = "consumertoken";
 const CONSUMER_KEY: &str = "ZYXWVUTSRQPONMLKJIHGFEDCBA9876543210zyxwvut";
 const REPLY: &str =
     "<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Content></xml>";
+/// What a user writes.
+const TEXT: &str = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+    <MsgType>text</MsgType><Content>hi</Content></xml>";
 
 /// A program that WeChat's pushes are passed on to.
 #[derive(Default)]
@@ -205,10 +208,8 @@ async fn a_reply_goes_back_to_wechat_encrypted_as_the_push_was() {
         nonce: "n",
     };
     crm.answers(seal_reply(&seal, &signer, Format::Xml, REPLY));
-    let asked = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
-        <MsgType>text</MsgType><Content>hi</Content></xml>";
     let key: EncodingAesKey = KEY.parse().unwrap();
-    let encrypt = envelope::encrypt(&key, APPID, asked.as_bytes(), envelope::random());
+    let encrypt = envelope::encrypt(&key, APPID, TEXT.as_bytes(), envelope::random());
     let (query, body) = signed_around(&encrypt);
     let reply = push(&gateway, &query, &body).await;
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -228,10 +229,9 @@ async fn what_came_while_the_store_was_away_reaches_who_replies_when_it_is_back(
     let mut gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
     let (store, _) = gateway.store();
     store.close().await;
-    let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
-        <MsgType>text</MsgType><Content>hi</Content></xml>";
-    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), body).await;
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), TEXT).await;
     assert_eq!(reply.text(), "success");
+    assert!(crm.kept.pushes.lock().unwrap().is_empty(), "not before");
     gateway.restart().await;
     assert_eq!(crm.until(1).await, ["text"]);
     gateway.finish().await;
@@ -261,10 +261,10 @@ async fn a_plain_reply_to_an_encrypted_push_is_not_believed() {
     let key = format!(", encoding_aes_key = \"{CONSUMER_KEY}\", reply = true");
     let gateway = gateway(Mode::Plain, &[consumer(&crm, &key)]).await;
     crm.answers(REPLY.to_owned());
-    let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
-        <MsgType>text</MsgType><Content>hi</Content></xml>";
-    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), body).await;
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), TEXT).await;
     assert_eq!(reply.text(), "success");
+    assert_eq!(crm.until(1).await, ["text"], "it was asked");
+    check_fresh(&crm.kept.pushes.lock().unwrap());
     gateway.finish().await;
 }
 
@@ -273,10 +273,8 @@ async fn a_plain_reply_goes_back_as_it_is_and_none_is_success() {
     let crm = Program::start().await;
     let gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
     let ask = async |nonce| {
-        let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
-            <MsgType>text</MsgType><Content>hi</Content></xml>";
         let query = plain_query(&seconds(0), nonce);
-        push(&gateway, &query, body).await
+        push(&gateway, &query, TEXT).await
     };
     assert_eq!(ask("n1").await.text(), "success");
     crm.answers(REPLY.to_owned());
@@ -290,10 +288,8 @@ async fn a_consumer_that_thinks_for_too_long_is_told_again_after_wechat_has_its_
     let crm = Program::start().await;
     *crm.kept.silences.lock().unwrap() = 1;
     let gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
-    let body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
-        <MsgType>text</MsgType><Content>hi</Content></xml>";
     let began = std::time::Instant::now();
-    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), body).await;
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), TEXT).await;
     assert_eq!(reply.text(), "success");
     let took = began.elapsed();
     assert!(took < std::time::Duration::from_secs(5), "{took:?}");

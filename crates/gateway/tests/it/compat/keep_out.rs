@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::{SEND, code, got, posted, raw, said, token};
+use super::{LISTED, SEND, code, got, posted, raw, said, token};
 use crate::harness::{ACCOUNT, APPID, Settings, TestGateway, get, message, openid};
 
 #[tokio::test]
@@ -125,10 +125,7 @@ async fn a_token_is_for_one_account() {
 
 #[tokio::test]
 async fn a_confined_client_reaches_its_accounts_and_templates_alone() {
-    let (own, other) = (
-        "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx",
-        "nR2listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx",
-    );
+    let (own, other) = (LISTED, "nR2listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx");
     let settings = Settings {
         others: vec![("school", "wx00000000000000bb")],
         scopes: vec!["messages:send", "templates", "recipients"],

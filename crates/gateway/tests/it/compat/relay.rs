@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{code, got, posted, token};
+use super::{LISTED, code, got, posted, token};
 use crate::harness::{ACCOUNT, APPID, Settings, TestGateway, openid};
-
-const LISTED: &str = "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 async fn real_token(gateway: &TestGateway) -> String {
     let path = format!("/v1/accounts/{ACCOUNT}/token?reveal=true");
@@ -146,10 +144,19 @@ async fn a_cleared_quota_is_counted() {
 }
 
 #[tokio::test]
-async fn a_slow_read_is_given_up_as_wechats_own_would_be() {
-    let gateway = TestGateway::start().await;
+async fn a_read_that_wechat_does_not_answer_in_time_is_given_up() {
+    let settings = Settings {
+        // Under [upstream].
+        sections: "read_timeout = \"1s\"".to_owned(),
+        ..Settings::default()
+    };
+    let gateway = TestGateway::with(settings).await;
     let token = token(&gateway).await;
-    gateway.sim.set_latency(Duration::from_millis(300));
-    assert_eq!(code(&got(&gateway, "/cgi-bin/user/get", &token).await), 0);
+    let read = "/cgi-bin/user/get";
+    assert_eq!(code(&got(&gateway, read, &token).await), 0);
+    gateway.sim.set_latency(Duration::from_secs(3));
+    let late = got(&gateway, read, &token).await;
+    assert_eq!(code(&late), -1, "{late}");
+    gateway.sim.set_latency(Duration::ZERO);
     gateway.finish().await;
 }

@@ -9,11 +9,10 @@ use hongyan_wechat_sim::world::FollowerState;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{SEND, code, got, posted, raw, said, token};
+use super::{LISTED, SEND, code, got, posted, raw, said, token};
 use crate::harness::{APPID, Settings, TestGateway, message, openid};
 
 const PICKUP: &str = "取餐码:{{character_string1.DATA}}\n商品:{{thing1.DATA}}";
-const LISTED: &str = "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 /// The one message that a msgid finds.
 async fn by_msgid(gateway: &TestGateway, msgid: &Value) -> Value {

@@ -138,10 +138,7 @@ async fn a_stopped_account_is_waited_for() {
         ..Settings::default()
     };
     let gateway = TestGateway::with(settings).await;
-    let stopped = |view: &Value| view["accounts"][0]["state"] == "stopped";
-    gateway
-        .until_reply("/v1/accounts", "stopped", stopped)
-        .await;
+    gateway.until_stopped().await;
     waits(&gateway, "queued").await;
     gateway.sim.set_secret(APPID, "not-the-secret");
     gateway.finish().await;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{code, got, grant_path, raw, said, token};
-use crate::harness::{ACCOUNT, APPID, CLIENT, CLIENT_SECRET, TestGateway, get, post};
+use crate::harness::{ACCOUNT, APPID, CLIENT, CLIENT_SECRET, SECRET, TestGateway, get, post};
 
 const STABLE: &str = "/cgi-bin/stable_token";
 const READ: &str = "/cgi-bin/user/get";
@@ -55,11 +55,7 @@ async fn who_asks_wrongly_is_told_so_in_wechats_codes() {
         ),
         (grant_path(APPID, "wrong"), 40125, "invalid appsecret"),
         // The account's own secret stays here.
-        (
-            grant_path(APPID, "story-app-secret"),
-            40125,
-            "invalid appsecret",
-        ),
+        (grant_path(APPID, SECRET), 40125, "invalid appsecret"),
         (STABLE.to_owned(), 43002, "require POST method rid: "),
     ] {
         let answer = asked(path.clone()).await;

@@ -226,6 +226,12 @@ impl TestGateway {
         self.until_reply("/v1/templates", "listed", listed).await
     }
 
+    /// Waits until the account stands still.
+    pub(crate) async fn until_stopped(&self) {
+        let stopped = |list: &Value| list["accounts"][0]["state"] == "stopped";
+        self.until_reply("/v1/accounts", "stopped", stopped).await;
+    }
+
     /// WeChat's list has this template from now on, and the gateway knows.
     pub(crate) async fn relist(&self, id: &str, text: &str) -> Value {
         self.sim.world().add_template(APPID, &template(&(id, text)));

@@ -3,22 +3,18 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Stdio;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hongyan_wechat_sim::{AccountConfig, Sim, SimConfig};
 use http::StatusCode;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
 use super::place::{Place, Text, nacos_listen};
-use super::{Lines, address, ended, hongyan, line_with, run, servers};
+use super::{Lines, address, ended, hongyan, line_with, run, servers, spoken, stop};
 use crate::harness::{
     APPID, CLIENT, CLIENT_SECRET, SECRET, get as call, message, openid, post as post_to,
 };
@@ -104,9 +100,7 @@ async fn wechat() -> hongyan_wechat_sim::SimHandle {
 }
 
 async fn serve(folder: &Path) -> (Child, Lines, String) {
-    let mut command = hongyan(folder, &["serve", "--log-format", "text"]);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let (child, mut lines) = spoken(hongyan(folder, &["serve", "--log-format", "text"]));
     let listen = address(&line_with("listening", &mut lines).await);
     (child, lines, listen)
 }
@@ -117,12 +111,6 @@ async fn by_second(listen: &str, number: usize) -> (u16, Value) {
     body["account"] = SECOND.0.into();
     let reply = post_to("/v1/messages?wait=15", &body).make(listen).await;
     (reply.status.as_u16(), reply.json()["status"].clone())
-}
-
-async fn stop(child: Child) {
-    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
-    kill(pid, Signal::SIGTERM).unwrap();
-    assert!(child.wait_with_output().await.unwrap().status.success());
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! The program notices what changes around it: its files, its secrets, and a SIGHUP.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use hongyan_wechat_sim::{Sim, SimConfig};
 use nix::sys::signal::{Signal, kill};
@@ -10,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;
 
-use super::{Lines, hongyan, line_with, without_token};
+use super::{Lines, hongyan, line_with, spoken, stop, without_token};
 use crate::harness::{APPID, CLIENT, CLIENT_SECRET, get, message, openid, post};
 
 fn configure(folder: &Path, wechat: &str, more: &str) {
@@ -25,10 +24,7 @@ fn configure(folder: &Path, wechat: &str, more: &str) {
 }
 
 fn serve(folder: &Path) -> (Child, Lines) {
-    let mut command = hongyan(folder, &["serve", "--log-format", "text"]);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    (child, lines)
+    spoken(hongyan(folder, &["serve", "--log-format", "text"]))
 }
 
 #[tokio::test]
@@ -64,9 +60,7 @@ async fn a_file_that_changes_is_noticed_and_a_wrong_one_refused() {
     let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
     kill(pid, Signal::SIGHUP).unwrap();
     line_with("clients changed", &mut lines).await;
-    kill(pid, Signal::SIGTERM).unwrap();
-    let ended = child.wait_with_output().await.unwrap();
-    assert!(ended.status.success());
+    stop(child).await;
     sim.stop().await;
 }
 

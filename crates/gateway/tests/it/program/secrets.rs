@@ -8,13 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use hongyan_wechat_sim::{AccountConfig, Sim, SimConfig};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 
-use super::{ended, hongyan, line_with, run, without_token};
+use super::{ended, hongyan, line_with, run, spoken, stop, without_token};
 use crate::harness::{APPID, CLIENT, CLIENT_SECRET, message, openid, post};
 
 const WRONG: &str = "not-the-app-secret";
@@ -83,9 +81,7 @@ impl Kept {
         let sim = Sim::start(SimConfig::new(vec![AccountConfig::new(APPID, RIGHT)]));
         let sim = sim.await.unwrap();
         self.configure(&sim.url());
-        let mut command = self.command(&["serve", "--log-format", "text"]);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (child, mut lines) = spoken(self.command(&["serve", "--log-format", "text"]));
         let listen = without_token(&mut lines).await;
         let waiting = post("/v1/messages?wait=15", &message(&openid(1))).make(&listen);
         let changing = async {
@@ -95,9 +91,7 @@ impl Kept {
         let (reply, line) = tokio::join!(waiting, changing);
         assert!(!line.contains(RIGHT) && !line.contains(WRONG), "{line}");
         assert_eq!(reply.json()["status"], "sent", "{reply:?}");
-        let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
-        kill(pid, Signal::SIGTERM).unwrap();
-        assert!(child.wait_with_output().await.unwrap().status.success());
+        stop(child).await;
         sim.stop().await;
     }
 }

@@ -113,10 +113,7 @@ async fn stopped() -> TestGateway {
         ..Settings::default()
     };
     let gateway = TestGateway::with(settings).await;
-    let is_stopped = |list: &Value| list["accounts"][0]["state"] == "stopped";
-    gateway
-        .until_reply("/v1/accounts", "stopped", is_stopped)
-        .await;
+    gateway.until_stopped().await;
     gateway
 }
 
