@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::message::{AccountName, MessageId, Reason, Status};
+use crate::message::{AccountName, Kind, MessageId, Reason, Status};
 use crate::retention::Old;
 use crate::time::UnixMs;
 use crate::webhook::Verdict;
@@ -24,6 +24,8 @@ pub enum Event {
         id: MessageId,
         /// Whose.
         account: AccountName,
+        /// Of which kind it is.
+        kind: Kind,
         /// WeChat's errcode; none if there was no definite answer.
         errcode: Option<i64>,
         /// How long the call took.

@@ -147,6 +147,7 @@ impl Dispatch {
         self.parts.observer.observe(&Event::Called {
             id: message.id,
             account: content.account.clone(),
+            kind: content.kind,
             errcode,
             took,
         });

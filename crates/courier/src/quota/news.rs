@@ -61,9 +61,13 @@ impl Observer for QuotaNews {
         match event {
             Event::Called {
                 account,
+                kind,
                 errcode: Some(errcode),
                 ..
-            } if *errcode != 0 && classify(Endpoint::TemplateSend, *errcode) == Class::Quota => {
+            } if kind.traits().of_the_quota
+                && *errcode != 0
+                && classify(Endpoint::TemplateSend, *errcode) == Class::Quota =>
+            {
                 self.tell(account, Word::Spent);
             }
             Event::Standing {
@@ -72,6 +76,40 @@ impl Observer for QuotaNews {
                 stopped: None,
             } => self.tell(account, Word::GoesOn),
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::message::{Kind, MessageId};
+    use crate::time::UnixMs;
+
+    const SPENT: i64 = 45009;
+
+    #[test]
+    fn another_kinds_spent_quota_says_nothing_of_the_templates() {
+        let (news, account) = (QuotaNews::default(), AccountName::from("clinic"));
+        news.add(account.clone());
+        for kind in Kind::ALL.iter().copied() {
+            news.observe(&Event::Called {
+                id: MessageId::new(UnixMs(1_795_400_000_000)),
+                account: account.clone(),
+                kind,
+                errcode: Some(SPENT),
+                took: Duration::ZERO,
+            });
+            let told = news.next(&account).now_or_never();
+            assert_eq!(
+                told,
+                (kind == Kind::Template).then_some(Word::Spent),
+                "{kind}"
+            );
         }
     }
 }

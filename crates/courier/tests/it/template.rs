@@ -324,6 +324,7 @@ async fn an_answer_that_does_not_know_a_template_has_the_list_fetched_once_a_min
     let called = |errcode| Event::Called {
         id: MessageId::new(NOW),
         account: ACCOUNT.into(),
+        kind: Kind::Template,
         errcode: Some(errcode),
         took: TAKES,
     };
