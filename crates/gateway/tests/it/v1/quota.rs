@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hongyan_gateway::clock::SystemClock;
 use serde_json::{Value, json};
 
 use crate::harness::{APPID, Settings, TestGateway, message, openid};
@@ -202,5 +203,58 @@ async fn a_rate_that_wechat_states_is_kept() {
         "about 19 a second"
     );
     assert_eq!(gateway.sim.calls_of(APPID).rejected_with(45011), 0);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn bulk_leaves_its_share_of_the_quota_to_what_is_more_urgent() {
+    let gateway = TestGateway::with(Settings {
+        account: "bulk_leaves_percent = 50\n".to_owned(),
+        ..asked_every_second()
+    })
+    .await;
+    assert!(gateway.sim.set_daily_quota(APPID, 20));
+    account(&gateway, "its quota", |of| of["quota"]["limit"] == 20).await;
+    hand_over(&gateway, "clinic", "bulk", 15).await;
+    until_count(&gateway, "account=clinic&status=sent", 10).await;
+    let held = |of: &Value| of["sending"]["held"] == json!(["bulk"]);
+    account(&gateway, "bulk held", held).await;
+    hand_over(&gateway, "clinic", "high", 10).await;
+    until_count(&gateway, "account=clinic&status=sent", 20).await;
+    assert_eq!(count(&gateway, "account=clinic&status=queued").await, 5);
+    assert_eq!(gateway.sim.calls_of(APPID).sends, 20);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn in_quiet_hours_what_is_not_urgent_waits() {
+    let now = jiff::Timestamp::from_millisecond(SystemClock::new().wall().0).unwrap();
+    let now = now.to_zoned(jiff::tz::TimeZone::UTC);
+    let hours = |hours: i64| now.checked_add(jiff::Span::new().hours(hours)).unwrap();
+    let (from, to) = (hours(-2).strftime("%H:%M"), hours(2).strftime("%H:%M"));
+    let gateway = TestGateway::with(Settings {
+        account: format!(
+            "time_zone = \"UTC\"\nquiet_hours = [{{ from = \"{from}\", to = \"{to}\", priorities = [\"normal\", \"bulk\"] }}]\n"
+        ),
+        ..Settings::default()
+    })
+    .await;
+    let held = gateway.send(&message(&openid(1))).await;
+    let mut urgent = message(&openid(2));
+    urgent["priority"] = json!("high");
+    let urgent = gateway.send(&urgent).await;
+    gateway.until(&urgent, "sent").await;
+    let waiting = gateway.get(&format!("/v1/messages/{held}")).await.json();
+    assert_eq!(waiting["status"], "queued");
+    let next: jiff::Timestamp = waiting["next_attempt_at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let later = next.duration_since(now.timestamp());
+    assert!(
+        (60 * 118..=60 * 120).contains(&later.as_secs()),
+        "{later:?}"
+    );
     gateway.finish().await;
 }

@@ -47,6 +47,8 @@ async fn filters_choose() {
     for (query, found) in [
         ("status=failed".to_owned(), vec![&failed]),
         ("reason=invalid_openid".to_owned(), vec![&failed]),
+        ("code=40003".to_owned(), vec![&failed]),
+        ("code=43004".to_owned(), vec![]),
         (format!("touser={}", openid(1)), vec![&marked]),
         ("reference=%E8%AE%A2%E5%8D%95+42".to_owned(), vec![&marked]),
         ("account=clinic&status=sent".to_owned(), vec![&marked]),
