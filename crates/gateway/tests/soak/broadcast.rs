@@ -21,7 +21,7 @@ struct Form {
 /// Pieces that end within rows.
 const PIECE: usize = 500_001;
 /// No more than this, in MiB, whatever the number of rows.
-const MEMORY_MAX: u64 = 400;
+const MEMORY_MAX: u64 = 200;
 
 /// A file's lines.
 fn lines(rows: u64) -> impl Iterator<Item = String> {

@@ -22,6 +22,8 @@ struct Form {
     leap: Duration,
     /// How long nothing can be written.
     away: Duration,
+    /// So many receipts a second at least are to be answered meanwhile.
+    a_second: u128,
 }
 
 /// WeChat drops a connection, and asks again, if it is not answered by then.
@@ -66,6 +68,7 @@ async fn tell(form: Form) {
         before.1.elapsed()
     );
     assert!(meanwhile > 0, "receipts met a store that was away");
+    assert!(a_second >= form.a_second, "{a_second} a second");
     let taken = load.taken().await;
     wait_for_the_end(&gateway, true, Duration::from_secs(600)).await;
     gateway.sim.advance(form.leap);
@@ -139,6 +142,7 @@ async fn every_message_ends_as_its_receipts_say_though_the_store_was_away() {
         sent_before: 250,
         leap: Duration::ZERO,
         away: Duration::from_secs(3),
+        a_second: 0,
     })
     .await;
 }
@@ -153,6 +157,7 @@ async fn many_messages_end_as_their_receipts_say_though_the_store_was_away() {
         sent_before: 300_000,
         leap: Duration::from_secs(120),
         away: Duration::from_secs(30),
+        a_second: 5_000,
     })
     .await;
 }

@@ -1,6 +1,8 @@
 //! Accounts and clients: what follows from their keys, and which of them cannot work.
 
 use super::*;
+use hongyan_courier::retention::ENDS;
+
 use crate::config::accounts::{CallbackMode, Receipts, WECHAT_API};
 
 #[test]
@@ -330,5 +332,52 @@ fn web_authorisation_that_cannot_work_is_refused() {
         ),
     ] {
         check(profile, &way(&more), &[&expected]);
+    }
+}
+
+#[test]
+fn each_record_has_the_retention_that_is_written_for_it() {
+    let keys = [
+        "sent",
+        "delivered",
+        "failed",
+        "suppressed",
+        "cancelled",
+        "expired",
+        "unconfirmed",
+        "receipts",
+        "orphan_receipts",
+        "recipients",
+        "template_history",
+        "broadcasts",
+        "webhook_events",
+        "failed_webhook_events",
+    ];
+    let days = |nth: usize| 40 + nth as u64;
+    let lines = keys.iter().enumerate();
+    let lines: String = lines
+        .map(|(nth, key)| format!("{key} = \"{}d\"\n", days(nth)))
+        .collect();
+    let text = format!("[retention]\nmessages = \"39d\"\n{lines}");
+    let keep = place(&[("hongyan.toml", &text)], &[])
+        .load()
+        .retention
+        .keep();
+    let of = |key: &str| {
+        let nth = keys.iter().position(|known| *known == key).unwrap();
+        std::time::Duration::from_secs(days(nth) * 86_400)
+    };
+    let ends = ENDS.map(|status| of(status.as_str()));
+    assert_eq!(keep.messages, ends);
+    for (kept, key) in [
+        (keep.receipts, "receipts"),
+        (keep.orphan_receipts, "orphan_receipts"),
+        (keep.recipients, "recipients"),
+        (keep.template_history, "template_history"),
+        (keep.broadcasts, "broadcasts"),
+        (keep.delivered_events, "webhook_events"),
+        (keep.failed_events, "failed_webhook_events"),
+    ] {
+        assert_eq!(kept, of(key), "{key}");
     }
 }
