@@ -55,46 +55,26 @@ impl Slots {
         total: usize,
         accounts: impl IntoIterator<Item = (AccountName, usize)>,
     ) -> Arc<Self> {
-        Self::with_quiet_hours(total, accounts, HashMap::new())
-    }
-
-    /// The same, where some accounts have quiet hours.
-    #[must_use]
-    pub fn with_quiet_hours(
-        total: usize,
-        accounts: impl IntoIterator<Item = (AccountName, usize)>,
-        hours: HashMap<AccountName, Arc<QuietHours>>,
-    ) -> Arc<Self> {
-        let lanes: Vec<Lane> = accounts
-            .into_iter()
-            .map(|(name, cap)| {
-                let mut lane = Lane::new(name, cap);
-                lane.gate.hours = hours.get(&lane.account).cloned();
-                lane
-            })
-            .collect();
-        let by_account = lanes
-            .iter()
-            .enumerate()
-            .map(|(i, lane)| (lane.account.clone(), i))
-            .collect();
-        let mut table = Table {
+        let table = Table {
             total,
             taken: 0,
-            lanes,
-            by_account,
+            lanes: Vec::new(),
+            by_account: HashMap::new(),
             cursor: 0,
             busy: HashSet::new(),
             leases: HashSet::new(),
             epoch: None,
             draining: false,
         };
-        table.bound();
-        Arc::new(Self {
+        let slots = Arc::new(Self {
             table: Mutex::new(table),
-            hours: RwLock::new(hours),
+            hours: RwLock::default(),
             wake: Notify::new(),
-        })
+        });
+        for (account, cap) in accounts {
+            slots.enlist(&account, cap, None);
+        }
+        slots
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use anyhow::bail;
 use axum::Router;
+use hongyan_courier::audit::{Act, Audit as _};
 use hongyan_courier::dispatch::Dispatch;
 use hongyan_courier::message::AccountName;
+use hongyan_courier::time::Clock as _;
 use hongyan_courier::webhook::Sender;
+use serde_json::json;
 use tokio::sync::{Mutex, SetOnce};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -65,8 +68,8 @@ struct Applied {
     secrets: Secrets,
     /// Callback tokens and AES keys that were taken out lately.
     retired: Retired,
-    callbacks: Arc<Callbacks>,
-    key_sets: Vec<Arc<KeySet>>,
+    /// What the crew takes over when it begins.
+    at_start: Option<(Arc<Callbacks>, Vec<Arc<KeySet>>)>,
     /// Of every account that there ever was in this process.
     appids: HashMap<String, String>,
 }
@@ -98,8 +101,7 @@ impl Live {
                 config,
                 secrets,
                 retired: Retired::default(),
-                callbacks: made.callbacks,
-                key_sets: made.key_sets,
+                at_start: Some((made.callbacks, made.key_sets)),
             }),
             core,
             fixed,
@@ -130,10 +132,11 @@ impl Live {
             last,
             at_work: AtWork::default(),
         };
-        let applied = self.applied.lock().await;
+        let mut applied = self.applied.lock().await;
         names(&applied.config).for_each(|account| crew.hire(&account));
-        crew.take_over(applied.callbacks.clone(), &applied.key_sets)
-            .await;
+        if let Some((callbacks, key_sets)) = applied.at_start.take() {
+            crew.take_over(callbacks, &key_sets).await;
+        }
         // It is set this once.
         let _ = self.crew.set(crew);
     }
@@ -170,6 +173,7 @@ impl Live {
             }
         };
         // From here on nothing fails.
+        self.note(&changes).await;
         self.core
             .upstream
             .replace(lines.clone(), &account_names(&changes.removed));
@@ -185,7 +189,7 @@ impl Live {
         if let (Some(served), Some(routes)) = (&self.ops, made.ops) {
             served.replace(routes);
         }
-        crew.take_over(made.callbacks.clone(), &made.key_sets).await;
+        crew.take_over(made.callbacks, &made.key_sets).await;
         self.drain(&config, &changes.removed).await;
         self.let_go(crew, &changes.removed);
         self.core.upstream.replace(lines, &[]);
@@ -196,8 +200,6 @@ impl Live {
         applied.config = config;
         applied.secrets = secrets;
         applied.retired = retired;
-        applied.callbacks = made.callbacks;
-        applied.key_sets = made.key_sets;
         Ok(changes)
     }
 
@@ -210,11 +212,31 @@ impl Live {
             let secrets = retired.join(&applied.secrets);
             let made = make(&self.core, &self.fixed, &applied.config, secrets)?;
             self.main.replace(made.main);
-            crew.take_over(made.callbacks.clone(), &made.key_sets).await;
-            applied.callbacks = made.callbacks;
+            crew.take_over(made.callbacks, &made.key_sets).await;
             applied.retired = retired;
         }
         Ok(applied.retired.next())
+    }
+
+    /// Has it written down what changes. A store that is away does not keep a secret from being exchanged.
+    async fn note(&self, changes: &Changes) {
+        if changes.none() {
+            return;
+        }
+        let act = Act {
+            at: self.core.clock.now(),
+            who: "configuration".to_owned(),
+            from: None,
+            what: "configuration.apply".to_owned(),
+            account: None,
+            subject: None,
+            recipient: None,
+            details: Some(json!({"changes": changes.to_string()}).to_string()),
+            trace_id: None,
+        };
+        if let Err(error) = self.core.store.record(act).await {
+            tracing::error!(%error, "a change of the configuration is not in the list of who did what");
+        }
     }
 
     /// Gives new accounts what has a life of its own; none of them, if one cannot have it.

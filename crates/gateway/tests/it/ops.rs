@@ -73,8 +73,6 @@ async fn metrics_have_the_names_of_the_contract() {
         "hongyan_queue_oldest_seconds{account=\"clinic\"}",
         "hongyan_past_due_messages",
         "hongyan_workers_busy_ratio",
-        "hongyan_quota_remaining{account=\"clinic\"}",
-        "hongyan_quota_limit{account=\"clinic\"}",
         "hongyan_send_rate_limit{account=\"clinic\"}",
         "hongyan_templates_stopped{account=\"clinic\"}",
         "hongyan_degraded{part=\"account:clinic\"}",

@@ -87,8 +87,10 @@ impl Node {
         let news = Arc::new(QuotaNews::default());
         let watching: Vec<Arc<dyn Observer>> = vec![news.clone()];
         let observer: Arc<dyn Observer> = Arc::new(watching);
-        let (accounts, hours) = (settings.accounts.clone(), settings.hours.clone());
-        let slots = Slots::with_quiet_hours(settings.slots, accounts, hours);
+        let slots = Slots::new(settings.slots, []);
+        for (account, cap) in &settings.accounts {
+            slots.enlist(account, *cap, settings.hours.get(account).cloned());
+        }
         let wake = slots.clone();
         let habit = Habit {
             mode: TokenMode::Stable,

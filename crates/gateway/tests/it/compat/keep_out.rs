@@ -11,13 +11,13 @@ async fn a_bad_token_is_told_so_a_few_times_and_then_to_go_slower() {
     let gateway = TestGateway::start().await;
     let mut codes = Vec::new();
     let began = std::time::Instant::now();
-    for nth in 0..7 {
+    for nth in 0..5 {
         let junk = format!("74_r9nIv6gg-{nth}");
         codes.push(code(
             &posted(&gateway, SEND, &junk, &message(&openid(1))).await,
         ));
     }
-    assert_eq!(codes, [40001, 40001, 40001, 40001, 40001, 40001, 45011]);
+    assert_eq!(codes, [40001, 40001, 40001, 40001, 45011]);
     assert!(began.elapsed().as_secs_f32() > 2.5);
     // A good one is let in all the while.
     let good = token(&gateway).await;

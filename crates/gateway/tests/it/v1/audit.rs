@@ -149,3 +149,22 @@ async fn the_list_cannot_be_asked_without_its_scope() {
     gateway.call(wrong).await.problem(405, "method_not_allowed");
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn another_configuration_is_written_down_and_the_same_one_is_not() {
+    let mut gateway = TestGateway::start().await;
+    gateway.reload().await.unwrap();
+    assert_eq!(entries(&gateway, "").await.len(), 0);
+    gateway.settings.account = "rate = 5\n".to_owned();
+    gateway.reload().await.unwrap();
+    let [entry] = &entries(&gateway, "").await[..] else {
+        panic!("it is one change");
+    };
+    assert_eq!(
+        (&entry["who"], &entry["what"]),
+        (&json!("configuration"), &json!("configuration.apply"))
+    );
+    let details = entry["details"].to_string();
+    assert!(details.contains("accounts changed: clinic"), "{details}");
+    gateway.finish().await;
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hongyan_gateway::clock::SystemClock;
 use serde_json::{Value, json};
 
-use crate::harness::{APPID, Settings, TestGateway, message, openid};
+use crate::harness::{APPID, Settings, TestGateway, get, message, openid};
 
 const SCHOOL: (&str, &str) = ("school", "wx00000000000000bb");
 const DAY_MS: i64 = 86_400_000;
@@ -73,6 +73,25 @@ async fn a_quota_that_runs_out_costs_nothing_but_time() {
     let spent = |of: &Value| of["quota"]["told_at"] != json!(null) && of["quota"]["used"] == 60;
     let shown = account(&gateway, "its quota spent", spent).await;
     assert_eq!(shown["quota"]["remaining"], 0);
+    let measured = async {
+        loop {
+            let metrics = gateway.call(get("/metrics").unsigned()).await;
+            let has = |gauge: &&str| {
+                metrics
+                    .text()
+                    .contains(&format!("{gauge}{{account=\"clinic\"}}"))
+            };
+            if ["hongyan_quota_remaining", "hongyan_quota_limit"]
+                .iter()
+                .all(has)
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let measured = tokio::time::timeout(Duration::from_secs(15), measured).await;
+    assert!(measured.is_ok(), "the quota is not among the metrics");
     assert_eq!(shown["quota"]["queued_today"]["normal"], 40);
     assert_eq!(shown["sending"]["held"], json!(["high", "normal", "bulk"]));
     assert!(shown["quota"]["runs_out_at"].is_string());
