@@ -201,4 +201,17 @@ mod tests {
             assert!(table.contains(&line), "docs/compat.md lacks {line}");
         }
     }
+
+    #[test]
+    fn what_was_surely_not_stored_may_come_again_later_and_of_the_rest_nobody_can_tell() {
+        let away = StoreError::Unavailable("as told".into());
+        for (error, errcode) in [
+            (StoreError::Overloaded, 45011),
+            (StoreError::Full, 45011),
+            (away, UNKNOWN_OUTCOME),
+            (StoreError::Corrupt("as told".to_owned()), UNKNOWN_OUTCOME),
+        ] {
+            assert_eq!(of_store(&error).errcode, errcode, "{error}");
+        }
+    }
 }

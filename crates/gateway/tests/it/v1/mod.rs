@@ -7,6 +7,7 @@ mod auth;
 mod broadcasts;
 mod confined;
 mod forget;
+mod jwks;
 mod limits;
 mod messages;
 mod quota;
