@@ -34,7 +34,7 @@ impl Bad {
     /// How often it is answered at once, and how often at all.
     fn bounds(self) -> (u32, u32) {
         match self {
-            Self::Stale => (16, 128),
+            Self::Stale => (1, 128),
             Self::Forged => (1, 4),
         }
     }
@@ -64,10 +64,15 @@ impl Pace {
     /// its `peer` as well, since each may be another.
     pub async fn slow(&self, what: &str, bad: Bad, peer: Option<IpAddr>) -> bool {
         let (at_once, at_all) = bad.bounds();
-        let mut times = self.count(&[b"what\n", what.as_bytes()]);
-        if bad == Bad::Forged {
-            times = times.max(self.count(&[b"peer\n", address(peer).as_bytes()]));
-        }
+        let address = address(peer);
+        let times = match bad {
+            // Programs elsewhere still hold the same one, and are told as well.
+            Bad::Stale => self.count(&[b"stale\n", address.as_bytes(), b"\n", what.as_bytes()]),
+            Bad::Forged => {
+                let times = self.count(&[b"what\n", what.as_bytes()]);
+                times.max(self.count(&[b"peer\n", address.as_bytes()]))
+            }
+        };
         if times <= at_once {
             return true;
         }
@@ -149,11 +154,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_that_many_programs_still_hold_is_answered_to_all_of_them() {
         let pace = Pace::default();
-        for _ in 0..16 {
-            assert_eq!(waits(&pace, "shared", Bad::Stale).await, (0, true));
+        assert_eq!(waits(&pace, "shared", Bad::Stale).await, (0, true));
+        for nth in 0..16 {
+            let millis = (200 << nth.min(5)).min(3_000);
+            assert_eq!(waits(&pace, "shared", Bad::Stale).await, (millis, true));
         }
-        assert_eq!(waits(&pace, "shared", Bad::Stale).await, (200, true));
         assert_eq!(waits(&pace, "another", Bad::Stale).await, (0, true));
+        let elsewhere = Some(IpAddr::from([10, 0, 0, 1]));
+        let began = tokio::time::Instant::now();
+        assert!(pace.slow("shared", Bad::Stale, elsewhere).await);
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
