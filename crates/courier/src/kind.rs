@@ -20,6 +20,9 @@ words! {
     }
 }
 
+/// One for each kind, in the order of [`Kind::ALL`].
+pub type ByKind<T> = [T; Kind::ALL.len()];
+
 /// By what WeChat's later word finds its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptBy {
@@ -88,8 +91,6 @@ pub struct Traits {
     pub values: ValueRules,
     /// Which list its template is in, if any.
     pub list: Option<ListOf>,
-    /// Whether it is sent out of the day's quota that is watched, which is that of template messages.
-    pub of_the_quota: bool,
     /// Whether each message uses up an agreement of its user. Template messages go to every follower.
     pub needs_agreement: bool,
     /// The fields it has besides those that all have.
@@ -104,7 +105,6 @@ const TEMPLATE: Traits = Traits {
     receipt: ReceiptBy::Msgid,
     values: ValueRules::Template,
     list: Some(ListOf::Templates),
-    of_the_quota: true,
     needs_agreement: false,
     fields: &[KindField::Url, KindField::Miniprogram],
     required: &[],
@@ -116,7 +116,6 @@ const SUBSCRIPTION: Traits = Traits {
     receipt: ReceiptBy::Match,
     values: ValueRules::Subscription,
     list: Some(ListOf::Subscriptions),
-    of_the_quota: false,
     needs_agreement: true,
     fields: &[
         KindField::Page,
@@ -133,7 +132,6 @@ const ONE_TIME: Traits = Traits {
     receipt: ReceiptBy::Nothing,
     values: ValueRules::Content,
     list: None,
-    of_the_quota: false,
     needs_agreement: true,
     fields: &[
         KindField::Url,
@@ -150,7 +148,6 @@ const MINI_PROGRAM: Traits = Traits {
     receipt: ReceiptBy::Match,
     values: ValueRules::Subscription,
     list: Some(ListOf::Subscriptions),
-    of_the_quota: false,
     needs_agreement: true,
     fields: &[
         KindField::Page,

@@ -10,10 +10,10 @@ use arc_swap::ArcSwap;
 use hongyan_courier::broadcast::port::Broadcasts;
 use hongyan_courier::broadcast::{Broadcast, State as BroadcastState};
 use hongyan_courier::dispatch::Slots;
-use hongyan_courier::message::{AccountName, Reason, Status};
+use hongyan_courier::message::{AccountName, Kind, Reason, Status};
 use hongyan_courier::observer::{Event, Observer, Sought, Tier};
 use hongyan_courier::port::{Depth, Ledger};
-use hongyan_courier::quota::Quotas;
+use hongyan_courier::quota::{QuotaView, Quotas};
 use hongyan_courier::retention::Old;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::webhook::{Outbox, Sender, Verdict};
@@ -282,10 +282,16 @@ impl Gauges {
 
     /// What is left of an account's quota, and how fast it may send; without a limit that is +Inf.
     fn limits(&self, account: &AccountName) {
-        if let Some(today) = self.quotas.view(account).and_then(|view| view.today) {
-            gauge!("hongyan_quota_remaining", "account" => account.to_string())
-                .set(count(today.remaining));
-            gauge!("hongyan_quota_limit", "account" => account.to_string()).set(count(today.limit));
+        let known = self.quotas.view(account);
+        for (kind, today) in known.iter().flat_map(QuotaView::known) {
+            let (remaining, limit) = (count(today.remaining), count(today.limit));
+            if kind == Kind::Template {
+                gauge!("hongyan_quota_remaining", "account" => account.to_string()).set(remaining);
+                gauge!("hongyan_quota_limit", "account" => account.to_string()).set(limit);
+            }
+            let labels = [("account", account.to_string()), ("kind", kind.to_string())];
+            gauge!("hongyan_kind_quota_remaining", &labels).set(remaining);
+            gauge!("hongyan_kind_quota_limit", &labels).set(limit);
         }
         if let Some(lane) = self.slots.lane(account, self.clock.now()) {
             gauge!("hongyan_send_rate_limit", "account" => account.to_string())

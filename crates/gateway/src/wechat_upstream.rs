@@ -112,10 +112,11 @@ impl QuotaDesk for WechatUpstream {
     async fn report(
         &self,
         account: &AccountName,
+        kind: Kind,
         token: &AccessToken,
     ) -> Result<QuotaReport, CallError> {
         let line = self.line(account, Endpoint::QuotaGet)?;
-        line.client.quota(token, Endpoint::TemplateSend).await
+        line.client.quota(token, kind.traits().endpoint).await
     }
 
     async fn clear(

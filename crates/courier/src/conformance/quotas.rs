@@ -2,7 +2,7 @@
 
 use super::Adapter;
 use super::fixture::{ACCOUNT, NOW, at, call, content, new};
-use crate::message::{Content, Priority};
+use crate::message::{Content, Kind, Priority};
 use crate::quota::{QuotaRecord, Told};
 
 pub async fn nothing_is_known_of_a_quota_until_something_is_stored<A: Adapter>() {
@@ -14,14 +14,17 @@ pub async fn nothing_is_known_of_a_quota_until_something_is_stored<A: Adapter>()
 pub async fn a_quota_survives_a_restart<A: Adapter>() {
     let adapter = A::fresh().await;
     let quotas = adapter.stores().quotas;
+    let told = Told {
+        limit: 100_000,
+        used: 60_000,
+        remaining: 40_000,
+        at: NOW,
+    };
     let record = QuotaRecord {
-        told: Some(Told {
-            limit: 100_000,
-            used: 60_000,
-            remaining: 40_000,
-            at: NOW,
-        }),
+        told: Some(told),
+        others: [(Kind::Subscription, Told { used: 1, ..told })].into(),
         spent_until: Some(at(60)),
+        spent_by: Some(Kind::Subscription),
         clearings: vec![NOW, at(1)],
         no_clearing_before: Some(at(3_600)),
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::gate::Gate;
 use super::slot::Ended;
 use super::steer::LaneView;
+use crate::kind::ByKind;
 use crate::message::AccountName;
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
@@ -70,7 +71,7 @@ pub(super) struct Lane {
     /// The rate allows nothing more until then.
     paced_until: UnixMs,
     /// Messages that WeChat took of the quota that is watched.
-    taken: u64,
+    taken: ByKind<u64>,
     pub(super) gate: Gate,
 }
 
@@ -92,7 +93,7 @@ impl Lane {
             stopped: false,
             paused_until: UnixMs(0),
             paced_until: UnixMs(0),
-            taken: 0,
+            taken: ByKind::default(),
             gate: Gate::default(),
         }
     }
@@ -256,10 +257,8 @@ impl Lane {
             Health::Paused(_) => self.gate.pace.overtaxed(began, now),
             Health::Fine if ended.accepted => {
                 self.gate.pace.well(now);
-                if ended.of_the_quota {
-                    self.gate.spent();
-                    self.taken += 1;
-                }
+                self.gate.spent(ended.kind);
+                self.taken[ended.kind as usize] += 1;
             }
             Health::Fine | Health::Failing | Health::Stopped(_) => {}
         }

@@ -11,7 +11,7 @@ use super::lane::{Health, Lane};
 use super::share::shares;
 use super::table::Table;
 use crate::delivery::LeaseRef;
-use crate::message::{AccountName, Content};
+use crate::message::{AccountName, Content, Kind};
 use crate::port::{Claim, NodeEpoch};
 use crate::quiet::QuietHours;
 use crate::rate::PerSecond;
@@ -374,8 +374,8 @@ impl Slots {
 pub(super) struct Ended {
     pub(super) health: Health,
     pub(super) accepted: bool,
-    /// Whether it was made out of the quota that is watched.
-    pub(super) of_the_quota: bool,
+    /// Out of whose quota it was made.
+    pub(super) kind: Kind,
     pub(super) probe: bool,
     pub(super) began: UnixMs,
 }

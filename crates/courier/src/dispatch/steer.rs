@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::lane::{Health, Lane};
 use super::slot::Slots;
-use crate::message::{AccountName, Message, Priority};
+use crate::kind::ByKind;
+use crate::message::{AccountName, Kind, Message, Priority};
 use crate::quota::Allowance;
 use crate::rate::PerSecond;
 use crate::time::UnixMs;
@@ -25,8 +26,8 @@ pub struct LaneView {
     pub rate: Option<PerSecond>,
     /// Which priorities are held back, by quiet hours or for want of quota.
     pub held: [bool; 3],
-    /// So many template messages were taken by WeChat since the process began.
-    pub taken: u64,
+    /// So many messages of each kind were taken by WeChat since the process began.
+    pub taken: ByKind<u64>,
 }
 
 impl Slots {
@@ -68,9 +69,11 @@ impl Slots {
         if quiet > earliest { quiet } else { at }
     }
 
-    /// What is left of an account's quota; none if it is not known.
-    pub fn allow(&self, account: &AccountName, allowance: Option<Allowance>) {
-        self.steer(account, |lane| lane.gate.allowance = allowance);
+    /// What is left of an account's quota for a kind; none if it is not known.
+    pub fn allow(&self, account: &AccountName, kind: Kind, allowance: Option<Allowance>) {
+        self.steer(account, |lane| {
+            lane.gate.allowances[kind as usize] = allowance
+        });
     }
 
     /// The most that an operator wants an account to send.

@@ -49,7 +49,7 @@ impl Dispatch {
             let ended = Ended {
                 health,
                 accepted: matches!(settlement.outcome, Outcome::Accepted { .. }),
-                of_the_quota: message.content.kind.traits().of_the_quota,
+                kind: message.content.kind,
                 probe: slot.probe,
                 began,
             };

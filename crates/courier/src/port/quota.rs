@@ -5,7 +5,7 @@ use hongyan_wechat::AccessToken;
 use hongyan_wechat::error::CallError;
 use hongyan_wechat::quota::QuotaReport;
 
-use crate::message::AccountName;
+use crate::message::{AccountName, Kind};
 use crate::port::StoreError;
 use crate::quota::QuotaRecord;
 use crate::time::UnixMs;
@@ -30,10 +30,11 @@ pub trait QuotaBook: Send + Sync {
 /// WeChat's word on quotas.
 #[async_trait]
 pub trait QuotaDesk: Send + Sync {
-    /// What is left of the account's sends today.
+    /// What is left of the account's sends of a kind today.
     async fn report(
         &self,
         account: &AccountName,
+        kind: Kind,
         token: &AccessToken,
     ) -> Result<QuotaReport, CallError>;
     /// Clears the day's quotas of all the account's calls; without a token by the secret.

@@ -4,7 +4,7 @@ use hongyan_wechat::errcode::Class;
 use hongyan_wechat::error::CallError;
 
 use super::{Parts, QuotaRecord, Quotas, month_end};
-use crate::message::AccountName;
+use crate::message::{AccountName, Kind};
 use crate::port::StoreError;
 use crate::time::UnixMs;
 
@@ -71,9 +71,11 @@ impl Quotas {
             Ok(()) => {
                 tracing::info!(%account, "the account's quotas were cleared");
                 // What WeChat said before is of no use; it is asked anew.
-                let record = change(&|record| record.told = None);
+                let record = change(&QuotaRecord::untell);
                 self.persist(account, record).await;
-                self.parts.slots.allow(account, None);
+                for kind in Kind::ALL {
+                    self.parts.slots.allow(account, *kind, None);
+                }
                 self.parts.slots.probe(account, now);
                 found.nudge.notify_one();
                 let left = found.held().record.clearings_left(now);

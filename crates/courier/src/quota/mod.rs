@@ -1,13 +1,13 @@
-//! The quota keeper: how much of the day an account has sent, and what is left for whom. WeChat is asked now and then;
-//! in between its word is carried on by counting. What stopped an account, and what was cleared, survives a restart.
+//! The quota keeper: how much of the day an account has sent of each kind, and what is left for whom. WeChat is asked now
+//! and then; in between its word is carried on by counting. What stopped an account, and what was cleared, survives a restart.
 
 mod calendar;
 mod clear;
+mod count;
 mod news;
 mod record;
 mod watch;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,20 +15,21 @@ use tokio::sync::Notify;
 
 pub use calendar::{CLEARINGS_A_MONTH, month_end, renewed_after};
 pub use clear::{ClearError, Cleared};
+pub use count::Today;
 pub use news::QuotaNews;
 pub use record::{QuotaRecord, Told};
 
+use count::Count;
+
 use crate::by_account::ByAccount;
 use crate::dispatch::Slots;
-use crate::message::{AccountName, Priority};
+use crate::kind::ByKind;
+use crate::message::{AccountName, Kind, Priority};
 use crate::observer::Observer;
 use crate::port::StoreError;
 use crate::port::quota::{QuotaBook, QuotaDesk};
 use crate::time::{Clock, UnixMs};
 use crate::token::Keeper;
-
-/// The pace is that of so long a time.
-const PACE_WINDOW: Duration = Duration::from_secs(3_600);
 
 /// What the quota keeper is made of.
 pub struct Parts {
@@ -98,45 +99,34 @@ struct Held {
     record: QuotaRecord,
     /// When sending found the quota spent; not known of a former process.
     spent_at: Option<UnixMs>,
-    /// What the lane had sent when WeChat was asked.
-    base: u64,
-    /// How many were used when, oldest first.
-    samples: VecDeque<(UnixMs, u64)>,
-    /// Polls that failed since one went well, and what was said last.
+    counts: ByKind<Count>,
+    /// Polls that failed since one went well.
     failing: u32,
+    /// Why WeChat's word is missing or old.
     error: Option<String>,
 }
 
 /// An account's quota, for operators.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuotaView {
-    /// WeChat's last word of today, carried on by counting.
-    pub today: Option<Today>,
+    /// WeChat's last word of today on each kind, carried on by counting.
+    pub today: ByKind<Option<Today>>,
     /// Why WeChat's word is missing or old, if the last poll failed.
     pub error: Option<String>,
-    /// WeChat refuses for want of quota; tried again then.
-    pub spent_until: Option<UnixMs>,
+    /// WeChat refuses for want of this kind's quota; tried again then.
+    pub spent: Option<(Kind, UnixMs)>,
     /// How often it may still be cleared this month, as far as this gateway knows.
     pub clearings_left: u8,
     /// When the day changes.
     pub renewed_at: UnixMs,
 }
 
-/// What is known of today.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Today {
-    /// Calls allowed.
-    pub limit: u64,
-    /// Calls made.
-    pub used: u64,
-    /// Calls left.
-    pub remaining: u64,
-    /// When WeChat said so.
-    pub told_at: UnixMs,
-    /// Calls an hour, lately.
-    pub per_hour: u64,
-    /// When it runs out at that pace; none if that is not today.
-    pub runs_out_at: Option<UnixMs>,
+impl QuotaView {
+    /// What is known of today, by kind.
+    pub fn known(&self) -> impl Iterator<Item = (Kind, Today)> {
+        let each = Kind::ALL.iter().copied().zip(self.today);
+        each.filter_map(|(kind, today)| Some((kind, today?)))
+    }
 }
 
 impl Account {
@@ -170,15 +160,19 @@ impl Quotas {
         let parts = &self.parts;
         let now = parts.clock.now();
         let record = parts.book.quota(&name).await?;
-        if let Some(until) = record.spent_until.filter(|until| now < *until) {
+        if let Some((_, until)) = record.spent(now) {
             parts.slots.stop_until(&name, until, now);
             watch::tell_spent(parts, &name, until);
         }
-        let allowance = record.told.and_then(|told| told.allowance(&habit, 0, now));
-        parts.slots.allow(&name, allowance);
+        let taken = self.taken(&name, now);
+        for kind in Kind::ALL.iter().copied() {
+            let told = record.told(kind);
+            let allowance = told.and_then(|told| told.allowance(&habit, 0, now));
+            parts.slots.allow(&name, kind, allowance);
+        }
         let held = Held {
             record,
-            base: self.taken(&name, now),
+            counts: taken.map(Count::since),
             ..Held::default()
         };
         let account = Account {
@@ -216,62 +210,26 @@ impl Quotas {
         Some(QuotaView {
             today: held.today(taken, now),
             error: held.error.clone(),
-            spent_until: held.record.spent_until.filter(|until| now < *until),
+            spent: held.record.spent(now),
             clearings_left: held.record.clearings_left(now),
             renewed_at: now.next_beijing_midnight(),
         })
     }
 
-    fn taken(&self, account: &AccountName, now: UnixMs) -> u64 {
-        self.parts
-            .slots
-            .lane(account, now)
-            .map_or(0, |lane| lane.taken)
+    fn taken(&self, account: &AccountName, now: UnixMs) -> ByKind<u64> {
+        let lane = self.parts.slots.lane(account, now);
+        lane.map(|lane| lane.taken).unwrap_or_default()
     }
 }
 
 impl Held {
-    fn today(&self, taken: u64, now: UnixMs) -> Option<Today> {
-        let told = self.record.told.filter(|told| told.is_of_today(now))?;
-        let since = taken.saturating_sub(self.base);
-        let used = told.used.saturating_add(since);
-        let remaining = told.remaining.saturating_sub(since);
-        let per_hour = self.per_hour(used, now);
-        let runs_out_at = calendar::runs_out_at(remaining, per_hour, now);
-        Some(Today {
-            limit: told.limit,
-            used,
-            remaining,
-            told_at: told.at,
-            per_hour,
-            runs_out_at,
-        })
-    }
-
-    fn per_hour(&self, used: u64, now: UnixMs) -> u64 {
-        let Some((since, before)) = self.samples.front() else {
-            return 0;
-        };
-        let passed = u64::try_from(now.since(*since).as_millis()).unwrap_or(u64::MAX);
-        let sent = used.saturating_sub(*before);
-        // A pace of less than a minute would say little.
-        let hour = u64::try_from(PACE_WINDOW.as_millis()).unwrap_or(u64::MAX);
-        sent.saturating_mul(hour) / passed.max(60_000)
-    }
-
-    /// Takes note of how many were used, for the pace; of another day than before, it begins anew.
-    fn sample(&mut self, used: u64, now: UnixMs) {
-        if self
-            .samples
-            .back()
-            .is_some_and(|(_, before)| used < *before)
-        {
-            self.samples.clear();
+    fn today(&self, taken: ByKind<u64>, now: UnixMs) -> ByKind<Option<Today>> {
+        let mut today = ByKind::default();
+        for kind in Kind::ALL.iter().copied() {
+            let nth = kind as usize;
+            let told = self.record.told(kind).filter(|told| told.is_of_today(now));
+            today[nth] = told.map(|told| self.counts[nth].today(told, taken[nth], now));
         }
-        self.samples.push_back((now, used));
-        let old = now.minus(PACE_WINDOW);
-        while self.samples.len() > 2 && self.samples[1].0 <= old {
-            self.samples.pop_front();
-        }
+        today
     }
 }

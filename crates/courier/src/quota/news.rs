@@ -1,27 +1,63 @@
-//! What sending tells of an account's quota: that it is spent, or that the account goes on.
+//! What sending tells of an account's quotas: that one is spent, that another kind's is drawn on, or that the account goes on.
 //! Told by the dispatcher as it happens, read by the quota keeper when it gets to it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hongyan_wechat::errcode::{Class, Endpoint, classify};
+use hongyan_wechat::errcode::{Class, classify};
 use tokio::sync::Notify;
 
 use crate::by_account::ByAccount;
-use crate::message::AccountName;
+use crate::kind::ByKind;
+use crate::message::{AccountName, Kind};
 use crate::observer::{Event, Observer, Source};
 
 /// Something that the quota's keeper should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
-    /// WeChat refused for want of quota.
-    Spent,
+    /// WeChat refused for want of this kind's quota.
+    Spent(Kind),
     /// What stood still goes on.
     GoesOn,
+    /// A kind was sent that was not sent before.
+    Began,
 }
 
 /// What sending tells of the quotas of those accounts whose quotas are kept.
 #[derive(Debug, Default)]
-pub struct QuotaNews(ByAccount<(Mutex<Option<Word>>, Notify)>);
+pub struct QuotaNews(ByAccount<OfAccount>);
+
+#[derive(Debug, Default)]
+struct OfAccount {
+    told: Mutex<ToldHere>,
+    bell: Notify,
+}
+
+#[derive(Debug, Default)]
+struct ToldHere {
+    /// Only the last word counts.
+    standing: Option<Word>,
+    began: bool,
+    sent: ByKind<bool>,
+}
+
+impl OfAccount {
+    fn told(&self) -> MutexGuard<'_, ToldHere> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, word: Word) {
+        self.told().standing = Some(word);
+        self.bell.notify_one();
+    }
+
+    fn sent(&self, kind: Kind) {
+        let mut told = self.told();
+        if !std::mem::replace(&mut told.sent[kind as usize], true) {
+            told.began = true;
+            self.bell.notify_one();
+        }
+    }
+}
 
 impl QuotaNews {
     /// Listens for one more account.
@@ -33,25 +69,45 @@ impl QuotaNews {
         self.0.remove(account);
     }
 
+    /// Which kinds were sent since the process began, besides template messages.
+    pub(super) fn sent(&self, account: &AccountName) -> ByKind<bool> {
+        self.0
+            .get(account)
+            .map(|of| of.told().sent)
+            .unwrap_or_default()
+    }
+
     pub(super) async fn next(&self, account: &AccountName) -> Word {
-        let Some(told) = self.0.get(account) else {
+        let Some(of) = self.0.get(account) else {
             return std::future::pending().await;
         };
-        let (word, bell) = &*told;
         loop {
-            let told = word.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(told) = told {
-                return told;
+            {
+                let mut told = of.told();
+                if let Some(word) = told.standing.take() {
+                    return word;
+                }
+                if std::mem::take(&mut told.began) {
+                    return Word::Began;
+                }
             }
-            bell.notified().await;
+            of.bell.notified().await;
         }
     }
 
-    fn tell(&self, account: &AccountName, told: Word) {
+    fn called(&self, account: &AccountName, kind: Kind, errcode: i64) {
+        let spent = errcode != 0 && classify(kind.traits().endpoint, errcode) == Class::Quota;
+        // WeChat is asked for the quota of template messages in any case.
+        if !spent && kind == Kind::Template {
+            return;
+        }
         if let Some(of) = self.0.get(account) {
-            let (word, bell) = &*of;
-            *word.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
-            bell.notify_one();
+            if kind != Kind::Template {
+                of.sent(kind);
+            }
+            if spent {
+                of.tell(Word::Spent(kind));
+            }
         }
     }
 }
@@ -64,17 +120,16 @@ impl Observer for QuotaNews {
                 kind,
                 errcode: Some(errcode),
                 ..
-            } if kind.traits().of_the_quota
-                && *errcode != 0
-                && classify(Endpoint::TemplateSend, *errcode) == Class::Quota =>
-            {
-                self.tell(account, Word::Spent);
-            }
+            } => self.called(account, *kind, *errcode),
             Event::Standing {
                 account,
                 source: Source::Lane,
                 stopped: None,
-            } => self.tell(account, Word::GoesOn),
+            } => {
+                if let Some(of) = self.0.get(account) {
+                    of.tell(Word::GoesOn);
+                }
+            }
             _ => {}
         }
     }
@@ -87,29 +142,42 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::message::{Kind, MessageId};
+    use crate::message::MessageId;
     use crate::time::UnixMs;
 
     const SPENT: i64 = 45009;
 
+    fn called(kind: Kind, errcode: i64) -> Event {
+        Event::Called {
+            id: MessageId::new(UnixMs(1_795_400_000_000)),
+            account: AccountName::from("clinic"),
+            kind,
+            errcode: Some(errcode),
+            took: Duration::ZERO,
+        }
+    }
+
     #[test]
-    fn another_kinds_spent_quota_says_nothing_of_the_templates() {
+    fn a_spent_quota_is_that_of_its_kind() {
         let (news, account) = (QuotaNews::default(), AccountName::from("clinic"));
         news.add(account.clone());
         for kind in Kind::ALL.iter().copied() {
-            news.observe(&Event::Called {
-                id: MessageId::new(UnixMs(1_795_400_000_000)),
-                account: account.clone(),
-                kind,
-                errcode: Some(SPENT),
-                took: Duration::ZERO,
-            });
+            news.observe(&called(kind, SPENT));
             let told = news.next(&account).now_or_never();
-            assert_eq!(
-                told,
-                (kind == Kind::Template).then_some(Word::Spent),
-                "{kind}"
-            );
+            assert_eq!(told, Some(Word::Spent(kind)));
         }
+    }
+
+    #[test]
+    fn the_first_of_another_kind_is_told_once() {
+        let (news, account) = (QuotaNews::default(), AccountName::from("clinic"));
+        news.add(account.clone());
+        news.observe(&called(Kind::Template, 0));
+        assert_eq!(news.next(&account).now_or_never(), None);
+        for told in [Some(Word::Began), None] {
+            news.observe(&called(Kind::Subscription, 0));
+            assert_eq!(news.next(&account).now_or_never(), told);
+        }
+        assert_eq!(news.sent(&account), [false, true, false, false]);
     }
 }

@@ -1,18 +1,27 @@
 //! What is kept of an account's quota across restarts. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{CLEARINGS_A_MONTH, month_begin};
 use super::{Allowance, Habit};
+use crate::message::Kind;
 use crate::time::UnixMs;
 
 /// What is kept of an account's quota.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaRecord {
-    /// WeChat's last word.
+    /// WeChat's last word on template messages.
     pub told: Option<Told>,
+    /// Its last word on the other kinds that were sent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<Kind, Told>,
     /// WeChat refuses for want of quota; tried again then.
     pub spent_until: Option<UnixMs>,
+    /// Of which kind that is; none for template messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent_by: Option<Kind>,
     /// When the quotas were cleared by this gateway, or may have been; this month's, oldest first.
     #[serde(default)]
     pub clearings: Vec<UnixMs>,
@@ -52,6 +61,47 @@ impl Told {
 }
 
 impl QuotaRecord {
+    /// WeChat's last word on a kind.
+    #[must_use]
+    pub fn told(&self, kind: Kind) -> Option<Told> {
+        match kind {
+            Kind::Template => self.told,
+            other => self.others.get(&other).copied(),
+        }
+    }
+
+    pub(super) fn tell(&mut self, kind: Kind, told: Told) {
+        match kind {
+            Kind::Template => self.told = Some(told),
+            other => {
+                self.others.insert(other, told);
+            }
+        }
+    }
+
+    /// What WeChat said is of no use any more.
+    pub(super) fn untell(&mut self) {
+        self.told = None;
+        self.others.clear();
+    }
+
+    /// Whose quota WeChat refuses for want of, and when that is over.
+    pub(super) fn spent(&self, now: UnixMs) -> Option<(Kind, UnixMs)> {
+        let until = self.spent_until.filter(|until| now < *until)?;
+        Some((self.spent_by.unwrap_or(Kind::Template), until))
+    }
+
+    /// A kind's quota is spent, or none is. Answers whether that is news.
+    pub(super) fn spend(&mut self, spent: Option<(Kind, UnixMs)>) -> bool {
+        let by = spent
+            .map(|(kind, _)| kind)
+            .filter(|kind| *kind != Kind::Template);
+        let until = spent.map(|(_, until)| until);
+        let news = (self.spent_until, self.spent_by) != (until, by);
+        (self.spent_until, self.spent_by) = (until, by);
+        news
+    }
+
     /// How often the quotas may still be cleared this month, as far as is known here.
     #[must_use]
     pub fn clearings_left(&self, now: UnixMs) -> u8 {
@@ -99,6 +149,18 @@ mod tests {
         assert_eq!(allowance.until, told.at.next_beijing_midnight());
         assert_eq!(told.allowance(&habit, 101, told.at).unwrap().remaining, 0);
         assert_eq!(told.allowance(&habit, 0, allowance.until), None);
+    }
+
+    #[test]
+    fn a_record_of_an_older_version_is_of_template_messages() {
+        let old =
+            r#"{"told":{"limit":9,"used":1,"remaining":8,"at":5},"spent_until":70,"clearings":[]}"#;
+        let record: QuotaRecord = serde_json::from_str(old).unwrap();
+        assert_eq!(record.told(Kind::Template).unwrap().remaining, 8);
+        assert_eq!(record.told(Kind::Subscription), None);
+        let spent = record.spent(UnixMs(69));
+        assert_eq!(spent, Some((Kind::Template, UnixMs(70))));
+        assert_eq!(record.spent(UnixMs(70)), None);
     }
 
     #[test]

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hongyan_wechat::error::CallError;
 use hongyan_wechat::quota::QuotaReport;
 use tokio_util::sync::CancellationToken;
 
 use super::calendar::renewed_after;
+use super::count::{CallsIn, Count};
 use super::news::Word;
 use super::{Account, Parts, QuotaRecord, Quotas, Told};
-use crate::message::AccountName;
+use crate::message::{AccountName, Kind};
 use crate::observer::{Event, Source};
 use crate::time::UnixMs;
 
@@ -54,15 +56,67 @@ impl Quotas {
                 word = self.parts.news.next(&account) => word,
                 () = tokio::time::sleep(pause) => continue,
             };
-            if self.heard(&account, &found, word).await {
+            let spent = match word {
+                Word::Spent(kind) => Some(kind),
+                Word::GoesOn => None,
+                Word::Began => {
+                    poll_at = self.parts.clock.now();
+                    continue;
+                }
+            };
+            if self.heard(&account, &found, spent).await {
                 let soon = found.habit().poll / MORE_OFTEN[0].1;
                 poll_at = poll_at.min(self.parts.clock.now().plus(soon));
             }
         }
     }
 
-    /// Asks WeChat, and answers how long to wait until the next time.
+    /// Asks WeChat of each kind that the account sends, and answers how long to wait until the next time.
     async fn poll(&self, account: &AccountName, found: &Account) -> Duration {
+        let usual = found.habit().poll;
+        let (mut next, mut failed) = (None::<Duration>, None);
+        for kind in self.asked_for(account, found) {
+            match self.ask(account, kind).await {
+                Asked::NoToken => return TOKEN_PAUSE.min(usual),
+                Asked::Told(said) => {
+                    let pause = pause(usual, said.told);
+                    self.take(account, found, kind, said).await;
+                    next = Some(next.map_or(pause, |other| other.min(pause)));
+                }
+                Asked::Failed(error) => {
+                    tracing::warn!(%account, %kind, %error, "cannot ask for the quota");
+                    failed = Some((kind, error));
+                }
+            }
+        }
+        let sent = self.taken(account, self.parts.clock.now());
+        let mut held = found.held();
+        let rates = held.counts.iter().filter_map(Count::rate);
+        let slowest = rates.min_by(|one, other| per_second(*one).total_cmp(&per_second(*other)));
+        self.parts.slots.told_rate(account, slowest);
+        // A mini-program has no template messages, which troubles nobody.
+        let matters = |kind: Kind| next.is_none() || sent[kind as usize] > 0;
+        held.error = failed
+            .filter(|(kind, _)| matters(*kind))
+            .map(|(kind, error)| format!("{kind}: {error}"));
+        held.failing = match next {
+            Some(_) => 0,
+            None => held.failing.saturating_add(1),
+        };
+        next.unwrap_or(usual * held.failing.min(BACKOFF_MAX))
+    }
+
+    /// Template messages, and the other kinds that were ever sent.
+    fn asked_for(&self, account: &AccountName, found: &Account) -> Vec<Kind> {
+        let sent = self.parts.news.sent(account);
+        let held = found.held();
+        let asked = |kind: &Kind| {
+            *kind == Kind::Template || sent[*kind as usize] || held.record.told(*kind).is_some()
+        };
+        Kind::ALL.iter().copied().filter(asked).collect()
+    }
+
+    async fn ask(&self, account: &AccountName, kind: Kind) -> Asked {
         let Parts {
             keeper,
             clock,
@@ -70,50 +124,42 @@ impl Quotas {
             ..
         } = &self.parts;
         let Ok(token) = keeper.current(account) else {
-            return TOKEN_PAUSE.min(found.habit().poll);
+            return Asked::NoToken;
         };
         let asked_at = clock.now();
-        let base = self.taken(account, asked_at);
-        let answer = desk.report(account, &token.secret).await;
+        let base = self.taken(account, asked_at)[kind as usize];
+        let answer = desk.report(account, kind, &token.secret).await;
         if keeper.answered(account, &token, &answer) {
-            return TOKEN_PAUSE.min(found.habit().poll);
+            return Asked::NoToken;
         }
         match answer {
-            Ok(report) => {
-                let told = told(&report, asked_at);
-                self.take(account, found, told, base).await;
-                self.parts.slots.told_rate(account, rate(&report));
-                pause(found.habit().poll, told)
-            }
-            Err(error) => {
-                tracing::warn!(%account, %error, "cannot ask for the quota");
-                let mut held = found.held();
-                held.error = Some(error.to_string());
-                held.failing = held.failing.saturating_add(1);
-                found.habit().poll * held.failing.min(BACKOFF_MAX)
-            }
+            Ok(report) => Asked::Told(Said {
+                told: told(&report, asked_at),
+                rate: rate(&report),
+                base,
+            }),
+            Err(error) => Asked::Failed(error),
         }
     }
 
-    async fn take(&self, account: &AccountName, found: &Account, told: Told, base: u64) {
+    async fn take(&self, account: &AccountName, found: &Account, kind: Kind, said: Said) {
         let now = self.parts.clock.now();
-        let taken = self.taken(account, now);
-        let (record, stopped) = {
+        let taken = self.taken(account, now)[kind as usize];
+        let told = said.told;
+        let (record, since, stopped) = {
             let mut held = found.held();
-            held.record.told = Some(told);
-            held.base = base;
-            held.failing = 0;
-            held.error = None;
-            held.sample(told.used, told.at);
-            let stopped = held.record.spent_until.is_some_and(|until| now < until);
+            held.record.tell(kind, told);
+            let count = &mut held.counts[kind as usize];
+            count.told(told, said.rate, said.base);
+            let since = count.sent_since(taken);
+            let stopped = held.record.spent(now).is_some_and(|(by, _)| by == kind);
             // A word that was asked for at the moment of the refusal says nothing against it.
             let soon = found.habit().poll / MORE_OFTEN[0].1;
             let later = held.spent_at.is_none_or(|at| told.at >= at.plus(soon));
-            (held.record.clone(), stopped && later)
+            (held.record.clone(), since, stopped && later)
         };
-        let since = taken.saturating_sub(base);
         let slots = &self.parts.slots;
-        slots.allow(account, told.allowance(&found.habit(), since, now));
+        slots.allow(account, kind, told.allowance(&found.habit(), since, now));
         // WeChat's two words may differ for long, so one message alone tries it.
         if stopped && told.remaining > 0 {
             slots.probe(account, now);
@@ -121,17 +167,17 @@ impl Quotas {
         self.persist(account, record).await;
     }
 
-    /// Remembers what sending told. Answers whether the quota was not known to be spent.
-    async fn heard(&self, account: &AccountName, found: &Account, word: Word) -> bool {
+    /// Remembers what sending told. Answers whether a quota was not known to be spent.
+    async fn heard(&self, account: &AccountName, found: &Account, spent: Option<Kind>) -> bool {
         let now = self.parts.clock.now();
         let (record, news) = {
             let mut held = found.held();
-            let until = (word == Word::Spent).then(|| renewed_after(now));
-            if held.record.spent_until == until {
+            let before = held.record.spent_until;
+            let until = spent.map(|kind| (kind, renewed_after(now)));
+            if !held.record.spend(until) {
                 return false;
             }
-            let news = until.is_some() && held.record.spent_until.is_none();
-            held.record.spent_until = until;
+            let news = until.is_some() && before.is_none();
             if news {
                 held.spent_at = Some(now);
             }
@@ -146,6 +192,21 @@ impl Quotas {
             tracing::warn!(%error, %account, "cannot store the account's quota");
         }
     }
+}
+
+/// What came of asking.
+enum Asked {
+    NoToken,
+    Told(Said),
+    Failed(CallError),
+}
+
+/// WeChat's word on a kind.
+struct Said {
+    told: Told,
+    rate: Option<CallsIn>,
+    /// What the lane had sent of it when WeChat was asked.
+    base: u64,
 }
 
 /// Says that an account was found stopped, to whoever watches.
@@ -172,7 +233,11 @@ fn told(report: &QuotaReport, at: UnixMs) -> Told {
     }
 }
 
-fn rate(report: &QuotaReport) -> Option<(u64, Duration)> {
+fn per_second((calls, within): CallsIn) -> f64 {
+    calls as f64 / within.as_secs_f64()
+}
+
+fn rate(report: &QuotaReport) -> Option<CallsIn> {
     let limit = report.rate_limit?;
     let calls = u64::try_from(limit.call_count).ok().filter(|n| *n > 0)?;
     let seconds = u64::try_from(limit.refresh_second).ok()?;

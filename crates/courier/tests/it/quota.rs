@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hongyan_courier::Clock;
-use hongyan_courier::message::{AccountName, Content, Priority, Status};
+use hongyan_courier::message::{AccountName, Content, Kind, Priority, Status};
 use hongyan_courier::port::quota::{QuotaBook, QuotaDesk};
-use hongyan_courier::quota::{self, ClearError, Habit, Quotas};
+use hongyan_courier::quota::{self, ClearError, Habit, Quotas, Today};
 use hongyan_wechat::AccessToken;
 use hongyan_wechat::errcode::Endpoint;
 use hongyan_wechat::error::CallError;
@@ -17,7 +17,7 @@ use hongyan_wechat::quota::{Quota, QuotaReport};
 use crate::rig::clock::{NOW, PausedClock};
 use crate::rig::node::Settings;
 use crate::rig::stage::{Stage, until};
-use crate::rig::upstream::{refused, refused_at};
+use crate::rig::upstream::refused_at;
 use crate::rig::{ACCOUNT, WITHOUT_RECEIPTS, call, calls, content, seconds};
 
 const LIMIT: i64 = 100;
@@ -27,6 +27,7 @@ const SLOTS: usize = 10;
 #[derive(Default)]
 struct Desk {
     used: AtomicI64,
+    used_by_subscriptions: AtomicI64,
     reports: AtomicUsize,
     cleared: AtomicUsize,
     /// It refuses whatever it says of itself.
@@ -42,20 +43,33 @@ impl Desk {
         })
     }
 
-    fn take(&self) -> Result<Option<i64>, CallError> {
-        if self.refuses || self.used.load(Ordering::SeqCst) >= LIMIT {
-            return Err(refused(45009));
+    fn used_by(&self, kind: Kind) -> &AtomicI64 {
+        match kind {
+            Kind::Subscription => &self.used_by_subscriptions,
+            _ => &self.used,
         }
-        self.used.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn take(&self, kind: Kind) -> Result<Option<i64>, CallError> {
+        let used = self.used_by(kind);
+        if self.refuses || used.load(Ordering::SeqCst) >= LIMIT {
+            return Err(refused_at(kind.traits().endpoint, 45009, "spent"));
+        }
+        used.fetch_add(1, Ordering::SeqCst);
         Ok(None)
     }
 }
 
 #[async_trait]
 impl QuotaDesk for Desk {
-    async fn report(&self, _: &AccountName, _: &AccessToken) -> Result<QuotaReport, CallError> {
+    async fn report(
+        &self,
+        _: &AccountName,
+        kind: Kind,
+        _: &AccessToken,
+    ) -> Result<QuotaReport, CallError> {
         self.reports.fetch_add(1, Ordering::SeqCst);
-        let used = self.used.load(Ordering::SeqCst);
+        let used = self.used_by(kind).load(Ordering::SeqCst);
         Ok(QuotaReport {
             quota: Quota {
                 daily_limit: LIMIT,
@@ -82,7 +96,7 @@ async fn opened(desk: &Arc<Desk>) -> (Stage, Arc<Quotas>) {
     let noon = NOW.next_beijing_midnight().minus(seconds(8 * 3_600));
     let wechat = Arc::clone(desk);
     let stage = Stage::open_with(PausedClock::start_at(noon), settings, |scripted| {
-        scripted.on_send(move |_| wechat.take())
+        scripted.on_send(move |sent| wechat.take(sent.content.kind))
     })
     .await;
     let quotas = watched(&stage, desk).await;
@@ -113,6 +127,22 @@ async fn watched(stage: &Stage, desk: &Arc<Desk>) -> Arc<Quotas> {
     quotas
 }
 
+fn of_templates(quotas: &Quotas) -> Option<Today> {
+    quotas.view(&ACCOUNT.into()).unwrap().today[Kind::Template as usize]
+}
+
+fn of_subscriptions(quotas: &Quotas) -> Option<Today> {
+    quotas.view(&ACCOUNT.into()).unwrap().today[Kind::Subscription as usize]
+}
+
+fn subscriptions(priority: Priority, numbers: std::ops::Range<usize>) -> Vec<Content> {
+    let of_the_kind = |one| Content {
+        kind: Kind::Subscription,
+        ..one
+    };
+    of(priority, numbers).into_iter().map(of_the_kind).collect()
+}
+
 fn of(priority: Priority, numbers: std::ops::Range<usize>) -> Vec<Content> {
     let one = |n| Content {
         priority,
@@ -125,7 +155,7 @@ fn of(priority: Priority, numbers: std::ops::Range<usize>) -> Vec<Content> {
 async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
     let desk = Desk::used(70);
     let (stage, quotas) = opened(&desk).await;
-    until(async || quotas.view(&ACCOUNT.into()).unwrap().today.is_some()).await;
+    until(async || of_templates(&quotas).is_some()).await;
     stage.hand_over(call(of(Priority::Bulk, 0..50))).await;
     tokio::time::sleep(seconds(60)).await;
     assert_eq!(stage.tally(ACCOUNT).await[&Status::Sent], 10);
@@ -140,14 +170,14 @@ async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
     tokio::time::sleep(seconds(5)).await;
     let tally = stage.tally(ACCOUNT).await;
     assert_eq!((tally[&Status::Sent], tally[&Status::Queued]), (30, 40));
-    let today = quotas.view(&ACCOUNT.into()).unwrap().today.unwrap();
+    let today = of_templates(&quotas).unwrap();
     assert_eq!(
         (today.used, today.remaining),
         (100, 0),
         "carried on by counting"
     );
     tokio::time::sleep(seconds(700)).await;
-    let today = quotas.view(&ACCOUNT.into()).unwrap().today.unwrap();
+    let today = of_templates(&quotas).unwrap();
     assert_eq!(today.used, 100, "and not counted twice once WeChat knows");
     stage
         .until_at(stage.clock.now().next_beijing_midnight())
@@ -158,21 +188,81 @@ async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
     stage.assert_all(ACCOUNT, Status::Sent, 70).await;
 }
 
+/// A kind that was never sent is asked about from its first message on.
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_of_another_kind_leaves_the_last_part_of_that_kinds_quota() {
+    let desk = Desk::used(0);
+    let (stage, quotas) = opened(&desk).await;
+    desk.used_by_subscriptions.store(70, Ordering::SeqCst);
+    until(async || of_templates(&quotas).is_some()).await;
+    assert_eq!(of_subscriptions(&quotas), None, "nobody sends them");
+    stage
+        .hand_over(call(subscriptions(Priority::High, 0..1)))
+        .await;
+    until(async || of_subscriptions(&quotas).is_some()).await;
+    let bulk = subscriptions(Priority::Bulk, 1..51);
+    stage.hand_over(call(bulk)).await;
+    tokio::time::sleep(seconds(60)).await;
+    assert_eq!(stage.tally(ACCOUNT).await[&Status::Sent], 10);
+    stage
+        .hand_over(call(subscriptions(Priority::High, 51..61)))
+        .await;
+    tokio::time::sleep(seconds(5)).await;
+    assert_eq!(stage.tally(ACCOUNT).await[&Status::Sent], 20);
+    let counted = of_subscriptions(&quotas).unwrap();
+    assert_eq!((counted.used, counted.remaining), (90, 10));
+    assert_eq!(of_templates(&quotas).unwrap().used, 0);
+    // It is asked about after a restart too.
+    let stage = stage.restart().await;
+    let quotas = watched(&stage, &desk).await;
+    assert_eq!(of_subscriptions(&quotas).unwrap().limit, 100);
+    until(async || of_subscriptions(&quotas).unwrap().used >= 90).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_kinds_spent_quota_is_its_own_and_known_after_a_restart() {
+    let desk = Desk::used(0);
+    let (stage, quotas) = opened(&desk).await;
+    desk.used_by_subscriptions.store(LIMIT, Ordering::SeqCst);
+    stage
+        .hand_over(call(subscriptions(Priority::Normal, 0..5)))
+        .await;
+    let spent = async || quotas.view(&ACCOUNT.into()).unwrap().spent.is_some();
+    until(spent).await;
+    until(async || of_subscriptions(&quotas).is_some()).await;
+    let stage = stage.restart().await;
+    let quotas = watched(&stage, &desk).await;
+    let midnight = stage.clock.now().next_beijing_midnight();
+    let shown = quotas.view(&ACCOUNT.into()).unwrap();
+    assert_eq!(shown.spent, Some((Kind::Subscription, midnight)));
+    assert_eq!(of_templates(&quotas).unwrap().remaining, 100);
+    // There is room for the other kind all the time, which says nothing about this one.
+    let calls = stage.wechat.count();
+    stage.until_at(midnight).await;
+    assert_eq!(stage.wechat.count(), calls, "not one more call");
+    desk.used_by_subscriptions.store(0, Ordering::SeqCst);
+    stage.all_over().await;
+    stage.assert_all(ACCOUNT, Status::Sent, 5).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_spent_quota_is_known_after_a_restart() {
     let desk = Desk::used(LIMIT);
     let (stage, quotas) = opened(&desk).await;
-    stage.node.slots.allow(&ACCOUNT.into(), None);
+    stage
+        .node
+        .slots
+        .allow(&ACCOUNT.into(), Kind::Template, None);
     stage.hand_over(calls(ACCOUNT, 0..50)).await;
-    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent_until.is_some()).await;
+    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent.is_some()).await;
     let calls = stage.wechat.count();
     assert!(calls <= SLOTS, "{calls} calls");
     let stage = stage.restart().await;
     let quotas = watched(&stage, &desk).await;
     let midnight = stage.clock.now().next_beijing_midnight();
     assert_eq!(
-        quotas.view(&ACCOUNT.into()).unwrap().spent_until,
-        Some(midnight)
+        quotas.view(&ACCOUNT.into()).unwrap().spent,
+        Some((Kind::Template, midnight))
     );
     stage.until_at(midnight).await;
     assert_eq!(stage.wechat.count(), calls, "not one more call");
@@ -180,16 +270,19 @@ async fn a_spent_quota_is_known_after_a_restart() {
     desk.used.store(0, Ordering::SeqCst);
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, 50).await;
-    assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent_until, None);
+    assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_goes_on_once_wechat_says_that_there_is_room() {
     let desk = Desk::used(LIMIT);
     let (stage, quotas) = opened(&desk).await;
-    stage.node.slots.allow(&ACCOUNT.into(), None);
+    stage
+        .node
+        .slots
+        .allow(&ACCOUNT.into(), Kind::Template, None);
     stage.hand_over(calls(ACCOUNT, 0..50)).await;
-    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent_until.is_some()).await;
+    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent.is_some()).await;
     // Somebody clears it on WeChat's own page.
     desk.used.store(0, Ordering::SeqCst);
     let began = stage.clock.now();
@@ -199,7 +292,7 @@ async fn an_account_goes_on_once_wechat_says_that_there_is_room() {
         stage.clock.now() < began.plus(seconds(1_300)),
         "at the next poll"
     );
-    assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent_until, None);
+    assert_eq!(quotas.view(&ACCOUNT.into()).unwrap().spent, None);
 }
 
 /// Its two words come from different places, and differ for a while.
@@ -214,7 +307,7 @@ async fn what_wechat_says_right_after_a_refusal_says_nothing_against_it() {
     // The next word is due in five seconds.
     tokio::time::sleep(seconds(595)).await;
     stage.hand_over(calls(ACCOUNT, 0..50)).await;
-    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent_until.is_some()).await;
+    until(async || quotas.view(&ACCOUNT.into()).unwrap().spent.is_some()).await;
     let (calls, reports) = (stage.wechat.count(), desk.reports.load(Ordering::SeqCst));
     tokio::time::sleep(seconds(20)).await;
     assert!(
@@ -232,7 +325,10 @@ async fn what_wechat_says_right_after_a_refusal_says_nothing_against_it() {
 async fn wechat_is_not_asked_all_the_time() {
     let desk = Desk::used(LIMIT);
     let (stage, _quotas) = opened(&desk).await;
-    stage.node.slots.allow(&ACCOUNT.into(), None);
+    stage
+        .node
+        .slots
+        .allow(&ACCOUNT.into(), Kind::Template, None);
     stage.hand_over(calls(ACCOUNT, 0..50)).await;
     stage
         .until_at(stage.clock.now().plus(seconds(6 * 3_600)))
@@ -246,9 +342,9 @@ async fn an_operator_clears_ten_times_a_month_and_the_account_goes_on() {
     let desk = Desk::used(LIMIT);
     let (stage, quotas) = opened(&desk).await;
     let account = AccountName::from(ACCOUNT);
-    stage.node.slots.allow(&account, None);
+    stage.node.slots.allow(&account, Kind::Template, None);
     stage.hand_over(calls(ACCOUNT, 0..50)).await;
-    until(async || quotas.view(&account).unwrap().spent_until.is_some()).await;
+    until(async || quotas.view(&account).unwrap().spent.is_some()).await;
     assert_eq!(quotas.clear(&account).await.unwrap().left, 9);
     tokio::time::sleep(seconds(10)).await;
     stage.assert_all(ACCOUNT, Status::Sent, 50).await;

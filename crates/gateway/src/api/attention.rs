@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::message::AccountName;
+use hongyan_courier::message::{AccountName, Kind};
 use hongyan_courier::port::{DeadLetterOffice, DeadLetters};
-use hongyan_courier::quota::Quotas;
+use hongyan_courier::quota::{QuotaView, Quotas, Today};
 use hongyan_courier::template::catalogue::Templates;
 use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
@@ -57,7 +57,7 @@ pub struct AttentionItem {
     subject: &'static str,
     /// None where it is about a webhook.
     account: Option<String>,
-    /// The template's id or the webhook's name, where it is about one.
+    /// The template's id, the webhook's name or the quota's kind, where it is about one.
     key: Option<String>,
     /// Why, as a stable word.
     reason: Option<&'static str>,
@@ -122,7 +122,7 @@ impl Attention {
         for name in &accounts {
             items.extend(self.of_account(name));
         }
-        items.extend(accounts.iter().filter_map(|name| self.of_quota(name)));
+        items.extend(accounts.iter().flat_map(|name| self.of_quotas(name)));
         for name in &accounts {
             let catalogue = self.templates.catalogue(name).await?;
             let stops = catalogue.stops.values();
@@ -170,26 +170,33 @@ impl Attention {
         })
     }
 
-    /// A quota that runs out today at the pace of late. One that WeChat calls spent has stopped its account.
-    fn of_quota(&self, name: &AccountName) -> Option<AttentionItem> {
-        let quota = self.quotas.view(name)?;
-        let today = quota.today.filter(|_| quota.spent_until.is_none())?;
-        let runs_out_at = today.runs_out_at?;
-        Some(AttentionItem {
-            reason: Some(if today.remaining == 0 {
-                "quota_exhausted"
-            } else {
-                "quota_low"
-            }),
-            at: Some(Moment(runs_out_at)),
-            detail: Some(format!(
-                "{} of {} left; {} an hour of late",
-                today.remaining, today.limit, today.per_hour
-            )),
-            command: Some("hongyan accounts".to_owned()),
-            ..AttentionItem::new("quota", name, advice::QUOTA)
-        })
+    /// Quotas that run out today at the pace of late. One that WeChat calls spent has stopped its account.
+    fn of_quotas(&self, name: &AccountName) -> Vec<AttentionItem> {
+        let quota = self.quotas.view(name).filter(|of| of.spent.is_none());
+        let known = quota.iter().flat_map(QuotaView::known);
+        known
+            .filter_map(|(kind, today)| of_quota(name, kind, today))
+            .collect()
     }
+}
+
+fn of_quota(name: &AccountName, kind: Kind, today: Today) -> Option<AttentionItem> {
+    let runs_out_at = today.runs_out_at?;
+    Some(AttentionItem {
+        key: Some(kind.as_str().to_owned()),
+        reason: Some(if today.remaining == 0 {
+            "quota_exhausted"
+        } else {
+            "quota_low"
+        }),
+        at: Some(Moment(runs_out_at)),
+        detail: Some(format!(
+            "{} of {} left; {} an hour of late",
+            today.remaining, today.limit, today.per_hour
+        )),
+        command: Some("hongyan accounts".to_owned()),
+        ..AttentionItem::new("quota", name, advice::QUOTA)
+    })
 }
 
 fn of_template(account: &AccountName, stop: &Stop) -> AttentionItem {

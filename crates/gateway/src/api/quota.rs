@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::dispatch::LaneView as Lane;
-use hongyan_courier::message::Priority;
-use hongyan_courier::quota::{ClearError, QuotaView as Quota};
+use hongyan_courier::message::{Kind, Priority};
+use hongyan_courier::quota::{ClearError, QuotaView as Quota, Today};
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,9 +27,9 @@ const CLEAR_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Quota)]
 pub struct QuotaView {
-    /// Calls allowed today; none if WeChat has not said so yet.
+    /// Template messages allowed today; none if WeChat has not said so yet.
     limit: Option<u64>,
-    /// Calls made today: WeChat's last word, carried on by counting.
+    /// Those made today: WeChat's last word, carried on by counting.
     used: Option<u64>,
     remaining: Option<u64>,
     /// When WeChat said so.
@@ -40,6 +40,8 @@ pub struct QuotaView {
     /// When it runs out at that pace; none if that is not today.
     #[schema(value_type = Option<String>, format = DateTime)]
     runs_out_at: Option<Moment>,
+    /// The same of each other kind that the account sends: WeChat gives each a quota of its own.
+    other_kinds: Vec<KindQuota>,
     /// Messages that wait and are due today, by priority.
     queued_today: QueuedToday,
     /// When the day changes in Beijing.
@@ -48,10 +50,41 @@ pub struct QuotaView {
     /// WeChat refuses for want of quota; tried again then.
     #[schema(value_type = Option<String>, format = DateTime)]
     spent_until: Option<Moment>,
+    /// Of which kind's.
+    spent_kind: Option<&'static str>,
     /// How often the quota may still be cleared this month, as far as this gateway knows.
     clearings_left: u8,
     /// Why WeChat's word is missing or old.
     error: Option<String>,
+}
+
+/// What is left of the day for a kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KindQuota {
+    /// `subscription`, `one_time_subscription`, `miniprogram_subscription`
+    kind: &'static str,
+    limit: u64,
+    used: u64,
+    remaining: u64,
+    #[schema(value_type = String, format = DateTime)]
+    told_at: Moment,
+    per_hour: u64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    runs_out_at: Option<Moment>,
+}
+
+impl KindQuota {
+    fn of(kind: Kind, today: Today) -> Self {
+        Self {
+            kind: kind.as_str(),
+            limit: today.limit,
+            used: today.used,
+            remaining: today.remaining,
+            told_at: Moment(today.told_at),
+            per_hour: today.per_hour,
+            runs_out_at: today.runs_out_at.map(Moment),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,7 +96,8 @@ pub struct QueuedToday {
 
 impl QuotaView {
     pub fn of(quota: Quota, queued: [u64; 3]) -> Self {
-        let today = quota.today;
+        let today = quota.today[Kind::Template as usize];
+        let others = quota.known().filter(|(kind, _)| *kind != Kind::Template);
         let [high, normal, bulk] = queued;
         Self {
             limit: today.map(|today| today.limit),
@@ -72,9 +106,13 @@ impl QuotaView {
             told_at: today.map(|today| Moment(today.told_at)),
             per_hour: today.map(|today| today.per_hour),
             runs_out_at: today.and_then(|today| today.runs_out_at).map(Moment),
+            other_kinds: others
+                .map(|(kind, today)| KindQuota::of(kind, today))
+                .collect(),
             queued_today: QueuedToday { high, normal, bulk },
             renewed_at: Moment(quota.renewed_at),
-            spent_until: quota.spent_until.map(Moment),
+            spent_until: quota.spent.map(|(_, until)| Moment(until)),
+            spent_kind: quota.spent.map(|(kind, _)| kind.as_str()),
             clearings_left: quota.clearings_left,
             error: quota.error,
         }

@@ -14,6 +14,9 @@ use crate::cli::runtime::block_on_here;
 use crate::cli::table::{cell, elements, encoded, pairs, table};
 
 /// Look at the accounts: quota, token, rate and what stands still.
+/// Of the list.
+const COLUMNS: usize = 9;
+
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -77,7 +80,7 @@ pub fn run(args: &AccountsArgs, context: &mut Context<'_>) -> anyhow::Result<Exi
 fn list(gateway: &GatewayArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     let list = block_on_here(GatewayClient::new(gateway)?.get("/v1/accounts"))?;
     let accounts = elements(&list["accounts"]);
-    let header = [
+    let header: [&str; COLUMNS] = [
         "name",
         "state",
         "used",
@@ -88,7 +91,25 @@ fn list(gateway: &GatewayArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         "lane",
         "rate",
     ];
-    shown(&list, context, &table(&header, accounts.iter().map(row)))
+    shown(
+        &list,
+        context,
+        &table(&header, accounts.iter().flat_map(rows)),
+    )
+}
+
+/// One of the account, and one of each kind besides template messages that it sends.
+fn rows(account: &Value) -> Vec<Vec<String>> {
+    let kinds = elements(&account["quota"]["other_kinds"]);
+    let of_kind = |kind: &Value| {
+        let name = format!("  {}", cell(&kind["kind"]));
+        let mut row = vec![name, String::new()];
+        row.extend(["used", "remaining", "limit", "runs_out_at"].map(|key| cell(&kind[key])));
+        row.resize(COLUMNS, String::new());
+        row
+    };
+    let others = kinds.iter().map(of_kind);
+    std::iter::once(row(account)).chain(others).collect()
 }
 
 fn row(account: &Value) -> Vec<String> {
@@ -120,6 +141,20 @@ fn held(sending: &Value) -> String {
     words.iter().map(cell).collect::<Vec<_>>().join(", ")
 }
 
+/// What is left of the kinds besides template messages.
+fn other_kinds(quota: &Value) -> String {
+    let of_kind = |kind: &Value| {
+        let shown = ["kind", "remaining", "limit"].map(|key| cell(&kind[key]));
+        let [kind, remaining, limit] = shown;
+        format!("{kind} {remaining} of {limit} left")
+    };
+    let each: Vec<String> = elements(&quota["other_kinds"])
+        .iter()
+        .map(of_kind)
+        .collect();
+    each.join(", ")
+}
+
 fn lines(account: &Value) -> String {
     let (quota, sending, token) = (&account["quota"], &account["sending"], &account["token"]);
     let waits = &quota["queued_today"];
@@ -134,7 +169,9 @@ fn lines(account: &Value) -> String {
         ("told by WeChat at", cell(&quota["told_at"])),
         ("calls an hour", cell(&quota["per_hour"])),
         ("runs out at", cell(&quota["runs_out_at"])),
+        ("other kinds", other_kinds(quota)),
         ("spent until", cell(&quota["spent_until"])),
+        ("spent kind", cell(&quota["spent_kind"])),
         ("renewed at", cell(&quota["renewed_at"])),
         ("clearings left", cell(&quota["clearings_left"])),
         ("quota error", cell(&quota["error"])),

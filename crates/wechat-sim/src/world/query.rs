@@ -9,6 +9,7 @@ use super::check;
 use super::ledger::FollowerState;
 use super::quota::{PLAIN_TOKENS_A_DAY, STABLE_TOKENS_A_DAY, STABLE_TOKENS_A_MINUTE, beijing_day};
 use super::refusal::{Denied, Refusal};
+use super::subscription::SubscriptionCall;
 use crate::fault::Endpoint;
 
 /// Calls a day granted to what has no figure of its own.
@@ -145,11 +146,18 @@ impl World {
             let account = &world.accounts[number];
             let day = beijing_day(now_ms);
             let meters = &account.meters;
+            let of = |call: SubscriptionCall| {
+                let used = meters.subscriptions_day[call as usize].used(day);
+                (account.daily_quota, used, 0)
+            };
             let (limit, used, calls_a_minute) = match cgi_path {
                 "/cgi-bin/message/template/send" => {
                     let a_minute = account.sends_a_minute.unwrap_or(0);
                     (account.daily_quota, meters.sends_day.used(day), a_minute)
                 }
+                "/cgi-bin/message/subscribe/bizsend" => of(SubscriptionCall::Service),
+                "/cgi-bin/message/subscribe/send" => of(SubscriptionCall::MiniProgram),
+                "/cgi-bin/message/template/subscribe" => of(SubscriptionCall::OneTime),
                 "/cgi-bin/token" => (PLAIN_TOKENS_A_DAY, meters.plain_day.used(day), 0),
                 "/cgi-bin/stable_token" => (
                     STABLE_TOKENS_A_DAY,

@@ -55,6 +55,8 @@ pub(crate) struct Meters {
     pub(crate) stable_minute: Meter,
     pub(crate) forced_day: Meter,
     pub(crate) sends_day: Meter,
+    /// Of each call for subscription messages.
+    pub(crate) subscriptions_day: [Meter; 3],
     pub(crate) sends_minute: Meter,
     pub(crate) clearings_month: Meter,
     pub(crate) industry_month: Meter,
@@ -70,6 +72,7 @@ impl Meters {
         self.stable_day.clear();
         self.forced_day.clear();
         self.sends_day.clear();
+        self.subscriptions_day.iter_mut().for_each(Meter::clear);
         true
     }
 }

@@ -5,7 +5,7 @@ use super::World;
 use super::account::{AccountKind, Template};
 use super::check::{self, MiniProgram};
 use super::ledger::FollowerState;
-use super::quota::minute;
+use super::quota::{beijing_day, minute};
 use super::refusal::Denied;
 use super::send::{Accepted, SendAnswer, SendRequest};
 use crate::fault::Endpoint;
@@ -114,6 +114,14 @@ impl World {
         {
             return Err(Denied::code(43117));
         }
+        // Before a credit is spent, so that a refusal costs none.
+        let (day, meter) = (
+            beijing_day(now_ms),
+            &mut account.meters.subscriptions_day[request.call as usize],
+        );
+        if meter.used(day) >= account.daily_quota {
+            return Err(Denied::code(45009));
+        }
         let willing = if long_term || !rules.credits {
             !ledger.has_rejected(person, request.template_id)
         } else {
@@ -122,6 +130,7 @@ impl World {
         if !willing {
             return Err(Denied::code(43101));
         }
+        meter.take(day, account.daily_quota);
         if rules.per_openid_minute.is_some() {
             ledger.note_minute(person, minute(now_ms));
         }

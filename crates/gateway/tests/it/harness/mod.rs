@@ -207,6 +207,21 @@ impl TestGateway {
         last
     }
 
+    /// Waits until the metrics say all of this; they are measured every few seconds.
+    pub(crate) async fn until_metrics(&self, wanted: &[String]) {
+        let looking = async {
+            loop {
+                let metrics = self.call(get("/metrics").unsigned()).await;
+                if wanted.iter().all(|line| metrics.text().contains(line)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, looking).await;
+        assert!(found.is_ok(), "the metrics never said {wanted:?}");
+    }
+
     /// Waits for something that only WeChat's side knows.
     pub(crate) async fn until_sim(&self, what: &str, wanted: impl Fn(&SimHandle) -> bool) {
         let looking = async {

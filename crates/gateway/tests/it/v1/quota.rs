@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hongyan_gateway::clock::SystemClock;
+use hongyan_wechat_sim::Push;
 use serde_json::{Value, json};
 
-use crate::harness::{APPID, Settings, TestGateway, get, message, openid};
+use crate::harness::{APPID, Settings, TEMPLATE, TestGateway, message, openid};
 
 const SCHOOL: (&str, &str) = ("school", "wx00000000000000bb");
 const DAY_MS: i64 = 86_400_000;
@@ -73,25 +74,9 @@ async fn a_quota_that_runs_out_costs_nothing_but_time() {
     let spent = |of: &Value| of["quota"]["told_at"] != json!(null) && of["quota"]["used"] == 60;
     let shown = account(&gateway, "its quota spent", spent).await;
     assert_eq!(shown["quota"]["remaining"], 0);
-    let measured = async {
-        loop {
-            let metrics = gateway.call(get("/metrics").unsigned()).await;
-            let has = |gauge: &&str| {
-                metrics
-                    .text()
-                    .contains(&format!("{gauge}{{account=\"clinic\"}}"))
-            };
-            if ["hongyan_quota_remaining", "hongyan_quota_limit"]
-                .iter()
-                .all(has)
-            {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let measured = tokio::time::timeout(Duration::from_secs(15), measured).await;
-    assert!(measured.is_ok(), "the quota is not among the metrics");
+    let gauges = ["hongyan_quota_remaining", "hongyan_quota_limit"];
+    let gauges = gauges.map(|gauge| format!("{gauge}{{account=\"clinic\"}}"));
+    gateway.until_metrics(&gauges).await;
     assert_eq!(shown["quota"]["queued_today"]["normal"], 40);
     assert_eq!(shown["sending"]["held"], json!(["high", "normal", "bulk"]));
     assert!(shown["quota"]["runs_out_at"].is_string());
@@ -242,6 +227,51 @@ async fn bulk_leaves_its_share_of_the_quota_to_what_is_more_urgent() {
     until_count(&gateway, "account=clinic&status=sent", 20).await;
     assert_eq!(count(&gateway, "account=clinic&status=queued").await, 5);
     assert_eq!(gateway.sim.calls_of(APPID).sends, 20);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn each_kind_that_is_sent_shows_a_quota_of_its_own() {
+    // A name of its own: gateways of one process share their metrics.
+    let (name, appid) = ("mixed", "wx00000000000000cc");
+    let gateway = TestGateway::with(Settings {
+        others: vec![(name, appid)],
+        ..asked_every_second()
+    })
+    .await;
+    assert!(gateway.sim.set_daily_quota(appid, 60));
+    let mixed = async |what: &str, wanted: &dyn Fn(&Value) -> bool| {
+        let list = gateway
+            .until_reply("/v1/accounts", what, |list| {
+                wanted(&list["accounts"][1]["quota"])
+            })
+            .await;
+        list["accounts"][1]["quota"].clone()
+    };
+    let quota = mixed("its quota", &|of| of["limit"] == 60).await;
+    assert_eq!(quota["other_kinds"], json!([]), "nothing was sent");
+    let accepted = Push::Popup {
+        template_id: TEMPLATE.to_owned(),
+        accept: true,
+    };
+    assert!(gateway.sim.push(appid, &openid(1), accepted));
+    let mut subscription = message(&openid(1));
+    subscription["account"] = json!(name);
+    subscription["kind"] = json!("subscription");
+    let id = gateway.send(&subscription).await;
+    gateway.until(&id, "sent").await;
+    let used = |of: &Value| of["other_kinds"][0]["used"] == 1;
+    let quota = mixed("the other kind's", &used).await;
+    let other = &quota["other_kinds"][0];
+    assert_eq!(
+        (&other["kind"], &other["limit"], &other["remaining"]),
+        (&json!("subscription"), &json!(60), &json!(59))
+    );
+    assert_eq!(quota["used"], 0, "no template message was sent");
+    let labels = "{account=\"mixed\",kind=\"subscription\"}";
+    let gauges = [("remaining", 59), ("limit", 60)];
+    let gauges = gauges.map(|(of, n)| format!("hongyan_kind_quota_{of}{labels} {n}\n"));
+    gateway.until_metrics(&gauges).await;
     gateway.finish().await;
 }
 

@@ -6,7 +6,7 @@ use hongyan_gateway::clock::SystemClock;
 use serde_json::json;
 
 use super::{file, order, piece};
-use crate::harness::{Settings, TEMPLATE, TestGateway, get, message, openid};
+use crate::harness::{Settings, TEMPLATE, TestGateway, message, openid};
 
 impl TestGateway {
     /// A broadcast of so many rows that runs, while WeChat takes its time.
@@ -134,17 +134,7 @@ async fn metrics_say_how_far_an_accounts_broadcasts_are() {
         ("_rows{account=\"metered\",state=\"refused\"", 0),
     ];
     let wanted = wanted.map(|(of, count)| format!("hongyan_broadcast{of}}} {count}\n"));
-    let reached = async {
-        loop {
-            let metrics = gateway.call(get("/metrics").unsigned()).await;
-            if wanted.iter().all(|line| metrics.text().contains(line)) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let reached = tokio::time::timeout(Duration::from_secs(15), reached).await;
-    assert!(reached.is_ok(), "{wanted:?}");
+    gateway.until_metrics(&wanted).await;
     gateway.wish(&id, "cancel").await;
     gateway.finish().await;
 }
