@@ -29,13 +29,18 @@ impl Fit {
 
     /// What becomes of what WeChat would refuse.
     pub(super) fn judge(&mut self, violations: &[Violation], faults: &mut Faults) {
+        if self.terms.on_violation == OnViolation::Send {
+            return self.warn_of(violations);
+        }
         for violation in violations {
-            if self.terms.on_violation == OnViolation::Send {
-                let about = About::SentAnyway(Box::new(violation.clone()));
-                self.warn(&violation.field, about);
-            } else {
-                faults.add_violation(violation);
-            }
+            faults.add_violation(violation);
+        }
+    }
+
+    fn warn_of(&mut self, violations: &[Violation]) {
+        for violation in violations {
+            let about = About::SentAnyway(Box::new(violation.clone()));
+            self.warn(&violation.field, about);
         }
     }
 
@@ -49,11 +54,12 @@ impl Fit {
     ) {
         let known = lists.known(account);
         match known.look_up(self.terms.kind, template_id) {
-            Lookup::Known(template) => self.values(&template, data, faults, |_| true),
-            Lookup::Unchecked => self.unlisted(data, faults),
+            Lookup::Known(template) => self.values(&template, data, Some(faults), |_| true),
+            // It goes through; what its keys' names say against it is a warning.
+            Lookup::Unchecked => self.unlisted(data, None),
             Lookup::Unverified => {
                 self.warn("template_id", About::Unverified);
-                self.unlisted(data, faults);
+                self.unlisted(data, Some(faults));
             }
             Lookup::Unknown => {
                 faults.unlisted = true;
@@ -75,7 +81,7 @@ impl Fit {
         &mut self,
         template: &Template,
         data: &mut String,
-        faults: &mut Faults,
+        faults: Option<&mut Faults>,
         told_of: impl Fn(&Warning) -> bool,
     ) {
         // What is no data has been told as such.
@@ -83,18 +89,22 @@ impl Fit {
             return;
         };
         let checked = check(template, values, self.terms);
-        for violation in &checked.violations {
-            faults.add_violation(violation);
-        }
         let warnings = checked.warnings.iter().filter(|warning| told_of(warning));
         self.warnings.extend(warnings.map(Warning::told));
         let cut = checked.truncated().then(|| checked.values.to_json());
+        match faults {
+            Some(faults) => checked
+                .violations
+                .iter()
+                .for_each(|violation| faults.add_violation(violation)),
+            None => self.warn_of(&checked.violations),
+        }
         if let Some(cut) = cut {
             *data = cut;
         }
     }
 
-    fn unlisted(&mut self, data: &mut String, faults: &mut Faults) {
+    fn unlisted(&mut self, data: &mut String, faults: Option<&mut Faults>) {
         match self.terms.kind.traits().values {
             ValueRules::Template => self.dropped(data),
             ValueRules::Subscription => self.types(data, faults),
@@ -103,7 +113,7 @@ impl Fit {
     }
 
     /// Of a subscription template that is not known, a key's name still says what its value may be.
-    fn types(&mut self, data: &mut String, faults: &mut Faults) {
+    fn types(&mut self, data: &mut String, faults: Option<&mut Faults>) {
         let Ok(values) = Values::read(data) else {
             return;
         };
