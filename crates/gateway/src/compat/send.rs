@@ -39,7 +39,7 @@ impl Compat {
             .intake
             .take_foreign(body, (kind, account), (caller, &trace));
         let Ok(taken) = timeout_at(began + STORE_PATIENCE, taking).await else {
-            return Err(codes::unknown_outcome());
+            return Err(codes::perhaps_stored());
         };
         let stored = match taken {
             Ok(stored) => stored,

@@ -189,7 +189,9 @@ async fn a_store_that_does_not_answer_keeps_nobody_waiting() {
         "SDKs give up"
     );
     database.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(code(&answer), 61450, "nobody can tell: {answer}");
+    assert_eq!(code(&answer), 40097, "nobody can tell: {answer}");
+    let words = answer["errmsg"].as_str().unwrap();
+    assert!(words.contains("look before sending it again"), "{answer}");
     gateway.finish().await;
 }
 
