@@ -28,7 +28,8 @@ fn code(answer: &Value) -> i64 {
     answer["errcode"].as_i64().unwrap_or(0)
 }
 
-fn grant_path(appid: &str, secret: &str) -> String {
+/// Where an SDK asks for a token.
+pub(crate) fn grant_path(appid: &str, secret: &str) -> String {
     format!("/cgi-bin/token?grant_type=client_credential&appid={appid}&secret={secret}")
 }
 

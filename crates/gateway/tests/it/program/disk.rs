@@ -12,7 +12,8 @@ use tokio::process::{Child, Command};
 
 use super::errors::error;
 use super::{configured, listening};
-use crate::harness::{APPID, Call, Reply, Settings, TEMPLATE, get, openid, post};
+use crate::compat::grant_path;
+use crate::harness::{APPID, CLIENT_SECRET, Call, Reply, Settings, TEMPLATE, get, openid, post};
 
 /// How a process gets mounts of its own: as root, or as any user where the system lets users have namespaces.
 const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
@@ -147,6 +148,28 @@ impl Cramped {
         assert!(filled.is_ok(), "{path} never says that the disk is full");
     }
 
+    /// A program on an SDK sends until the disk is full: which of its messages were taken.
+    async fn fill_by_sdk(&self, token: &str) -> Vec<bool> {
+        let path = format!("/cgi-bin/message/template/send?access_token={token}");
+        let url = format!("https://example.com/{}", "x".repeat(2_000));
+        let mut fate = Vec::new();
+        let filling = async {
+            while fate.last() != Some(&false) {
+                let message = json!({
+                    "touser": openid(BY_SDK + fate.len()), "template_id": TEMPLATE, "url": url,
+                    "data": {"thing1": {"value": "满"}},
+                });
+                let answer = self.call(post(&path, &message).unsigned()).await.json();
+                let errcode = answer["errcode"].as_i64().unwrap();
+                assert!([0, 45011].contains(&errcode), "{answer}");
+                fate.push(errcode == 0);
+            }
+        };
+        let filled = tokio::time::timeout(PATIENCE, filling).await;
+        assert!(filled.is_ok(), "an SDK is never told that the disk is full");
+        fate
+    }
+
     /// The ballast, in the mounts that only the process has.
     fn ballast(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.child.id().unwrap()));
@@ -158,11 +181,18 @@ impl Cramped {
 /// The messages of a batch, and how many of them are to be sent at once: the others only take up room.
 const BATCH: usize = 100;
 const AT_ONCE: usize = 5;
+/// Whom a program on an SDK writes to, from this number on.
+const BY_SDK: usize = 900_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_disk_that_fills_while_it_serves() {
     let mut gateway = Cramped::start().await;
+    let token = gateway.call(get(&grant_path(APPID, CLIENT_SECRET)).unsigned());
+    let token = token.await.json()["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     // For each batch, whether it was taken.
     let mut fate = Vec::new();
     // While the log can begin anew there is room for a little, so it is not enough that one batch was refused.
@@ -173,6 +203,7 @@ async fn a_disk_that_fills_while_it_serves() {
         reply.text().contains(line)
     };
     gateway.fill(&mut fate, "/metrics", degraded).await;
+    let by_sdk = gateway.fill_by_sdk(&token).await;
     assert_eq!(gateway.call(get("/health/live")).await.status, 200);
 
     std::fs::remove_file(gateway.ballast()).unwrap();
@@ -181,7 +212,8 @@ async fn a_disk_that_fills_while_it_serves() {
         .await;
     assert_eq!(gateway.batch(fate.len()).await.status, 202);
     fate.push(true);
-    let at_once = AT_ONCE * fate.iter().filter(|taken| **taken).count();
+    let taken = |fate: &[bool]| fate.iter().filter(|taken| **taken).count();
+    let at_once = AT_ONCE * taken(&fate) + taken(&by_sdk);
     let sent = format!(
         "hongyan_messages_total{{account=\"clinic\",status=\"sent\",reason=\"\"}} {at_once}"
     );
@@ -195,6 +227,10 @@ async fn a_disk_that_fills_while_it_serves() {
             let seen = gateway.sim.seen(&openid(number * BATCH + n)).len();
             assert_eq!(seen, usize::from(taken && n < AT_ONCE), "{number} {n}");
         }
+    }
+    for (nth, taken) in by_sdk.into_iter().enumerate() {
+        let seen = gateway.sim.seen(&openid(BY_SDK + nth)).len();
+        assert_eq!(seen, usize::from(taken), "{nth} of the SDK's");
     }
     assert!(gateway.child.try_wait().unwrap().is_none(), "it stayed up");
     gateway.sim.stop().await;
