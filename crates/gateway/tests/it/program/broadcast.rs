@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use super::{operating, run};
 use crate::harness::{CLIENT, Settings, TEMPLATE, TestGateway, openid};
@@ -59,6 +60,29 @@ async fn a_file_goes_out_and_the_same_command_finds_it_again() {
         .unwrap();
     assert!(anew.contains("sent") && anew.contains("300"), "{anew}");
     assert_eq!(gateway.sim.calls().accepted, 600);
+    gateway.finish().await;
+}
+
+/// `script` gives the command a terminal of its own.
+#[tokio::test]
+async fn on_a_terminal_a_bar_shows_how_far_it_is() {
+    let gateway = TestGateway::start().await;
+    let folder = folder(300, "");
+    let program = env!("CARGO_BIN_EXE_hongyan");
+    let words = format!(
+        "{program} broadcast --template {TEMPLATE} --recipients people.csv --data 'thing1={{{{name}}}}您好' --rate 150"
+    );
+    let mut command = Command::new("script");
+    command.args(["-qefc", &words, "/dev/null"]);
+    let plain = operating(&gateway, folder.path(), &[]);
+    let names = plain.as_std().get_envs();
+    command.envs(names.filter_map(|(name, value)| Some((name, value?))));
+    command.env("TERM", "xterm").current_dir(folder.path());
+    command.stdin(std::process::Stdio::null());
+    let shown = run(command).await.unwrap();
+    assert!(shown.contains("/300 running, "), "{shown}");
+    assert!(shown.contains("/s, until 20"), "{shown}");
+    assert_eq!(gateway.sim.calls().accepted, 300);
     gateway.finish().await;
 }
 

@@ -21,6 +21,29 @@ fn ids(list: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+#[ignore = "waits a minute: make soak"]
+async fn the_list_is_fetched_as_often_as_the_configuration_says() {
+    let gateway = TestGateway::with(Settings {
+        sections: "[templates]\nsync_interval = \"1m\"".to_owned(),
+        ..Settings::listing(&[(TEMPLATE, TEXT)])
+    })
+    .await;
+    gateway.until_listed().await;
+    let fetched = gateway.sim.calls().templates;
+    let (world, began) = (&gateway.sim, tokio::time::Instant::now());
+    let another = async {
+        while world.calls().templates == fetched {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let soon = std::time::Duration::from_secs(80);
+    tokio::time::timeout(soon, another).await.expect("a fetch");
+    let waited = began.elapsed().as_secs();
+    assert!((40..=80).contains(&waited), "{waited} s");
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn the_list_is_fetched_at_start_and_kept() {
     let mut gateway = gateway().await;
     let list = gateway.until_listed().await;
