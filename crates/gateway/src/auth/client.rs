@@ -80,7 +80,7 @@ pub struct Client {
 pub struct Clients {
     by_id: HashMap<Arc<str>, Client>,
     /// By what a secret comes to under a fixed purpose, so that looking one up takes no time that tells of others.
-    by_secret: HashMap<[u8; 32], Arc<str>>,
+    by_secret: HashMap<[u8; 32], (Arc<str>, usize)>,
     /// Verified against in place of a client that does not exist, so that the time taken does not tell.
     nobody: Vec<SigningKey>,
 }
@@ -89,8 +89,8 @@ impl Clients {
     pub fn new(clients: &[ClientKeys]) -> Self {
         let by_secret = clients.iter().flat_map(|client| {
             let id: Arc<str> = client.id.as_str().into();
-            let secrets = client.secrets.iter();
-            secrets.map(move |secret| (mark(secret), id.clone()))
+            let secrets = client.secrets.iter().enumerate();
+            secrets.map(move |(nth, secret)| (mark(secret), (id.clone(), nth)))
         });
         let by_secret = by_secret.collect();
         let by_id = clients
@@ -118,10 +118,11 @@ impl Clients {
         }
     }
 
-    /// The client whose secret this is, at the compatible door.
-    pub fn by_secret(&self, secret: &SecretString) -> Option<&Client> {
-        let id = self.by_secret.get(&mark(secret))?;
-        self.by_id.get(id)
+    /// The client whose secret this is, at the compatible door, and what it signs with by that secret.
+    pub fn by_secret(&self, secret: &SecretString) -> Option<(&Client, &SigningKey)> {
+        let (id, nth) = self.by_secret.get(&mark(secret))?;
+        let client = self.by_id.get(id)?;
+        Some((client, client.keys.get(*nth)?))
     }
 
     /// The client, if there is one, and the keys to check the signature with in either case.

@@ -41,7 +41,8 @@ pub enum Task {
     Read,
     /// The same; a client that is confined to some templates is shown those.
     ListTemplates,
-    /// The same, of a call that anybody made: a client that is confined to some templates is shown none.
+    /// The same, of a call that anybody made or a message of any template: a client that is confined to some templates is
+    /// shown none.
     ReadCall,
     /// WeChat is told with the real token, and the account's list of templates is fetched anew.
     Change(Change),
@@ -181,7 +182,13 @@ pub const CALLS: &[Call] = &[
     ),
     change("/wxaapi/newtmpl/addtemplate", Change::AddTemplate),
     change("/wxaapi/newtmpl/deltemplate", Change::DeleteTemplate),
-    pass("/wxa/sec/queryblocktmplmsg", Verbs::Post),
+    // It shows to whom WeChat did not show what.
+    call(
+        "/wxa/sec/queryblocktmplmsg",
+        Verbs::Post,
+        RECIPIENTS,
+        Task::ReadCall,
+    ),
 ];
 
 /// The call of a path.

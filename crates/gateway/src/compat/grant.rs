@@ -13,8 +13,9 @@ use super::mint::LIFE_SECONDS;
 use super::pace::Bad;
 use super::{Compat, Note, Params};
 use crate::api::accounts::Known;
-use crate::auth::client::Client;
+use crate::auth::client::Identity;
 use crate::auth::scope::Scope;
+use crate::auth::signature::SigningKey;
 use crate::limits::Entry;
 
 /// What is asked with.
@@ -73,14 +74,13 @@ impl Compat {
         if wish.grant_type != "client_credential" {
             return Err(Refusal::new(40002, "invalid grant_type"));
         }
-        let (client, known) = self.by_secret(&wish, peer).await?;
+        let (client, secret, known) = self.by_secret(&wish, peer).await?;
         let account = &known.name;
         if stable && wish.forced() {
-            let renewed = self.tokens.renew(&client.identity.client, account).await;
+            let renewed = self.tokens.renew(&client.client, account).await;
             renewed.map_err(|_| codes::slower())?;
         }
-        let token = self.tokens.issue(client, account);
-        let token = token.ok_or_else(not_a_secret)?;
+        let token = self.tokens.issue(client, secret, account);
         self.tokens.pace.forgive(peer);
         Ok(Answer::Granted {
             token,
@@ -96,38 +96,38 @@ impl Compat {
         note: Note,
     ) -> Result<Answer, Refusal> {
         let wish: Wish = serde_json::from_slice(body).unwrap_or_default();
-        let (client, known) = self.by_secret(&wish, note.peer).await?;
-        self.allowed(&client.identity, scopes)?;
-        self.clear_quota((&client.identity, &known.name), note)
-            .await
+        let (client, _, known) = self.by_secret(&wish, note.peer).await?;
+        self.allowed(client, scopes)?;
+        self.clear_quota((client, &known.name), note).await
     }
 
     async fn by_secret(
         &self,
         wish: &Wish,
         peer: Option<IpAddr>,
-    ) -> Result<(&Client, &Known), Refusal> {
+    ) -> Result<(&Identity, &SigningKey, &Known), Refusal> {
         use secrecy::ExposeSecret;
         if wish.appid.is_empty() {
             return Err(Refusal::new(41002, "appid missing"));
         }
-        let secret = wish.secret.expose_secret();
-        if secret.is_empty() {
+        let given = wish.secret.expose_secret();
+        if given.is_empty() {
             return Err(Refusal::new(41004, "appsecret missing"));
         }
-        let Some(client) = self.clients.by_secret(&wish.secret) else {
+        let Some((client, secret)) = self.clients.by_secret(&wish.secret) else {
             self.limits.failed(Entry::Compat, peer).await;
-            return match self.tokens.pace.slow(secret, Bad::Forged, peer).await {
+            return match self.tokens.pace.slow(given, Bad::Forged, peer).await {
                 true => Err(not_a_secret()),
                 false => Err(codes::slower()),
             };
         };
-        let limited = self.limits.client(&client.identity.client).await;
+        let client = &client.identity;
+        let limited = self.limits.client(&client.client).await;
         limited.map_err(|_| codes::slower())?;
-        let mut accounts = self.accounts.seen_by(&client.identity).iter();
+        let mut accounts = self.accounts.seen_by(client).iter();
         let known = accounts.find(|known| known.appid == wish.appid);
         let known = known.ok_or_else(|| Refusal::new(40013, "invalid appid"))?;
-        Ok((client, known))
+        Ok((client, secret, known))
     }
 }
 

@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use axum::routing::any;
@@ -46,6 +47,8 @@ use tokens::{NotBelieved, Tokens};
 
 /// Where WeChat's calls live.
 const ROUTES: [&str; 3] = ["/cgi-bin/{*call}", "/wxaapi/{*call}", "/wxa/{*call}"];
+/// More than a call has that brings a secret.
+const SECRET_BODY_BYTES_MAX: usize = 16 << 10;
 /// More pairs than any call has.
 const PAIRS_MAX: usize = 64;
 
@@ -112,35 +115,34 @@ impl Compat {
                 Verbs::Post | Verbs::Either => Refusal::new(43002, "require POST method"),
             });
         }
-        let body = match read_body(body, self.body_bytes_max).await {
-            Ok(body) => body,
-            Err(problem) if problem.code == "too_large" => {
-                return Err(Refusal::new(45002, "content size out of limit"));
-            }
-            Err(_) => return Err(Refusal::new(47001, "data format error")),
-        };
         let params = Params::of_form(parts.uri.query().unwrap_or_default());
         let params = params.ok_or_else(|| Refusal::new(40035, "invalid parameter"))?;
-        match call.task {
-            Task::Token => return self.grant((&params, &body[..]), peer, false).await,
-            Task::StableToken => return self.grant((&params, &body[..]), peer, true).await,
-            Task::ClearQuotaBySecret => {
-                let note = Note { peer, trace };
-                return self.clear_by_secret(&body, call.scopes, note).await;
-            }
-            _ => {}
+        let note = Note { peer, trace };
+        if matches!(
+            call.task,
+            Task::Token | Task::StableToken | Task::ClearQuotaBySecret
+        ) {
+            // Who calls is known from the body alone, so little of it is read.
+            let body = whole(body, SECRET_BODY_BYTES_MAX).await?;
+            return match call.task {
+                Task::ClearQuotaBySecret => self.clear_by_secret(&body, call.scopes, note).await,
+                task => {
+                    let stable = task == Task::StableToken;
+                    self.grant((&params, &body[..]), peer, stable).await
+                }
+            };
         }
         let (caller, account) = self.caller(&params, peer).await?;
         let limited = self.limits.client(&caller.client).await;
         limited.map_err(|_| codes::slower())?;
         self.allowed(caller, call.scopes)?;
+        let body = whole(body, self.body_bytes_max).await?;
         let passed = Passed {
             call,
             params: &params,
             body: (parts.method != Method::GET).then(|| body.clone()),
         };
         let by = (caller, account);
-        let note = Note { peer, trace };
         match call.task {
             Task::Send(kind) => self.send(by, kind, &body, trace).await,
             Task::ClearQuota => {
@@ -247,6 +249,16 @@ impl Compat {
         let written = self.audit.record(act).await;
         written.map_err(|_| codes::slower())
     }
+}
+
+/// A body to its end, within a bound.
+async fn whole(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    read_body(body, bytes_max)
+        .await
+        .map_err(|problem| match problem.code {
+            "too_large" => Refusal::new(45002, "content size out of limit"),
+            _ => Refusal::new(47001, "data format error"),
+        })
 }
 
 fn not_latest() -> Refusal {

@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::mint::{Claim, Mint};
 use super::pace::Pace;
-use crate::auth::client::{Client, Clients};
+use crate::auth::client::{Clients, Identity};
+use crate::auth::signature::SigningKey;
 use crate::clock::SystemClock;
 
 /// A client gets no new tokens by force more often than this: a second wish within it is the first one's twin.
@@ -65,17 +66,16 @@ impl Tokens {
         }))
     }
 
-    /// A token of a client for an account; none if the client has no secret to vouch for it.
-    pub fn issue(&self, client: &Client, account: &AccountName) -> Option<String> {
+    /// A token of a client for an account, for which this secret of the client vouches: it is good as long as that is.
+    pub fn issue(&self, client: &Identity, secret: &SigningKey, account: &AccountName) -> String {
         // Never one that a revocation of this very moment would kill.
-        let revoked = self.revoked_before(&client.identity.client, account);
+        let revoked = self.revoked_before(&client.client, account);
         let claim = Claim {
-            client: client.identity.client.to_string(),
+            client: client.client.to_string(),
             account: account.clone(),
             issued_at: revoked.map_or(self.clock.wall(), |before| before.max(self.clock.wall())),
         };
-        let newest = client.keys.first()?;
-        Some(self.mint.issue(&claim, newest, rand::random()))
+        self.mint.issue(&claim, secret, rand::random())
     }
 
     /// What a token is for, if it is to be believed.

@@ -1,10 +1,14 @@
 //! Who is not let in, what is not passed on, and that nobody is told so without end.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::{LISTED, SEND, code, got, posted, raw, said, token};
-use crate::harness::{ACCOUNT, APPID, Settings, TestGateway, get, message, openid};
+use crate::harness::{ACCOUNT, APPID, Settings, TestGateway, get, message, openid, post};
 
 #[tokio::test]
 async fn a_bad_token_is_told_so_a_few_times_and_then_to_go_slower() {
@@ -157,8 +161,39 @@ async fn a_confined_client_reaches_its_accounts_and_templates_alone() {
         let path = "/cgi-bin/template/del_private_template";
         assert_eq!(code(&posted(&gateway, path, &token, &gone).await), 48001);
     }
+    // It shows what was sent by any template, and to whom.
+    let blocked = json!({"tmpl_msg_id": "1"});
+    let path = "/wxa/sec/queryblocktmplmsg";
+    assert_eq!(code(&posted(&gateway, path, &token, &blocked).await), 48001);
     let add = json!({"template_id_short": "43216", "keyword_name_list": ["商品名称"]});
     let added = posted(&gateway, "/cgi-bin/template/api_add_template", &token, &add).await;
     assert_eq!(code(&added), 48001);
+    gateway.finish().await;
+}
+
+/// Else strangers could fill the memory with bodies.
+#[tokio::test]
+async fn of_a_stranger_no_body_is_waited_for() {
+    let gateway = TestGateway::start().await;
+    let head = format!(
+        "POST {SEND}?access_token=nobodys HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut said = vec![0; 4096];
+    let reading = stream.read(&mut said);
+    let read = tokio::time::timeout(Duration::from_secs(10), reading).await;
+    let read = read.expect("an answer without a body").unwrap();
+    let said = String::from_utf8_lossy(&said[..read]);
+    assert!(said.contains("\"errcode\":40001"), "{said}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn of_a_call_that_brings_a_secret_little_is_read() {
+    let gateway = TestGateway::start().await;
+    let long = json!({"grant_type": "client_credential", "pad": "x".repeat(20_000)});
+    let answer = said(&gateway, post("/cgi-bin/stable_token", &long)).await;
+    assert_eq!(code(&answer), 45002, "{answer}");
     gateway.finish().await;
 }

@@ -81,6 +81,33 @@ async fn a_token_outlives_a_restart_and_dies_with_its_clients_secret() {
 }
 
 #[tokio::test]
+async fn a_token_lives_as_long_as_the_secret_that_it_was_fetched_with() {
+    let mut gateway = TestGateway::start().await;
+    let newer = "the-newer-secret-of-the-same-client";
+    for kept in [newer, CLIENT_SECRET] {
+        gateway.settings.client_secret = format!("{newer}\", \"{CLIENT_SECRET}");
+        gateway.reload().await.unwrap();
+        let mut held = Vec::new();
+        for secret in [newer, CLIENT_SECRET] {
+            let granted = said(&gateway, get(&grant_path(APPID, secret))).await;
+            let token = granted["access_token"].as_str().unwrap().to_owned();
+            assert_eq!(code(&got(&gateway, READ, &token).await), 0);
+            held.push((secret, token));
+        }
+        gateway.settings.client_secret = kept.to_owned();
+        gateway.reload().await.unwrap();
+        for (secret, token) in held {
+            let wanted = if secret == kept { 0 } else { 40001 };
+            let answer = got(&gateway, READ, &token).await;
+            assert_eq!(code(&answer), wanted, "{secret}, when {kept} is kept");
+        }
+    }
+    gateway.settings.client_secret = CLIENT_SECRET.to_owned();
+    gateway.reload().await.unwrap();
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn programs_at_one_address_are_all_told_that_their_tokens_died_with_a_secret() {
     let mut gateway = TestGateway::start().await;
     let mut held = Vec::new();
