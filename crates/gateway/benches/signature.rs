@@ -16,6 +16,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use hongyan_courier::UnixMs;
+use hongyan_courier::time::Clock;
 use hongyan_gateway::api::access::{Access, Line, Need};
 use hongyan_gateway::api::door::{Door, Signed};
 use hongyan_gateway::api::routes::Routes;
@@ -27,10 +28,12 @@ use hongyan_gateway::auth::signer::Signer;
 use hongyan_gateway::clock::SystemClock;
 use hongyan_gateway::limits::governor::GovernorLimiter;
 use hongyan_gateway::limits::{Allowances, Limits};
+use hongyan_store::sqlite::SqliteStore;
 use http::{Method, Request, Uri};
 use http_body_util::BodyExt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use secrecy::SecretString;
+use tempfile::TempDir;
 use tower::ServiceExt;
 use utoipa_axum::routes;
 
@@ -91,9 +94,11 @@ fn door() -> Door {
         issuer(Algorithm::HS256, SECRET),
         issuer(Algorithm::ES256, EC_PUBLIC),
     ];
+    let (clock, dir) = (SystemClock::new(), TempDir::new().unwrap());
     Door {
+        ledger: SqliteStore::open(&dir.path().join("store.db"), clock.now()).unwrap(),
         authenticator: Authenticator::new(Clients::new(&clients), Issuers(issuers), Arc::default()),
-        clock: Arc::new(SystemClock::new()),
+        clock: Arc::new(clock),
         limits: Arc::new(Limits::new(
             Allowances::default(),
             Vec::new(),

@@ -113,8 +113,8 @@ struct Core {
     policies: Arc<ArcSwap<HashMap<AccountName, Policy>>>,
     ways: Ways,
     spools: Spools,
-    /// Nonces of reads that were seen since the start.
-    reads: Arc<SeenNonces>,
+    /// Nonces of reads, and of writes that were refused, that were seen since the start.
+    seen: Arc<SeenNonces>,
     /// Keys that are published elsewhere.
     key_sets: callers::KeySets,
     conditions: Arc<Conditions>,
@@ -261,7 +261,7 @@ impl Core {
             policies: Arc::new(ArcSwap::from_pointee(policies(config))),
             ways,
             spools: Spools::default(),
-            reads: Arc::default(),
+            seen: Arc::default(),
             key_sets: callers::KeySets::default(),
             waiters,
             limits: callers::limits(config),
@@ -339,6 +339,7 @@ impl Core {
                 authenticator: callers::authenticator(self, &config.jwt, &mut secrets)?,
                 clock: self.clock.clone(),
                 limits: self.limits.clone(),
+                ledger: ledger.clone(),
                 body_bytes_max: usize::try_from(config.limits.body_bytes)?,
             }),
             intake,

@@ -2,9 +2,11 @@
 //! signature over it, or the token, and the scope.
 //! It must not know what a route does; it hands on who is calling, and for a change the nonce to be spent with it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +14,8 @@ use bytes::Bytes;
 use hongyan_courier::UnixMs;
 use hongyan_courier::audit::Act;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::port::Nonce;
+use hongyan_courier::port::{AcceptError, Ledger, Nonce};
+use hongyan_courier::time::Clock;
 use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -35,6 +38,7 @@ pub struct Door {
     pub authenticator: Authenticator,
     pub clock: Arc<SystemClock>,
     pub limits: Arc<Limits>,
+    pub ledger: Arc<dyn Ledger>,
     pub body_bytes_max: usize,
 }
 
@@ -60,32 +64,77 @@ pub struct Guard {
 
 /// Middleware of a single route.
 pub async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let (request, standing) = match guard.door.admit(request, guard.need, guard.line).await {
-        Ok(admitted) => admitted,
+    let door = &guard.door;
+    let known = match door.recognise(request, guard.need).await {
+        Ok(known) => known,
         Err(problem) => return problem.into_response(),
     };
-    let mut response = next.run(request).await;
-    if let Some(standing) = standing {
-        standing.write(response.headers_mut());
+    let nonce = known.nonce.clone();
+    let response = match door.admit(known, guard.need, guard.line).await {
+        Ok((request, standing)) => {
+            let mut response = next.run(request).await;
+            if let Some(standing) = standing {
+                standing.write(response.headers_mut());
+            }
+            response
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(nonce) = nonce
+        && (response.status().is_client_error()
+            || response.extensions().get::<Unchanged>().is_some())
+    {
+        door.use_up(nonce).await;
     }
     response
 }
 
+/// In the answer to a write that changed nothing, so that its nonce was stored with no change.
+#[derive(Clone, Copy, Debug)]
+pub struct Unchanged;
+
+/// A request whose caller is known.
+struct Known {
+    parts: Parts,
+    from: Option<IpAddr>,
+    caller: Identity,
+    /// Of a signed write.
+    nonce: Option<Nonce>,
+    body: Bytes,
+}
+
 impl Door {
+    async fn recognise(&self, request: Request, need: Need) -> Result<Known, Problem> {
+        let (parts, body) = request.into_parts();
+        let from = self.limits.address(&parts);
+        self.limits.knock(Entry::Api, from).await?;
+        let known = self.identify(&parts, body, need).await;
+        if let Err(Unknown::Caller(_) | Unknown::Unheard(_)) = known {
+            self.limits.failed(Entry::Api, from).await;
+        }
+        let (caller, nonce, body) = known?;
+        Ok(Known {
+            parts,
+            from,
+            caller,
+            nonce,
+            body,
+        })
+    }
+
     async fn admit(
         &self,
-        request: Request,
+        known: Known,
         need: Need,
         line: &Line,
     ) -> Result<(Request, Option<Standing>), Problem> {
-        let (mut parts, body) = request.into_parts();
-        let from = self.limits.address(&parts);
-        self.limits.knock(Entry::Api, from).await?;
-        let known = self.recognise(&parts, body, need).await;
-        if let Err(Unknown::Caller(_)) = known {
-            self.limits.failed(Entry::Api, from).await;
-        }
-        let (caller, mut nonce, body) = known?;
+        let Known {
+            mut parts,
+            from,
+            caller,
+            mut nonce,
+            body,
+        } = known;
         let standing = self.limits.client(&caller.client).await?;
         let mut missing = None;
         for scope in need.scopes() {
@@ -117,15 +166,15 @@ impl Door {
             body,
         };
         parts.extensions.insert(signed);
-        let request = Request::from_parts(parts, axum::body::Body::empty());
+        let request = Request::from_parts(parts, Body::empty());
         Ok((request, standing))
     }
 
     /// Who is calling. What can be told from the head alone is told before the body is read.
-    async fn recognise(
+    async fn identify(
         &self,
         parts: &Parts,
-        body: axum::body::Body,
+        body: Body,
         need: Need,
     ) -> Result<(Identity, Option<Nonce>, Bytes), Unknown> {
         if let Some(token) = bearer::token(parts)? {
@@ -134,7 +183,7 @@ impl Door {
             return Ok((caller, None, body));
         }
         self.authenticator.look(parts, self.clock.wall())?;
-        let body = read_body(body, self.body_bytes_max).await?;
+        let body = self.read_unproven(body).await?;
         let wall = self.clock.wall();
         match need {
             Need::Read(_) => {
@@ -145,6 +194,31 @@ impl Door {
                 let (caller, nonce) = self.authenticator.write(parts, &body, wall)?;
                 Ok((caller, Some(nonce), body))
             }
+        }
+    }
+}
+
+impl Door {
+    /// Reads the body of somebody who has proved nothing yet: of all those together no more than a bound is in memory.
+    async fn read_unproven(&self, body: Body) -> Result<Bytes, Unknown> {
+        let most = u64::try_from(self.body_bytes_max).unwrap_or(u64::MAX);
+        let told = body.size_hint().upper().unwrap_or(most);
+        let _room = self.limits.room_for(told.min(most))?;
+        read_body(body, self.body_bytes_max)
+            .await
+            .map_err(|problem| match problem.code {
+                "malformed" => Unknown::Unheard(problem),
+                _ => Unknown::Request(problem),
+            })
+    }
+
+    /// A recorded request that was refused is not let in later either: not while this process lives, and not after it, unless
+    /// the store could not take its nonce.
+    async fn use_up(&self, nonce: Nonce) {
+        self.authenticator.refused(&nonce);
+        match self.ledger.spend(nonce, self.clock.now()).await {
+            Ok(()) | Err(AcceptError::NonceSeen) => {}
+            Err(error) => tracing::debug!(%error, "the nonce of a refused request is not stored"),
         }
     }
 }
@@ -177,6 +251,8 @@ impl Signed {
 enum Unknown {
     /// The caller did not prove it.
     Caller(AuthError),
+    /// The body did not come, so the caller could not.
+    Unheard(Problem),
     /// The request could not be read.
     Request(Problem),
 }
@@ -197,7 +273,7 @@ impl From<Unknown> for Problem {
     fn from(unknown: Unknown) -> Self {
         match unknown {
             Unknown::Caller(error) => error.into(),
-            Unknown::Request(problem) => problem,
+            Unknown::Unheard(problem) | Unknown::Request(problem) => problem,
         }
     }
 }
@@ -215,7 +291,7 @@ impl<S: Sync> FromRequestParts<S> for Signed {
 }
 
 /// The whole body, within the bound.
-pub async fn read_body(body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Problem> {
+pub async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let reading = Limited::new(body, bytes_max).collect();
     let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
         let seconds = BODY_TIMEOUT.as_secs();
@@ -238,8 +314,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_given_up() {
-        let body =
-            axum::body::Body::from_stream(futures::stream::pending::<std::io::Result<Bytes>>());
+        let body = Body::from_stream(futures::stream::pending::<std::io::Result<Bytes>>());
         let began = tokio::time::Instant::now();
         let problem = read_body(body, 1024).await.unwrap_err();
         assert_eq!((problem.status, problem.code), (400, "malformed"));

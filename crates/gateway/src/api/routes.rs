@@ -102,6 +102,9 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
+    use hongyan_courier::time::Clock;
+    use hongyan_store::sqlite::SqliteStore;
+    use tempfile::TempDir;
     use utoipa_axum::routes;
 
     use super::*;
@@ -134,13 +137,16 @@ mod tests {
     };
 
     fn table(lines: &'static [Line]) -> Routes {
+        let (clock, dir) = (SystemClock::new(), TempDir::new().unwrap());
+        let ledger = SqliteStore::open(&dir.path().join("store.db"), clock.now()).unwrap();
         let door = Door {
+            ledger,
             authenticator: Authenticator::new(
                 Clients::new(&[]),
                 Issuers::default(),
                 Arc::default(),
             ),
-            clock: Arc::new(SystemClock::new()),
+            clock: Arc::new(clock),
             limits: Arc::new(Limits::new(
                 Allowances::default(),
                 Vec::new(),
@@ -156,8 +162,8 @@ mod tests {
         (misfit.unlisted, misfit.missing)
     }
 
-    #[test]
-    fn a_route_without_a_line_does_not_start() {
+    #[tokio::test]
+    async fn a_route_without_a_line_does_not_start() {
         let routes = table(&[GET_HERE])
             .mount(routes!(look))
             .mount(routes!(change));
@@ -171,21 +177,21 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_line_without_a_route_does_not_start() {
+    #[tokio::test]
+    async fn a_line_without_a_route_does_not_start() {
         let routes = table(&[GET_HERE, POST_HERE]).mount(routes!(look));
         assert_eq!(misfit(routes), (vec![], vec!["POST /here".to_owned()]));
     }
 
-    #[test]
-    fn methods_that_ask_for_different_things_are_not_added_as_one() {
+    #[tokio::test]
+    async fn methods_that_ask_for_different_things_are_not_added_as_one() {
         let routes = table(&[GET_HERE, POST_HERE]).mount(routes!(look, change));
         let (unlisted, missing) = misfit(routes);
         assert_eq!((unlisted.len(), &unlisted), (1, &missing));
     }
 
-    #[test]
-    fn what_changes_something_is_written_down() {
+    #[tokio::test]
+    async fn what_changes_something_is_written_down() {
         // Messages are records of their own, rows are a part of their broadcast, and receipts are WeChat's word.
         let own = [
             "/v1/messages",
@@ -201,8 +207,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_changes_something_spends_its_nonce_with_the_change() {
+    #[tokio::test]
+    async fn what_changes_something_spends_its_nonce_with_the_change() {
         for line in SERVICE.iter().chain(OPS) {
             if let Access::Caller(need) = line.access {
                 assert_eq!(

@@ -124,7 +124,7 @@ pub(super) fn authenticator(
     Ok(Authenticator::new(
         Clients::new(&secrets.clients),
         Issuers(issuers.collect::<anyhow::Result<_>>()?),
-        core.reads.clone(),
+        core.seen.clone(),
     ))
 }
 

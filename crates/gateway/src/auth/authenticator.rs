@@ -25,23 +25,23 @@ const SKEW: Duration = Duration::from_secs(SKEW_SECONDS.unsigned_abs());
 pub struct Authenticator {
     clients: Clients,
     issuers: Issuers,
-    reads: Arc<SeenNonces>,
+    seen: Arc<SeenNonces>,
 }
 
 impl Authenticator {
-    /// For these clients. `reads` are the nonces of reads that this process saw, whatever clients there were.
-    pub fn new(clients: Clients, issuers: Issuers, reads: Arc<SeenNonces>) -> Self {
+    /// For these clients. `seen` are the nonces that this process saw, whatever clients there were.
+    pub fn new(clients: Clients, issuers: Issuers, seen: Arc<SeenNonces>) -> Self {
         Self {
             clients,
             issuers,
-            reads,
+            seen,
         }
     }
 
     /// For a request that changes nothing. `now` is the wall clock's time, which callers share.
     pub fn read(&self, parts: &Parts, body: &[u8], now: UnixMs) -> Result<Identity, AuthError> {
         let (identity, credentials) = self.verify(parts, body, now)?;
-        if self.reads.first_sight(&identity.client, credentials.nonce) {
+        if self.seen.first_sight(&identity.client, credentials.nonce) {
             Ok(identity)
         } else {
             Err(AuthError::Replayed)
@@ -57,6 +57,9 @@ impl Authenticator {
         wall: UnixMs,
     ) -> Result<(Identity, Nonce), AuthError> {
         let (identity, credentials) = self.verify(parts, body, wall)?;
+        if self.seen.knows(&identity.client, credentials.nonce) {
+            return Err(AuthError::Replayed);
+        }
         let signed_at = UnixMs(credentials.timestamp_seconds * 1000);
         let nonce = Nonce {
             owner: identity.client.to_string(),
@@ -66,6 +69,11 @@ impl Authenticator {
             act: None,
         };
         Ok((identity, nonce))
+    }
+
+    /// A write was refused, and its nonce not stored with a change: it is worth nothing all the same.
+    pub fn refused(&self, nonce: &Nonce) {
+        self.seen.first_sight(&nonce.owner, &nonce.nonce);
     }
 
     /// For a request with a token: the client that it names, with what both the token and the configuration let it do.

@@ -1,5 +1,5 @@
-//! The nonces of reads that this process has seen since it started.
-//! It must not be asked about writes: theirs are kept in the store, in the transaction that makes the change.
+//! The nonces that this process has seen since it started: of reads, and of writes that were refused. Those of other writes
+//! are kept in the store, in the transaction that makes the change.
 
 use std::time::Duration;
 
@@ -38,6 +38,11 @@ impl SeenNonces {
     pub fn first_sight(&self, client: &str, nonce: &str) -> bool {
         self.0.entry(digest(client, nonce)).or_insert(()).is_fresh()
     }
+
+    /// Whether it was seen.
+    pub fn knows(&self, client: &str, nonce: &str) -> bool {
+        self.0.contains_key(&digest(client, nonce))
+    }
 }
 
 /// Half a SHA-256 keeps entries small and of one size. A client id has no line end, so no two pairs read alike.
@@ -59,7 +64,8 @@ mod tests {
     #[test]
     fn a_nonce_is_new_once_for_each_client() {
         let seen = SeenNonces::default();
-        assert!(seen.first_sight("a", "n1"));
+        assert!(!seen.knows("a", "n1"));
+        assert!(seen.first_sight("a", "n1") && seen.knows("a", "n1"));
         assert!(!seen.first_sight("a", "n1"));
         assert!(seen.first_sight("a", "n2") && seen.first_sight("b", "n1"));
     }

@@ -25,7 +25,7 @@ use super::dry_run::DryRun;
 use super::keys::{dedupe_mismatch, idempotency, new_message};
 use super::show::MessageView;
 use crate::api::accounts::Accounts;
-use crate::api::door::Signed;
+use crate::api::door::{Signed, Unchanged};
 use crate::api::error::Problem;
 use crate::api::query::Query;
 use crate::auth::client::Identity;
@@ -203,7 +203,8 @@ pub async fn send(
     let read = intake.read(&signed.body, around).await;
     if dry_run {
         let rehearsed = intake.rehearse(read, idempotency, now).await?;
-        return Ok(Json(Answered::DryRun(rehearsed)).into_response());
+        let answer = Json(Answered::DryRun(rehearsed));
+        return Ok((Extension(Unchanged), answer).into_response());
     }
     if let Ok(draft) = &read {
         let account = draft.content.account.as_str();

@@ -1,5 +1,7 @@
 //! Who may call: signatures, times, nonces, scopes.
 
+use serde_json::{Value, json};
+
 use crate::harness::{Settings, TestGateway, get, message, openid, post};
 
 #[tokio::test]
@@ -50,6 +52,42 @@ async fn a_replayed_write_is_refused_also_after_a_restart() {
     let id = first.json()["id"].as_str().unwrap().to_owned();
     gateway.until(&id, "sent").await;
     assert_eq!(gateway.sim.seen(&openid(1)).len(), 1);
+    gateway.finish().await;
+}
+
+/// Whoever recorded it could have it done when its sender believes that it was not.
+#[tokio::test]
+async fn a_write_that_was_refused_or_changed_nothing_is_not_let_in_later() {
+    let mut gateway = TestGateway::with(Settings {
+        sections: "[limits]\naccount = { burst = 2, per_second = 0.01 }".to_owned(),
+        ..Settings::default()
+    })
+    .await;
+    let sealed = |path: &str, body: &Value| post(path, body).sealed().unsigned();
+    let (good, mut bad) = (message(&openid(1)), message(&openid(1)));
+    bad["rate"] = json!(1);
+    let calls = [
+        (sealed("/v1/messages?dry_run=true", &good), 200),
+        (sealed("/v1/messages", &bad), 422),
+        (sealed("/v1/messages", &good), 202),
+        (sealed("/v1/messages", &message(&openid(2))), 202),
+        (sealed("/v1/messages", &message(&openid(3))), 429),
+    ];
+    for (call, status) in &calls {
+        let reply = gateway.call(call.clone()).await;
+        assert_eq!(reply.status, *status, "{reply:?}");
+    }
+    for (call, status) in &calls {
+        let again = gateway.call(call.clone()).await.status;
+        // What was done is looked up by its nonce, after the limits.
+        let refused = again == 401 || (*status == 202 && again == 429);
+        assert!(refused, "{again} after {status}");
+    }
+    // It begins with nothing counted, and would let them in.
+    gateway.restart().await;
+    let (limited, _) = calls.into_iter().next_back().unwrap();
+    assert_eq!(gateway.call(limited).await.status, 401);
+    assert_eq!(gateway.sim.seen(&openid(3)), []);
     gateway.finish().await;
 }
 
