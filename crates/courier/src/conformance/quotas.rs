@@ -24,7 +24,7 @@ pub async fn a_quota_survives_a_restart<A: Adapter>() {
         told: Some(told),
         others: [(Kind::Subscription, Told { used: 1, ..told })].into(),
         spent_until: Some(at(60)),
-        spent_by: Some(Kind::Subscription),
+        others_spent: [(Kind::Subscription, at(70))].into(),
         clearings: vec![NOW, at(1)],
         no_clearing_before: Some(at(3_600)),
     };

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::kind::ByKind;
-use crate::message::{Kind, Priority};
+use crate::message::Priority;
 use crate::quiet::QuietHours;
 use crate::quota::Allowance;
 use crate::rate::Pace;
@@ -19,8 +18,8 @@ pub(super) struct Gate {
     pub(super) hours: Option<Arc<QuietHours>>,
     /// Which priorities are quiet, and until when that holds.
     quiet: ([bool; 3], UnixMs),
-    /// Each kind has a quota of its own, but a claim takes messages of all kinds: the least that is left decides.
-    pub(super) allowances: ByKind<Option<Allowance>>,
+    /// Of template messages: a claim asks for no kind, and the others are looked at before their calls.
+    pub(super) allowance: Option<Allowance>,
     pub(super) pace: Pace,
     /// Which priorities were open when it was last looked at.
     was_open: [bool; 3],
@@ -29,10 +28,7 @@ pub(super) struct Gate {
 impl Gate {
     /// Looks at the time. Answers whether a priority opened since: what waited meanwhile may be due.
     pub(super) fn look(&mut self, in_flight: usize, now: UnixMs) -> bool {
-        if self.hours.is_none()
-            && self.allowances.iter().all(Option::is_none)
-            && self.was_open == [true; 3]
-        {
+        if self.hours.is_none() && self.allowance.is_none() && self.was_open == [true; 3] {
             return false;
         }
         if let Some(hours) = &self.hours
@@ -40,8 +36,8 @@ impl Gate {
         {
             self.quiet = hours.at(now);
         }
-        for allowance in &mut self.allowances {
-            *allowance = allowance.filter(|of| now < of.until);
+        if self.allowance.is_some_and(|of| now >= of.until) {
+            self.allowance = None;
         }
         let open = self.at_most(in_flight).map(|room| room > 0);
         let opened = (0..3).any(|nth| open[nth] && !self.was_open[nth]);
@@ -53,8 +49,8 @@ impl Gate {
     pub(super) fn at_most(&self, in_flight: usize) -> [usize; 3] {
         let mut room = [UNBOUND; 3];
         for (nth, priority) in Priority::ALL.iter().enumerate() {
-            for allowance in self.allowances.iter().flatten() {
-                room[nth] = room[nth].min(allowance.room(*priority, in_flight));
+            if let Some(allowance) = &self.allowance {
+                room[nth] = allowance.room(*priority, in_flight);
             }
             if self.quiet.0[nth] {
                 room[nth] = 0;
@@ -70,9 +66,8 @@ impl Gate {
 
     /// Until when there is no quota left for a priority; none if there is.
     pub(super) fn spent_until(&self, priority: Priority, now: UnixMs) -> Option<UnixMs> {
-        let spent = |of: &&Allowance| now < of.until && of.room(priority, 0) == 0;
-        let spent = self.allowances.iter().flatten().filter(spent);
-        spent.map(|of| of.until).max()
+        let allowance = self.allowance.filter(|of| now < of.until)?;
+        (allowance.room(priority, 0) == 0).then_some(allowance.until)
     }
 
     /// Other quiet hours than before, or none.
@@ -82,8 +77,8 @@ impl Gate {
     }
 
     /// A message was taken by WeChat.
-    pub(super) fn spent(&mut self, kind: Kind) {
-        if let Some(allowance) = &mut self.allowances[kind as usize] {
+    pub(super) fn spent(&mut self) {
+        if let Some(allowance) = &mut self.allowance {
             allowance.remaining = allowance.remaining.saturating_sub(1);
         }
     }
@@ -98,24 +93,20 @@ mod tests {
 
     const NOW: UnixMs = UnixMs(1_795_400_000_000);
 
-    fn left(remaining: u64) -> Option<Allowance> {
-        Some(Allowance {
-            remaining,
-            kept: [0, 5, 20],
-            until: UnixMs(NOW.0 + 1_000),
-        })
-    }
-
     #[test]
     fn what_is_left_of_the_quota_is_kept_for_who_comes_first() {
         let mut gate = Gate {
-            allowances: [left(30), None, None, None],
+            allowance: Some(Allowance {
+                remaining: 30,
+                kept: [0, 5, 20],
+                until: UnixMs(NOW.0 + 1_000),
+            }),
             ..Gate::default()
         };
         gate.look(4, NOW);
         assert_eq!(gate.at_most(4), [26, 21, 6]);
         for _ in 0..15 {
-            gate.spent(Kind::Template);
+            gate.spent();
         }
         assert_eq!(gate.at_most(0), [15, 10, 0]);
         assert!(gate.lets_pass(Priority::Normal, 9) && !gate.lets_pass(Priority::Bulk, 0));
@@ -126,29 +117,6 @@ mod tests {
         assert!(!gate.look(0, UnixMs(NOW.0 + 999)));
         assert!(gate.look(0, UnixMs(NOW.0 + 1_000)), "a new day");
         assert_eq!(gate.at_most(100), [UNBOUND; 3]);
-    }
-
-    #[test]
-    fn the_kind_that_has_least_left_decides_and_each_is_spent_by_its_own_messages() {
-        let mut gate = Gate {
-            allowances: [left(1_000), left(22), None, None],
-            ..Gate::default()
-        };
-        gate.look(0, NOW);
-        for _ in 0..2 {
-            gate.spent(Kind::OneTime);
-            gate.spent(Kind::Template);
-        }
-        assert_eq!(gate.at_most(0), [22, 17, 2]);
-        for _ in 0..2 {
-            gate.spent(Kind::Subscription);
-        }
-        assert_eq!(gate.at_most(0), [20, 15, 0]);
-        assert!(!gate.look(0, NOW));
-        let until = UnixMs(NOW.0 + 1_000);
-        assert_eq!(gate.spent_until(Priority::Bulk, NOW), Some(until));
-        assert!(gate.look(0, until), "a new day");
-        assert_eq!(gate.at_most(0), [UNBOUND; 3]);
     }
 
     #[test]

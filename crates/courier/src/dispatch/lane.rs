@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::Gate;
+use super::kinds::KindGate;
 use super::slot::Ended;
 use super::steer::LaneView;
 use crate::kind::ByKind;
-use crate::message::AccountName;
+use crate::message::{AccountName, Kind};
 use crate::recipient::RecipientLimit;
 use crate::time::UnixMs;
 
@@ -70,9 +71,11 @@ pub(super) struct Lane {
     paused_until: UnixMs,
     /// The rate allows nothing more until then.
     paced_until: UnixMs,
-    /// Messages that WeChat took of the quota that is watched.
+    /// Messages that WeChat took.
     taken: ByKind<u64>,
     pub(super) gate: Gate,
+    /// What holds back a kind besides template messages.
+    pub(super) kinds: ByKind<KindGate>,
 }
 
 impl Lane {
@@ -95,6 +98,7 @@ impl Lane {
             paced_until: UnixMs(0),
             taken: ByKind::default(),
             gate: Gate::default(),
+            kinds: ByKind::default(),
         }
     }
 
@@ -257,7 +261,9 @@ impl Lane {
             Health::Paused(_) => self.gate.pace.overtaxed(began, now),
             Health::Fine if ended.accepted => {
                 self.gate.pace.well(now);
-                self.gate.spent(ended.kind);
+                if ended.kind == Kind::Template {
+                    self.gate.spent();
+                }
                 self.taken[ended.kind as usize] += 1;
             }
             Health::Fine | Health::Failing | Health::Stopped(_) => {}
@@ -283,6 +289,7 @@ impl Lane {
             rate: self.gate.pace.limit(),
             held: self.gate.at_most(self.in_flight).map(|room| room == 0),
             taken: self.taken,
+            kinds: self.kinds.each_ref().map(KindGate::held),
         }
     }
 

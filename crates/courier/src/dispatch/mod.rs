@@ -2,6 +2,7 @@
 //! accounts and priorities. Knows ports only; a node that loses its store loses time and no message.
 
 mod gate;
+mod kinds;
 mod lane;
 mod share;
 mod slot;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+pub use kinds::KindHold;
 pub use lane::FAILURES_TO_CLOSE;
 pub use slot::Slots;
 use slot::{Round, Slot};

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use hongyan_wechat::errcode::Class;
+
+use super::kinds::{KindHold, KindTurn};
 use super::lane::{Health, Lane};
 use super::slot::Slots;
 use crate::kind::ByKind;
-use crate::message::{AccountName, Kind, Message, Priority};
+use crate::message::{AccountName, Content, Kind, Message, Priority};
 use crate::quota::Allowance;
 use crate::rate::PerSecond;
 use crate::time::UnixMs;
@@ -28,6 +31,8 @@ pub struct LaneView {
     pub held: [bool; 3],
     /// So many messages of each kind were taken by WeChat since the process began.
     pub taken: ByKind<u64>,
+    /// Which kinds WeChat does not take, though it may take the others.
+    pub kinds: ByKind<Option<KindHold>>,
 }
 
 impl Slots {
@@ -50,10 +55,9 @@ impl Slots {
     pub fn may_go_at(&self, message: &Message, token_at: Option<UnixMs>, now: UnixMs) -> UnixMs {
         let (content, delivery) = (&message.content, &message.delivery);
         let held = |lane: &mut Lane| {
-            (
-                lane.opens_at(now),
-                lane.gate.spent_until(content.priority, now),
-            )
+            let kind = &lane.kinds[content.kind as usize];
+            let opens_at = lane.opens_at(now).max(kind.opens_at(content.priority, now));
+            (opens_at, lane.gate.spent_until(content.priority, now))
         };
         let held = self.with_lane(&content.account, held);
         let (opens_at, renewed_at) = held.unwrap_or_default();
@@ -71,8 +75,9 @@ impl Slots {
 
     /// What is left of an account's quota for a kind; none if it is not known.
     pub fn allow(&self, account: &AccountName, kind: Kind, allowance: Option<Allowance>) {
-        self.steer(account, |lane| {
-            lane.gate.allowances[kind as usize] = allowance
+        self.steer(account, |lane| match kind {
+            Kind::Template => lane.gate.allowance = allowance,
+            other => lane.kinds[other as usize].allowance = allowance,
         });
     }
 
@@ -86,16 +91,46 @@ impl Slots {
         self.steer(account, |lane| lane.gate.pace.told(allowed));
     }
 
-    /// An account was found stopped before this process began: nothing goes until then.
-    pub fn stop_until(&self, account: &AccountName, until: UnixMs, now: UnixMs) {
-        self.steer(account, |lane| {
-            lane.record(Health::Stopped(until), false, now);
+    /// The quota of a kind was found spent before this process began: nothing of it goes until then, and of template
+    /// messages' nothing of the account.
+    pub fn stop_until(&self, account: &AccountName, kind: Kind, until: UnixMs, now: UnixMs) {
+        self.steer(account, |lane| match kind {
+            Kind::Template => {
+                lane.record(Health::Stopped(until), false, now);
+            }
+            other => lane.kinds[other as usize].stop_until(until),
         });
     }
 
-    /// What stopped an account may be over: one probe goes out now.
-    pub fn probe(&self, account: &AccountName, now: UnixMs) {
-        self.steer(account, |lane| lane.probe_now(now));
+    /// What stopped a kind may be over: one probe goes out now.
+    pub fn probe(&self, account: &AccountName, kind: Kind, now: UnixMs) {
+        self.steer(account, |lane| match kind {
+            Kind::Template => lane.probe_now(now),
+            other => lane.kinds[other as usize].probe_now(now),
+        });
+    }
+
+    /// Whether a call for a message of this kind may begin; else until when the message is put off, and why. Each that may
+    /// is told of by [`left`](Self::left) when it is over.
+    pub(super) fn enter(&self, content: &Content, now: UnixMs) -> Result<(), KindHold> {
+        if content.kind == Kind::Template {
+            return Ok(());
+        }
+        let entered = self.with_lane(&content.account, |lane| {
+            lane.kinds[content.kind as usize].enter(content.priority, now)
+        });
+        entered.unwrap_or(Ok(()))
+    }
+
+    /// Such a call is over; `class` is its answer's, none if there was none.
+    pub(super) fn left(&self, content: &Content, class: Option<Class>, now: UnixMs) -> KindTurn {
+        if content.kind == Kind::Template {
+            return KindTurn::Same;
+        }
+        let turned = self.with_lane(&content.account, |lane| {
+            lane.kinds[content.kind as usize].left(class, now)
+        });
+        turned.unwrap_or(KindTurn::Same)
     }
 
     fn steer(&self, account: &AccountName, set: impl FnOnce(&mut Lane)) {

@@ -10,11 +10,12 @@ use hongyan_wechat::errcode::{AccountFault, Class, ConfigurationFault, RateScope
 use hongyan_wechat::error::{CallError, NotSentCause};
 use tokio::time::Instant;
 
+use super::kinds::KindTurn;
 use super::lane::Health;
 use super::slot::{Ended, LaneTurn, Slot};
 use super::{Dispatch, Parts, STORE_PAUSE};
 use crate::delivery::{Attempt, LeaseRef, Look, Outcome, Settlement};
-use crate::message::{AccountName, Message, Reason, Status};
+use crate::message::{AccountName, Content, Message, Reason, Status};
 use crate::next::{Roll, SAFE_WINDOW};
 use crate::observer::{Event, Source};
 use crate::port::{Gate, Moved, SendCall};
@@ -125,6 +126,13 @@ impl Dispatch {
                 return (self.settlement(message, outcome, None), None);
             }
         };
+        if let Err(held) = self.parts.slots.enter(content, clock.now()) {
+            let outcome = Outcome::NotCalled {
+                until: held.until,
+                reason: held.reason,
+            };
+            return (self.settlement(message, outcome, None), None);
+        }
         let repeat = delivery.window_end(content.kind).map(|end| -> Gate {
             let clock = Arc::clone(&clock);
             Arc::new(move || clock.now() < end)
@@ -139,38 +147,30 @@ impl Dispatch {
         let answer = self.parts.upstream.send(call).await;
         let took = began.elapsed();
         let now = clock.now();
-        let errcode = match &answer {
-            Ok(_) => Some(0),
-            Err(CallError::Refused(error)) => Some(error.code),
-            Err(_) => None,
-        };
         self.parts.observer.observe(&Event::Called {
             id: message.id,
             account: content.account.clone(),
             kind: content.kind,
-            errcode,
+            errcode: errcode(&answer),
             took,
         });
         let (outcome, health) = self.read(&answer, now);
+        let class = match &outcome {
+            Outcome::Accepted { .. } => Some(Class::Ok),
+            Outcome::Answered { class, .. } => Some(*class),
+            _ => None,
+        };
+        let turned = self.parts.slots.left(content, class, now);
+        told_of_kind(content, turned, &answer);
+        let health = match turned {
+            // The account's other kinds go on.
+            KindTurn::Held { .. } => Some(Health::Fine),
+            KindTurn::Same | KindTurn::GoesOn => health,
+        };
         let keeper = &self.parts.keeper;
         keeper.answered(&content.account, &token, &answer);
         let called = !matches!(outcome, Outcome::NotCalled { .. } | Outcome::Unwritable);
-        let attempt = called.then(|| Attempt {
-            at,
-            errcode,
-            errmsg: match &answer {
-                Ok(_) => "ok".to_owned(),
-                Err(CallError::Refused(error)) => error.errmsg.clone(),
-                Err(error) => error.to_string(),
-            },
-            rid: match &answer {
-                Err(CallError::Refused(error)) => error.rid.clone(),
-                _ => None,
-            },
-            took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
-            msgid: answer.as_ref().ok().copied().flatten(),
-            generation: delivery.generation,
-        });
+        let attempt = called.then(|| attempt(&answer, (at, took), delivery.generation));
         (self.settlement(message, outcome, attempt), health)
     }
 
@@ -191,11 +191,7 @@ impl Dispatch {
         }
     }
 
-    fn read(
-        &self,
-        answer: &Result<Option<i64>, CallError>,
-        now: UnixMs,
-    ) -> (Outcome, Option<Health>) {
+    fn read(&self, answer: &Answer, now: UnixMs) -> (Outcome, Option<Health>) {
         match answer {
             Ok(msgid) => (Outcome::Accepted { msgid: *msgid }, Some(Health::Fine)),
             Err(CallError::NotSent(error)) => {
@@ -282,12 +278,19 @@ impl Dispatch {
             .attempt
             .as_ref()
             .map_or("cannot connect", |attempt| attempt.errmsg.as_str());
+        let account = &message.content.account;
         let stopped = match turned {
             None => return,
-            Some(LaneTurn::Opened) => None,
-            Some(LaneTurn::Closed) => Some(format!(
-                "WeChat does not take this account's messages: {said}"
-            )),
+            Some(LaneTurn::Opened) => {
+                tracing::info!(%account, "WeChat takes this account's messages again");
+                None
+            }
+            Some(LaneTurn::Closed) => {
+                tracing::warn!(%account, said, "WeChat does not take this account's messages");
+                Some(format!(
+                    "WeChat does not take this account's messages: {said}"
+                ))
+            }
         };
         self.parts.observer.observe(&Event::Standing {
             account: message.content.account.clone(),
@@ -304,6 +307,50 @@ fn suppressed_for(message: &Message, settlement: &Settlement) -> Option<Reason> 
     };
     let called_at = settlement.attempt.as_ref()?.at;
     News::of_answer(class, errcode, &message.content, called_at)?.suppresses_for()
+}
+
+type Answer = Result<Option<i64>, CallError>;
+
+fn errcode(answer: &Answer) -> Option<i64> {
+    match answer {
+        Ok(_) => Some(0),
+        Err(CallError::Refused(error)) => Some(error.code),
+        Err(_) => None,
+    }
+}
+
+/// A call that was made, when, and how long its answer took.
+fn attempt(answer: &Answer, (at, took): (UnixMs, Duration), generation: u32) -> Attempt {
+    Attempt {
+        at,
+        errcode: errcode(answer),
+        errmsg: match answer {
+            Ok(_) => "ok".to_owned(),
+            Err(CallError::Refused(error)) => error.errmsg.clone(),
+            Err(error) => error.to_string(),
+        },
+        rid: match answer {
+            Err(CallError::Refused(error)) => error.rid.clone(),
+            _ => None,
+        },
+        took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+        msgid: answer.as_ref().ok().copied().flatten(),
+        generation,
+    }
+}
+
+/// Says once that WeChat takes none of a kind, and that it takes them again.
+fn told_of_kind(content: &Content, turned: KindTurn, answer: &Answer) {
+    let (account, kind) = (&content.account, content.kind);
+    match (turned, answer) {
+        (KindTurn::Held { news: true }, Err(error)) => {
+            tracing::warn!(%account, %kind, %error, "WeChat does not take this kind of the account's messages");
+        }
+        (KindTurn::GoesOn, _) => {
+            tracing::info!(%account, %kind, "WeChat takes this kind of the account's messages again");
+        }
+        _ => {}
+    }
 }
 
 /// What an answer says of its account's lane.

@@ -75,8 +75,8 @@ impl Quotas {
                 self.persist(account, record).await;
                 for kind in Kind::ALL {
                     self.parts.slots.allow(account, *kind, None);
+                    self.parts.slots.probe(account, *kind, now);
                 }
-                self.parts.slots.probe(account, now);
                 found.nudge.notify_one();
                 let left = found.held().record.clearings_left(now);
                 Ok(Cleared { left })

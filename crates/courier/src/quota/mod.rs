@@ -70,6 +70,16 @@ pub struct Allowance {
 }
 
 impl Allowance {
+    /// As long as WeChat was not asked again, what may not be left any more is not for those who leave something to others.
+    #[must_use]
+    pub(crate) fn for_the_first_alone(self) -> Self {
+        let most = self.kept.into_iter().max().unwrap_or_default();
+        Self {
+            remaining: self.remaining.min(most),
+            ..self
+        }
+    }
+
     /// How many more calls of a priority may begin, while so many are under way.
     #[must_use]
     pub fn room(&self, priority: Priority, in_flight: usize) -> usize {
@@ -98,7 +108,7 @@ struct Account {
 struct Held {
     record: QuotaRecord,
     /// When sending found the quota spent; not known of a former process.
-    spent_at: Option<UnixMs>,
+    spent_at: ByKind<Option<UnixMs>>,
     counts: ByKind<Count>,
     /// Polls that failed since one went well.
     failing: u32,
@@ -113,8 +123,8 @@ pub struct QuotaView {
     pub today: ByKind<Option<Today>>,
     /// Why WeChat's word is missing or old, if the last poll failed.
     pub error: Option<String>,
-    /// WeChat refuses for want of this kind's quota; tried again then.
-    pub spent: Option<(Kind, UnixMs)>,
+    /// Until when WeChat refuses a kind for want of quota.
+    pub spent: ByKind<Option<UnixMs>>,
     /// How often it may still be cleared this month, as far as this gateway knows.
     pub clearings_left: u8,
     /// When the day changes.
@@ -160,16 +170,23 @@ impl Quotas {
         let parts = &self.parts;
         let now = parts.clock.now();
         let record = parts.book.quota(&name).await?;
-        if let Some((_, until)) = record.spent(now) {
-            parts.slots.stop_until(&name, until, now);
-            watch::tell_spent(parts, &name, until);
-        }
         let taken = self.taken(&name, now);
         for kind in Kind::ALL.iter().copied() {
+            if let Some(until) = record.spent(kind, now) {
+                parts.slots.stop_until(&name, kind, until, now);
+            }
+            // What was sent since WeChat said so is not known yet.
             let told = record.told(kind);
             let allowance = told.and_then(|told| told.allowance(&habit, 0, now));
+            let allowance = allowance.map(Allowance::for_the_first_alone);
             parts.slots.allow(&name, kind, allowance);
         }
+        if let Some(until) = record.spent(Kind::Template, now) {
+            watch::tell_spent(parts, &name, until);
+        }
+        let spent = Kind::ALL.iter().copied();
+        let spent = spent.filter(|kind| record.spent(*kind, now).is_some());
+        parts.news.add(name.clone(), spent);
         let held = Held {
             record,
             counts: taken.map(Count::since),
@@ -181,7 +198,6 @@ impl Quotas {
             nudge: Notify::new(),
             clearing: tokio::sync::Mutex::new(()),
         };
-        parts.news.add(name.clone());
         self.accounts.insert(name, account);
         Ok(())
     }
@@ -210,7 +226,7 @@ impl Quotas {
         Some(QuotaView {
             today: held.today(taken, now),
             error: held.error.clone(),
-            spent: held.record.spent(now),
+            spent: spent_of(&held.record, now),
             clearings_left: held.record.clearings_left(now),
             renewed_at: now.next_beijing_midnight(),
         })
@@ -220,6 +236,14 @@ impl Quotas {
         let lane = self.parts.slots.lane(account, now);
         lane.map(|lane| lane.taken).unwrap_or_default()
     }
+}
+
+fn spent_of(record: &QuotaRecord, now: UnixMs) -> ByKind<Option<UnixMs>> {
+    let mut spent = ByKind::default();
+    for kind in Kind::ALL.iter().copied() {
+        spent[kind as usize] = record.spent(kind, now);
+    }
+    spent
 }
 
 impl Held {

@@ -16,8 +16,8 @@ use crate::observer::{Event, Observer, Source};
 pub(super) enum Word {
     /// WeChat refused for want of this kind's quota.
     Spent(Kind),
-    /// What stood still goes on.
-    GoesOn,
+    /// What stood still for want of this kind's quota goes on.
+    GoesOn(Kind),
     /// A kind was sent that was not sent before.
     Began,
 }
@@ -34,10 +34,11 @@ struct OfAccount {
 
 #[derive(Debug, Default)]
 struct ToldHere {
-    /// Only the last word counts.
-    standing: Option<Word>,
+    /// Only the last word on a kind counts.
+    standing: ByKind<Option<Word>>,
     began: bool,
     sent: ByKind<bool>,
+    spent: ByKind<bool>,
 }
 
 impl OfAccount {
@@ -45,24 +46,44 @@ impl OfAccount {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, word: Word) {
-        self.told().standing = Some(word);
+    fn spent(&self, kind: Kind) {
+        let mut told = self.told();
+        told.spent[kind as usize] = true;
+        told.standing[kind as usize] = Some(Word::Spent(kind));
         self.bell.notify_one();
     }
 
-    fn sent(&self, kind: Kind) {
+    fn goes_on(&self, kind: Kind) {
         let mut told = self.told();
-        if !std::mem::replace(&mut told.sent[kind as usize], true) {
-            told.began = true;
+        told.spent[kind as usize] = false;
+        told.standing[kind as usize] = Some(Word::GoesOn(kind));
+        self.bell.notify_one();
+    }
+
+    /// A call for a kind besides template messages was made.
+    fn sent(&self, kind: Kind, taken: bool) {
+        let mut told = self.told();
+        let first = !std::mem::replace(&mut told.sent[kind as usize], true);
+        told.began |= first;
+        let goes_on = taken && told.spent[kind as usize];
+        drop(told);
+        if goes_on {
+            self.goes_on(kind);
+        }
+        if first {
             self.bell.notify_one();
         }
     }
 }
 
 impl QuotaNews {
-    /// Listens for one more account.
-    pub(super) fn add(&self, account: AccountName) {
-        self.0.insert(account, Default::default());
+    /// Listens for one more account, of which these kinds' quotas are spent.
+    pub(super) fn add(&self, account: AccountName, spent: impl IntoIterator<Item = Kind>) {
+        let of = OfAccount::default();
+        for kind in spent {
+            of.told().spent[kind as usize] = true;
+        }
+        self.0.insert(account, of);
     }
 
     pub(super) fn remove(&self, account: &AccountName) {
@@ -84,7 +105,7 @@ impl QuotaNews {
         loop {
             {
                 let mut told = of.told();
-                if let Some(word) = told.standing.take() {
+                if let Some(word) = told.standing.iter_mut().find_map(Option::take) {
                     return word;
                 }
                 if std::mem::take(&mut told.began) {
@@ -103,10 +124,10 @@ impl QuotaNews {
         }
         if let Some(of) = self.0.get(account) {
             if kind != Kind::Template {
-                of.sent(kind);
+                of.sent(kind, errcode == 0);
             }
             if spent {
-                of.tell(Word::Spent(kind));
+                of.spent(kind);
             }
         }
     }
@@ -127,7 +148,7 @@ impl Observer for QuotaNews {
                 stopped: None,
             } => {
                 if let Some(of) = self.0.get(account) {
-                    of.tell(Word::GoesOn);
+                    of.goes_on(Kind::Template);
                 }
             }
             _ => {}
@@ -160,18 +181,26 @@ mod tests {
     #[test]
     fn a_spent_quota_is_that_of_its_kind() {
         let (news, account) = (QuotaNews::default(), AccountName::from("clinic"));
-        news.add(account.clone());
+        news.add(account.clone(), []);
         for kind in Kind::ALL.iter().copied() {
             news.observe(&called(kind, SPENT));
             let told = news.next(&account).now_or_never();
             assert_eq!(told, Some(Word::Spent(kind)));
+            if kind != Kind::Template {
+                news.next(&account).now_or_never();
+                news.observe(&called(kind, 0));
+                let told = news.next(&account).now_or_never();
+                assert_eq!(told, Some(Word::GoesOn(kind)));
+                news.observe(&called(kind, 0));
+                assert_eq!(news.next(&account).now_or_never(), None, "once");
+            }
         }
     }
 
     #[test]
     fn the_first_of_another_kind_is_told_once() {
         let (news, account) = (QuotaNews::default(), AccountName::from("clinic"));
-        news.add(account.clone());
+        news.add(account.clone(), []);
         news.observe(&called(Kind::Template, 0));
         assert_eq!(news.next(&account).now_or_never(), None);
         for told in [Some(Word::Began), None] {

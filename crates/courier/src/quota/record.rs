@@ -17,11 +17,11 @@ pub struct QuotaRecord {
     /// Its last word on the other kinds that were sent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub others: BTreeMap<Kind, Told>,
-    /// WeChat refuses for want of quota; tried again then.
+    /// WeChat refuses template messages for want of quota; tried again then.
     pub spent_until: Option<UnixMs>,
-    /// Of which kind that is; none for template messages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spent_by: Option<Kind>,
+    /// The same of the other kinds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others_spent: BTreeMap<Kind, UnixMs>,
     /// When the quotas were cleared by this gateway, or may have been; this month's, oldest first.
     #[serde(default)]
     pub clearings: Vec<UnixMs>,
@@ -85,21 +85,23 @@ impl QuotaRecord {
         self.others.clear();
     }
 
-    /// Whose quota WeChat refuses for want of, and when that is over.
-    pub(super) fn spent(&self, now: UnixMs) -> Option<(Kind, UnixMs)> {
-        let until = self.spent_until.filter(|until| now < *until)?;
-        Some((self.spent_by.unwrap_or(Kind::Template), until))
+    /// Until when WeChat refuses a kind for want of quota.
+    #[must_use]
+    pub fn spent(&self, kind: Kind, now: UnixMs) -> Option<UnixMs> {
+        let until = match kind {
+            Kind::Template => self.spent_until,
+            other => self.others_spent.get(&other).copied(),
+        };
+        until.filter(|until| now < *until)
     }
 
-    /// A kind's quota is spent, or none is. Answers whether that is news.
-    pub(super) fn spend(&mut self, spent: Option<(Kind, UnixMs)>) -> bool {
-        let by = spent
-            .map(|(kind, _)| kind)
-            .filter(|kind| *kind != Kind::Template);
-        let until = spent.map(|(_, until)| until);
-        let news = (self.spent_until, self.spent_by) != (until, by);
-        (self.spent_until, self.spent_by) = (until, by);
-        news
+    /// A kind's quota is spent until then, or is not. Answers what was known before.
+    pub(super) fn spend(&mut self, kind: Kind, until: Option<UnixMs>) -> Option<UnixMs> {
+        match (kind, until) {
+            (Kind::Template, until) => std::mem::replace(&mut self.spent_until, until),
+            (other, Some(until)) => self.others_spent.insert(other, until),
+            (other, None) => self.others_spent.remove(&other),
+        }
     }
 
     /// How often the quotas may still be cleared this month, as far as is known here.
@@ -158,9 +160,8 @@ mod tests {
         let record: QuotaRecord = serde_json::from_str(old).unwrap();
         assert_eq!(record.told(Kind::Template).unwrap().remaining, 8);
         assert_eq!(record.told(Kind::Subscription), None);
-        let spent = record.spent(UnixMs(69));
-        assert_eq!(spent, Some((Kind::Template, UnixMs(70))));
-        assert_eq!(record.spent(UnixMs(70)), None);
+        let spent = |at| record.spent(Kind::Template, UnixMs(at));
+        assert_eq!((spent(69), spent(70)), (Some(UnixMs(70)), None));
     }
 
     #[test]

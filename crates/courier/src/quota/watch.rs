@@ -56,15 +56,15 @@ impl Quotas {
                 word = self.parts.news.next(&account) => word,
                 () = tokio::time::sleep(pause) => continue,
             };
-            let spent = match word {
-                Word::Spent(kind) => Some(kind),
-                Word::GoesOn => None,
+            let (kind, spent) = match word {
+                Word::Spent(kind) => (kind, true),
+                Word::GoesOn(kind) => (kind, false),
                 Word::Began => {
                     poll_at = self.parts.clock.now();
                     continue;
                 }
             };
-            if self.heard(&account, &found, spent).await {
+            if self.heard(&account, &found, kind, spent).await {
                 let soon = found.habit().poll / MORE_OFTEN[0].1;
                 poll_at = poll_at.min(self.parts.clock.now().plus(soon));
             }
@@ -152,34 +152,35 @@ impl Quotas {
             let count = &mut held.counts[kind as usize];
             count.told(told, said.rate, said.base);
             let since = count.sent_since(taken);
-            let stopped = held.record.spent(now).is_some_and(|(by, _)| by == kind);
+            let stopped = held.record.spent(kind, now).is_some();
             // A word that was asked for at the moment of the refusal says nothing against it.
             let soon = found.habit().poll / MORE_OFTEN[0].1;
-            let later = held.spent_at.is_none_or(|at| told.at >= at.plus(soon));
+            let spent_at = held.spent_at[kind as usize];
+            let later = spent_at.is_none_or(|at| told.at >= at.plus(soon));
             (held.record.clone(), since, stopped && later)
         };
         let slots = &self.parts.slots;
         slots.allow(account, kind, told.allowance(&found.habit(), since, now));
         // WeChat's two words may differ for long, so one message alone tries it.
         if stopped && told.remaining > 0 {
-            slots.probe(account, now);
+            slots.probe(account, kind, now);
         }
         self.persist(account, record).await;
     }
 
     /// Remembers what sending told. Answers whether a quota was not known to be spent.
-    async fn heard(&self, account: &AccountName, found: &Account, spent: Option<Kind>) -> bool {
+    async fn heard(&self, account: &AccountName, found: &Account, kind: Kind, spent: bool) -> bool {
         let now = self.parts.clock.now();
         let (record, news) = {
             let mut held = found.held();
-            let before = held.record.spent_until;
-            let until = spent.map(|kind| (kind, renewed_after(now)));
-            if !held.record.spend(until) {
+            let until = spent.then(|| renewed_after(now));
+            let before = held.record.spend(kind, until);
+            if before == until {
                 return false;
             }
-            let news = until.is_some() && before.is_none();
+            let news = spent && before.is_none();
             if news {
-                held.spent_at = Some(now);
+                held.spent_at[kind as usize] = Some(now);
             }
             (held.record.clone(), news)
         };

@@ -172,9 +172,12 @@ impl Attention {
 
     /// Quotas that run out today at the pace of late. One that WeChat calls spent has stopped its account.
     fn of_quotas(&self, name: &AccountName) -> Vec<AttentionItem> {
-        let quota = self.quotas.view(name).filter(|of| of.spent.is_none());
+        let quota = self.quotas.view(name);
         let known = quota.iter().flat_map(QuotaView::known);
+        let stopped = |of: &QuotaView| of.spent[Kind::Template as usize].is_some();
+        let stopped = quota.as_ref().is_some_and(stopped);
         known
+            .filter(|(kind, _)| !(stopped && *kind == Kind::Template))
             .filter_map(|(kind, today)| of_quota(name, kind, today))
             .collect()
     }

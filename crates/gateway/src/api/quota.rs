@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use hongyan_courier::UnixMs;
 use hongyan_courier::dispatch::LaneView as Lane;
 use hongyan_courier::message::{Kind, Priority};
 use hongyan_courier::quota::{ClearError, QuotaView as Quota, Today};
@@ -47,11 +48,9 @@ pub struct QuotaView {
     /// When the day changes in Beijing.
     #[schema(value_type = String, format = DateTime)]
     renewed_at: Moment,
-    /// WeChat refuses for want of quota; tried again then.
+    /// WeChat refuses template messages for want of quota; tried again then.
     #[schema(value_type = Option<String>, format = DateTime)]
     spent_until: Option<Moment>,
-    /// Of which kind's.
-    spent_kind: Option<&'static str>,
     /// How often the quota may still be cleared this month, as far as this gateway knows.
     clearings_left: u8,
     /// Why WeChat's word is missing or old.
@@ -71,10 +70,12 @@ pub struct KindQuota {
     per_hour: u64,
     #[schema(value_type = Option<String>, format = DateTime)]
     runs_out_at: Option<Moment>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    spent_until: Option<Moment>,
 }
 
 impl KindQuota {
-    fn of(kind: Kind, today: Today) -> Self {
+    fn of(kind: Kind, today: Today, spent: Option<UnixMs>) -> Self {
         Self {
             kind: kind.as_str(),
             limit: today.limit,
@@ -83,6 +84,7 @@ impl KindQuota {
             told_at: Moment(today.told_at),
             per_hour: today.per_hour,
             runs_out_at: today.runs_out_at.map(Moment),
+            spent_until: spent.map(Moment),
         }
     }
 }
@@ -107,12 +109,11 @@ impl QuotaView {
             per_hour: today.map(|today| today.per_hour),
             runs_out_at: today.and_then(|today| today.runs_out_at).map(Moment),
             other_kinds: others
-                .map(|(kind, today)| KindQuota::of(kind, today))
+                .map(|(kind, today)| KindQuota::of(kind, today, quota.spent[kind as usize]))
                 .collect(),
             queued_today: QueuedToday { high, normal, bulk },
             renewed_at: Moment(quota.renewed_at),
-            spent_until: quota.spent.map(|(_, until)| Moment(until)),
-            spent_kind: quota.spent.map(|(kind, _)| kind.as_str()),
+            spent_until: quota.spent[Kind::Template as usize].map(Moment),
             clearings_left: quota.clearings_left,
             error: quota.error,
         }
@@ -133,8 +134,21 @@ pub struct SendingView {
     in_flight: usize,
     /// The rate in force, in calls a second; none if nothing limits it.
     rate: Option<f64>,
-    /// Priorities that are held back, by quiet hours or for want of quota.
+    /// Priorities that are held back, by quiet hours or for want of template messages' quota.
     held: Vec<&'static str>,
+    /// Kinds besides template messages that WeChat does not take, while it may take the others.
+    held_kinds: Vec<HeldKind>,
+}
+
+/// A kind that is held back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeldKind {
+    kind: &'static str,
+    /// `quota_exhausted` or `account_unusable`
+    reason: &'static str,
+    /// One message of it tries it again then.
+    #[schema(value_type = String, format = DateTime)]
+    again_at: Moment,
 }
 
 impl From<Lane> for SendingView {
@@ -146,6 +160,8 @@ impl From<Lane> for SendingView {
             (None, None) => ("open", None),
         };
         let held = Priority::ALL.iter().zip(lane.held);
+        let kinds = Kind::ALL.iter().zip(lane.kinds);
+        let kinds = kinds.filter_map(|(kind, hold)| Some((kind, hold?)));
         Self {
             lane: word,
             again_at: again_at.map(Moment),
@@ -154,6 +170,13 @@ impl From<Lane> for SendingView {
             held: held
                 .filter(|(_, held)| *held)
                 .map(|(priority, _)| priority.as_str())
+                .collect(),
+            held_kinds: kinds
+                .map(|(kind, hold)| HeldKind {
+                    kind: kind.as_str(),
+                    reason: hold.reason.as_str(),
+                    again_at: Moment(hold.until),
+                })
                 .collect(),
         }
     }

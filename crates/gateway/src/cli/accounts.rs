@@ -141,6 +141,19 @@ fn held(sending: &Value) -> String {
     words.iter().map(cell).collect::<Vec<_>>().join(", ")
 }
 
+/// Kinds that WeChat does not take.
+fn held_kinds(sending: &Value) -> String {
+    let of_kind = |held: &Value| {
+        let [kind, reason, at] = ["kind", "reason", "again_at"].map(|key| cell(&held[key]));
+        format!("{kind} ({reason}, again at {at})")
+    };
+    let each: Vec<String> = elements(&sending["held_kinds"])
+        .iter()
+        .map(of_kind)
+        .collect();
+    each.join(", ")
+}
+
 /// What is left of the kinds besides template messages.
 fn other_kinds(quota: &Value) -> String {
     let of_kind = |kind: &Value| {
@@ -171,7 +184,6 @@ fn lines(account: &Value) -> String {
         ("runs out at", cell(&quota["runs_out_at"])),
         ("other kinds", other_kinds(quota)),
         ("spent until", cell(&quota["spent_until"])),
-        ("spent kind", cell(&quota["spent_kind"])),
         ("renewed at", cell(&quota["renewed_at"])),
         ("clearings left", cell(&quota["clearings_left"])),
         ("quota error", cell(&quota["error"])),
@@ -187,6 +199,7 @@ fn lines(account: &Value) -> String {
         ("lane", cell(&sending["lane"])),
         ("tried again at", cell(&sending["again_at"])),
         ("holds back", held(sending)),
+        ("holds kinds", held_kinds(sending)),
         ("calls under way", cell(&sending["in_flight"])),
         ("rate a second", cell(&sending["rate"])),
         ("token usable", cell(&token["usable"])),

@@ -88,6 +88,45 @@ async fn a_one_time_message_is_over_when_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_kind_that_wechat_does_not_grant_stops_no_other() {
+    let gateway = TestGateway::start().await;
+    accept(&gateway);
+    for fault in ["code=48001:at=bizsend", "code=45009:at=one_time_send"] {
+        gateway.sim.fault(fault.parse().unwrap());
+    }
+    let refused = [
+        gateway.send(&subscription()).await,
+        gateway.send(&one_time()).await,
+    ];
+    let held = |list: &Value| {
+        let kinds = list["accounts"][0]["sending"]["held_kinds"].as_array();
+        kinds.is_some_and(|kinds| kinds.len() == 2)
+    };
+    let list = gateway.until_reply("/v1/accounts", "held", held).await;
+    let sending = &list["accounts"][0]["sending"];
+    let [subscription, one_time] = [0, 1].map(|nth| &sending["held_kinds"][nth]);
+    assert_eq!(subscription["reason"], "account_unusable", "{sending}");
+    assert_eq!(one_time["reason"], "quota_exhausted", "{sending}");
+    assert_eq!(sending["lane"], "open");
+    let urgent = gateway.send(&message(&openid(2))).await;
+    gateway.until(&urgent, "sent").await;
+    for id in refused {
+        let waiting = gateway.get(&format!("/v1/messages/{id}")).await.json();
+        assert_eq!(waiting["status"], "queued", "{waiting}");
+    }
+    // More of them are not tried, and say why they wait.
+    let calls = gateway.sim.calls();
+    let mut another = self::subscription();
+    another["touser"] = json!(openid(3));
+    let another = gateway.send(&another).await;
+    let path = format!("/v1/messages/{another}");
+    let waits = |message: &Value| message["reason"] == "account_unusable";
+    gateway.until_reply(&path, "a reason", waits).await;
+    assert_eq!(gateway.sim.calls().bizsends, calls.bizsends);
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn a_message_without_a_credit_is_refused() {
     let gateway = TestGateway::start().await;
     let id = gateway.send(&subscription()).await;
