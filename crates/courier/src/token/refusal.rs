@@ -38,7 +38,7 @@ pub(super) fn stop(error: &ApiError, probe: Duration, now: UnixMs) -> Option<Sto
             (
                 StopCause::Address,
                 format!(
-                    "add {ip} to the account's IP whitelist, on WeChat's platform under basic configuration ({said})"
+                    "add {ip} to the account's IP whitelist, on WeChat's platform under basic configuration / 请在公众平台“设置与开发 - 基本配置”的 IP 白名单中加入 {ip} ({said})"
                 ),
                 pause,
             )

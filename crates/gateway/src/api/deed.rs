@@ -8,14 +8,14 @@ use hongyan_courier::UnixMs;
 use hongyan_courier::audit::{Act, mark};
 use hongyan_courier::message::AccountName;
 use http::request::Parts;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::access::Line;
 use crate::api::query::Query;
 use crate::auth::client::Identity;
 use crate::telemetry::trace::TraceId;
 
-/// Longer bodies are not written down.
+/// What is longer is not written down but for its length.
 const DETAILS_BYTES_MAX: usize = 1024;
 
 /// What a caller asks for by a call of this line, if that is written down.
@@ -55,16 +55,19 @@ pub(super) async fn of(
     Some(Box::new(act))
 }
 
-/// A small body as it is, but for an openid in it.
-fn details(body: &[u8]) -> Option<String> {
-    if body.is_empty() || body.len() > DETAILS_BYTES_MAX {
-        return None;
-    }
+/// A small body as it is, but for an openid in it, and for free words, which may be about somebody who wants to be forgotten.
+pub fn details(body: &[u8]) -> Option<String> {
     let mut fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
     if let Some(Value::String(openid)) = fields.get_mut("touser") {
         *openid = mark(openid);
     }
-    Some(Value::Object(fields).to_string()).filter(|text| text != "{}")
+    fields.remove("note");
+    let text = Value::Object(fields).to_string();
+    match text.len() {
+        2 => None,
+        length if length > DETAILS_BYTES_MAX => Some(json!({"length": length}).to_string()),
+        _ => Some(text),
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +88,11 @@ mod tests {
             !of_one.contains("oOne") && of_one.contains(&mark("oOne")),
             "{of_one}"
         );
-        let long = format!("{{\"note\":\"{}\"}}", "x".repeat(DETAILS_BYTES_MAX));
-        assert_eq!(details(long.as_bytes()), None);
+        let padded = format!("{{\"force\":true{}}}", " ".repeat(DETAILS_BYTES_MAX));
+        assert_eq!(details(padded.as_bytes()).unwrap(), r#"{"force":true}"#);
+        let long = format!("{{\"content\":\"{}\"}}", "x".repeat(DETAILS_BYTES_MAX));
+        let told = format!("{{\"length\":{}}}", long.len());
+        assert_eq!(details(long.as_bytes()), Some(told));
+        assert_eq!(details(br#"{"note":"a friend of mine"}"#), None);
     }
 }

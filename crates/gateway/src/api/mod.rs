@@ -9,7 +9,7 @@ pub mod body;
 pub mod broadcasts;
 pub mod callback;
 pub mod clients;
-mod deed;
+pub mod deed;
 pub mod docs;
 pub mod door;
 pub mod error;

@@ -2,7 +2,9 @@
 //! It must not list routes: they come from the router.
 
 use utoipa::openapi::path::{Operation, PathItem, Paths};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref,
     RefOr, Response, ResponseBuilder,
@@ -32,6 +34,9 @@ const SCHEMES: [(&str, &str, &str); 4] = [
     ),
 ];
 
+/// The other way in: a JWT.
+const TOKEN: &str = "token";
+
 /// The document before any route is in it.
 pub fn base() -> OpenApi {
     let mut components = ComponentsBuilder::new()
@@ -41,6 +46,12 @@ pub fn base() -> OpenApi {
         let key = ApiKey::Header(ApiKeyValue::with_description(header, description));
         components = components.security_scheme(name, SecurityScheme::ApiKey(key));
     }
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("Instead of a signature; see docs/access.md"))
+        .build();
+    components = components.security_scheme(TOKEN, SecurityScheme::Http(token));
     let license = LicenseBuilder::new()
         .name("Apache-2.0")
         .identifier(Some("Apache-2.0"))
@@ -67,7 +78,8 @@ pub fn guarded(paths: &mut Paths, need: Need) {
             .fold(SecurityRequirement::default(), |all, (name, _, _)| {
                 all.add(name, Vec::<String>::new())
             });
-        operation.security = Some(vec![schemes]);
+        let token = SecurityRequirement::new(TOKEN, Vec::<String>::new());
+        operation.security = Some(vec![schemes, token]);
         let note = format!("Scope: `{words}`.");
         operation.description = Some(match operation.description.take() {
             Some(text) if !text.is_empty() => format!("{text}\n\n{note}"),

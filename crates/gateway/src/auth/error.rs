@@ -23,6 +23,10 @@ pub enum AuthError {
     TwoWays,
     #[error("the token is not one that this gateway believes")]
     TokenRefused,
+    #[error(
+        "the token needs `sub`, `aud` and `exp`, and each claim in the form that docs/access.md says"
+    )]
+    TokenClaims,
     #[error("the token is from another issuer")]
     TokenIssuer,
     #[error("the token is for another audience")]

@@ -232,7 +232,7 @@ impl Compat {
         &self,
         (caller, account): (&Identity, &AccountName),
         what: &str,
-        subject: Option<String>,
+        (subject, details): (Option<String>, Option<String>),
         note: Note,
     ) -> Result<(), Refusal> {
         let act = Act {
@@ -243,7 +243,7 @@ impl Compat {
             account: Some(account.clone()),
             subject,
             recipient: None,
-            details: None,
+            details,
             trace_id: Some(note.trace.to_string()),
         };
         let written = self.audit.record(act).await;

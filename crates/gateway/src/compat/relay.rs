@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::answer::{Answer, Refusal};
 use super::calls::{Call, Change};
 use super::{Compat, Note, Params, codes, quoted};
+use crate::api::deed;
 use crate::auth::client::Identity;
 
 /// How long a call waits in all for a token where there is none, or for another when WeChat refused one. The keeper fetches
@@ -103,7 +104,9 @@ impl Compat {
         if !allowed {
             return Err(Refusal::new(48001, "api unauthorized"));
         }
-        self.note((caller, account), what, subject, note).await?;
+        let details = deed::details(passed.body.as_deref().unwrap_or_default());
+        self.note((caller, account), what, (subject, details), note)
+            .await?;
         let told = self.ask(account, passed).await;
         let body = told.map_err(|error| match &error {
             NotAnswered::ByWechat(CallError::Refused(refused))
@@ -133,7 +136,7 @@ impl Compat {
         (caller, account): (&Identity, &AccountName),
         note: Note,
     ) -> Result<Answer, Refusal> {
-        self.note((caller, account), "quota.clear", None, note)
+        self.note((caller, account), "quota.clear", (None, None), note)
             .await?;
         match self.quotas.clear(account).await {
             Ok(_) => Ok(Answer::Done),

@@ -16,6 +16,7 @@ use crate::config::environment::Environment;
 use crate::config::jwt::{Jwt, Keys};
 use crate::config::keyring::keyring;
 use crate::config::problem::{Findings, Problems};
+use crate::config::profile::Profile;
 use crate::config::server::Tls;
 use crate::config::webhooks::Webhook;
 use crate::secrets::keyring::Keyring;
@@ -102,6 +103,9 @@ pub async fn fetch(config: &Config, keyring: &Keyring) -> Result<Secrets, Proble
     for client in &config.clients {
         let key = format!("clients[{}].secrets", client.id);
         let secrets = all(&client.secrets, &key, keyring, &mut findings).await;
+        if config.profile != Profile::Dev {
+            refuse_short_secrets(&secrets, &key, &mut findings);
+        }
         clients.push(ClientKeys {
             id: client.id.clone(),
             secrets,
@@ -339,6 +343,19 @@ fn is_aes_key(text: &str) -> bool {
 }
 
 /// At the compatible door the secret alone says which client is calling.
+/// Of a shorter one, whoever has seen one signed request could try all in a while.
+const CLIENT_SECRET_BYTES_MIN: usize = 16;
+
+fn refuse_short_secrets(secrets: &[SecretString], key: &str, findings: &mut Findings) {
+    let short = |secret: &&SecretString| secret.expose_secret().len() < CLIENT_SECRET_BYTES_MIN;
+    if secrets.iter().any(|secret| short(&secret)) {
+        let text = format!(
+            "has a secret of less than {CLIENT_SECRET_BYTES_MIN} bytes; `openssl rand -base64 32` makes a good one"
+        );
+        findings.problem(key, text);
+    }
+}
+
 fn refuse_shared_secrets(clients: &[ClientKeys], findings: &mut Findings) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     for client in clients {

@@ -137,11 +137,14 @@ impl<'de> Deserialize<'de> for SecretRef {
     }
 }
 
+/// Whether a word is a known scheme misspelt, or one that others have. A login such as `user:password` is neither.
 fn looks_like_scheme(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_alphabetic())
-        && word
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    const OTHERS: [&str; 8] = [
+        "http", "https", "aws", "gcp", "azure", "secret", "sops", "op",
+    ];
+    let word = word.to_ascii_lowercase();
+    let near = |scheme: &Scheme| strsim::damerau_levenshtein(&word, scheme.as_str()) <= 1;
+    OTHERS.contains(&word.as_str()) || Scheme::ALL.iter().any(near)
 }
 
 #[cfg(test)]
@@ -168,11 +171,14 @@ mod tests {
 
     #[test]
     fn unknown_schemes_are_refused_and_a_literal_is_never_repeated() {
-        let error = SecretRef::parse("hunter2:hunter3").unwrap_err();
-        assert!(
-            error.contains("known are env:, file:") && !error.contains("hunter"),
-            "{error}"
-        );
+        for text in ["vualt:hunter3", "Env:hunter3", "https:hunter3"] {
+            let error = SecretRef::parse(text).unwrap_err();
+            assert!(
+                error.contains("known are env:, file:") && !error.contains("hunter"),
+                "{error}"
+            );
+        }
+        assert!(SecretRef::parse("user:hunter2").unwrap().is_literal());
         for text in ["", "env:", "file:", "age:", "kms:", "consul:"] {
             assert!(SecretRef::parse(text).is_err(), "{text:?}");
         }

@@ -87,17 +87,26 @@ async fn metrics_have_the_names_of_the_contract() {
     gateway.finish().await;
 }
 
+fn check_the_token_is_a_way_in(document: &Value) {
+    let token = &document["components"]["securitySchemes"]["token"];
+    assert_eq!(
+        (&token["type"], &token["scheme"]),
+        (&json!("http"), &json!("bearer"))
+    );
+}
+
 #[tokio::test]
 async fn the_document_lists_the_routes_and_what_they_ask_for() {
     let gateway = TestGateway::start().await;
     let document = gateway.call(get("/openapi.json").unsigned()).await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    check_the_token_is_a_way_in(&document);
     let paths = document["paths"].as_object().unwrap();
     let mut listed = BTreeSet::new();
     for (path, item) in paths {
         for (method, operation) in item.as_object().unwrap() {
             listed.insert(format!("{} {path}", method.to_uppercase()));
-            let guarded = operation["security"].is_array();
+            let guarded = operation["security"].as_array().map(Vec::len) == Some(2);
             assert_eq!(guarded, path.starts_with("/v1/"), "{path}");
             assert!(
                 !guarded || operation["responses"]["401"].is_object(),

@@ -57,6 +57,9 @@ impl fmt::Display for Changes {
         if self.certificate {
             parts.push("certificate changed".to_owned());
         }
+        if !self.waiting.is_empty() {
+            parts.push(format!("waits for a start: {}", self.waiting.join(", ")));
+        }
         if parts.is_empty() {
             parts.push("nothing changed".to_owned());
         }

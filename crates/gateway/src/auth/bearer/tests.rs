@@ -12,6 +12,7 @@ const SECRET: &str = "a shared secret of thirty-two bytes or more";
 
 const RSA: &str = include_str!("../../../tests/keys/rsa.pem");
 const RSA_PUBLIC: &str = include_str!("../../../tests/keys/rsa.pub.pem");
+const RSA_1024_PUBLIC: &str = include_str!("../../../tests/keys/rsa-1024.pub.pem");
 const EC: &str = include_str!("../../../tests/keys/ec.pem");
 const EC_PUBLIC: &str = include_str!("../../../tests/keys/ec.pub.pem");
 const ED: &str = include_str!("../../../tests/keys/ed.pem");
@@ -95,6 +96,8 @@ async fn a_public_key_is_not_taken_for_a_shared_secret() {
     assert!(wrong(Algorithm::HS256, "short").contains("32 bytes"));
     assert!(wrong(Algorithm::RS256, RSA).contains("private"));
     assert!(wrong(Algorithm::ES256, RSA_PUBLIC).contains("not a public key"));
+    let short = wrong(Algorithm::RS256, RSA_1024_PUBLIC);
+    assert!(short.contains("less than 2048 bits"), "{short}");
 }
 
 #[tokio::test]
@@ -165,17 +168,17 @@ async fn each_claim_is_looked_at() {
         ("aud", json!("another"), Err(AuthError::TokenAudience)),
         ("aud", json!(["a", "hongyan"]), Ok(())),
         ("aud", json!([]), Err(AuthError::TokenAudience)),
-        ("aud", Value::Null, Err(AuthError::TokenRefused)),
-        ("exp", Value::Null, Err(AuthError::TokenRefused)),
-        ("exp", json!("tomorrow"), Err(AuthError::TokenRefused)),
-        ("exp", json!(-1), Err(AuthError::TokenRefused)),
-        ("exp", json!(1e300), Err(AuthError::TokenRefused)),
+        ("aud", Value::Null, Err(AuthError::TokenClaims)),
+        ("exp", Value::Null, Err(AuthError::TokenClaims)),
+        ("exp", json!("tomorrow"), Err(AuthError::TokenClaims)),
+        ("exp", json!(-1), Err(AuthError::TokenClaims)),
+        ("exp", json!(1e300), Err(AuthError::TokenClaims)),
         ("exp", json!(NOW_S - 29), Ok(())),
         ("exp", json!(NOW_S - 30), Err(expired)),
         ("nbf", json!(NOW_S + 30), Ok(())),
         ("nbf", json!(NOW_S + 31), Err(early)),
-        ("sub", Value::Null, Err(AuthError::TokenRefused)),
-        ("sub", json!(7), Err(AuthError::TokenRefused)),
+        ("sub", Value::Null, Err(AuthError::TokenClaims)),
+        ("sub", json!(7), Err(AuthError::TokenClaims)),
     ] {
         let what = format!("{name} = {value}");
         let read = read(issuer(Algorithm::EdDSA, ED_PUBLIC), &told(name, value)).await;

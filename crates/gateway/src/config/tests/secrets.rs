@@ -77,8 +77,7 @@ fn a_proxy_is_an_address_and_its_login_a_secret() {
         "staging",
         &toml,
         &[
-            "accounts[clinic].proxy_login (hongyan.toml): begins like a reference of an unknown scheme; known are env:, \
-             file:, age:, vault:, kms:, nacos: and consul:",
+            "accounts[clinic].proxy_login (hongyan.toml): a literal secret is for dev alone, not staging; write env:NAME or file:PATH",
             "accounts[clinic].proxy (hongyan.toml): is not http://host:port; a login goes into proxy_login",
         ],
     );
@@ -172,5 +171,26 @@ async fn prod_refuses_a_secret_that_others_can_read() {
             );
             assert_eq!(problems.to_string(), expected);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_clients_secret_is_too_long_to_be_tried_unless_it_is_for_trials() {
+    let toml = CLINIC.to_owned()
+        + "[[clients]]\nid = \"a\"\nsecrets = [\"env:SHORT\"]\nscopes = [\"token\"]\n";
+    for (profile, refused) in [("dev", false), ("staging", true), ("prod", true)] {
+        let variables = [
+            ("HONGYAN_PROFILE", profile),
+            ("CLINIC_SECRET", "clinic-secret"),
+            ("SHORT", "fifteen-bytes-1"),
+        ];
+        let prod = "[server]\nops_listen = \"127.0.0.1:0\"\n";
+        let place = place(&[("hongyan.toml", &format!("{prod}{toml}"))], &variables);
+        let told = resolved::resolve(&place.load(), &place.1.environment).await;
+        let told = told.err().map(|problems| problems.to_string());
+        let short = told.is_some_and(|told| {
+            told.contains("clients[a].secrets: has a secret of less than 16 bytes")
+        });
+        assert_eq!(short, refused, "{profile}");
     }
 }

@@ -61,6 +61,7 @@ async fn a_list_that_was_changed_is_found() {
     for sql in [
         "UPDATE audit SET who = 'nobody' WHERE number = 2",
         "DELETE FROM audit WHERE number = 3",
+        "INSERT OR REPLACE INTO audit SELECT number, at, 'nobody', source, what, account, subject, recipient, details, trace_id, seal FROM audit WHERE number = 2",
     ] {
         let refused = hand.execute(sql, []).unwrap_err();
         assert!(refused.to_string().contains("only grows"), "{refused}");

@@ -40,7 +40,8 @@ async fn what_was_done_says_who_did_it_to_what_and_from_where() {
         .await;
     again.problem(409, "conflict");
     let path = format!("/v1/recipients/{}/suppress", openid(2));
-    let suppressed = gateway.post(&path, &json!({"note": "asked us to"})).await;
+    let why = json!({"note": "her son asked us to", "template_id": TEMPLATE});
+    let suppressed = gateway.post(&path, &why).await;
     assert_eq!(suppressed.status, 200, "{suppressed:?}");
     gateway.restart().await;
     let all = entries(&gateway, "?after=0").await;
@@ -49,7 +50,8 @@ async fn what_was_done_says_who_did_it_to_what_and_from_where() {
     assert_eq!(of_recipient.len(), 1, "{of_recipient:?}");
     assert_eq!(
         of_recipient[0]["details"],
-        json!(r#"{"note":"asked us to"}"#)
+        json!(json!({"template_id": TEMPLATE}).to_string()),
+        "without the words, which may be about somebody"
     );
     assert!(!of_recipient[0].to_string().contains(&openid(2)));
     gateway.finish().await;

@@ -375,6 +375,7 @@ CREATE INDEX webhook_events_ended ON webhook_events (webhook, state, ended_at) W
 CREATE INDEX messages_ended ON messages (status, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX audit_subject ON audit (subject) WHERE subject IS NOT NULL;
 CREATE INDEX audit_recipient ON audit (recipient) WHERE recipient IS NOT NULL;
+CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE number = NEW.number) BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 COMMIT;

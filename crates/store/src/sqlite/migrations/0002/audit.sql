@@ -15,5 +15,6 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_subject ON audit (subject) WHERE subject IS NOT NULL;
 CREATE INDEX audit_recipient ON audit (recipient) WHERE recipient IS NOT NULL;
+CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE number = NEW.number) BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
