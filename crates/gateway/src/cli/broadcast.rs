@@ -3,28 +3,29 @@
 //! It must not judge a message: the gateway does.
 
 mod check;
+mod order;
+mod told;
 mod upload;
 mod watch;
 
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::{Value, json};
 
-use crate::cli::broadcasts::{problems, show_broadcast};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Lang};
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::{GatewayClient, may_pass};
 use crate::cli::runtime::{asked_to_stop, block_on};
 use crate::cli::send::key_value;
 use crate::cli::table::encoded;
+use told::{told, told_check};
 
 const EXAMPLE: &str = "\
 Example:
@@ -76,7 +77,7 @@ pub struct BroadcastArgs {
     /// Start although some rows are bad; they are passed over
     #[arg(long)]
     skip_bad_rows: bool,
-    /// Send it anew, although the same file was sent in the same way within a day
+    /// Send it anew if what the same file and flags stood for within a day has ended; otherwise go on with that
     #[arg(long)]
     again: bool,
     /// Do not wait until all is sent
@@ -94,6 +95,9 @@ struct Task<'a> {
     args: &'a BroadcastArgs,
     client: GatewayClient,
     bar: ProgressBar,
+    lang: Lang,
+    /// The broadcast's id, once the gateway has said it.
+    id: OnceLock<String>,
 }
 
 pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
@@ -105,6 +109,8 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         args,
         client: GatewayClient::new(&args.gateway)?,
         bar: ProgressBar::with_draw_target(None, target),
+        lang: context.lang,
+        id: OnceLock::new(),
     };
     if args.dry_run {
         let found = block_on(task.check())?;
@@ -119,11 +125,7 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
     };
     let Some(end) = block_on(working)? else {
         task.bar.abandon();
-        let advice = context.lang.pick(
-            "interrupted; what is started goes on. The same command goes on with it.",
-            "已中断;已开始的发送会继续。再次运行同一命令即可接着进行。",
-        );
-        context.line(advice)?;
+        context.line(&task.interrupted())?;
         return Ok(ExitCode::from(130));
     };
     told(&end, context)
@@ -143,10 +145,8 @@ impl Task<'_> {
             Some(id) => self.get(id).await?,
             None => self.order().await?,
         };
-        let id = broadcast["id"]
-            .as_str()
-            .context("the answer has no id")?
-            .to_owned();
+        let id = id(&broadcast)?.to_owned();
+        self.id.get_or_init(|| id.clone());
         if broadcast["source"] == "rows" && broadcast["upload"]["complete"] == false {
             broadcast = self.upload(&id, &broadcast).await?;
         }
@@ -166,65 +166,6 @@ impl Task<'_> {
             return Ok(End::Stands(started));
         }
         self.watch(&id).await.map(End::Stands)
-    }
-
-    /// Asks for the broadcast. The same file and wishes within a day name the same one.
-    async fn order(&self) -> anyhow::Result<Value> {
-        let recipients = self.recipients()?;
-        let source = match recipients {
-            "all" => "all",
-            _ => "upload",
-        };
-        let body = self.body(source.into())?;
-        let mut hash = Sha256::new();
-        hash.update(serde_json::to_vec(&body)?);
-        if source == "upload" {
-            hash_file(&mut hash, recipients)?;
-        }
-        let mut key = format!("cli-{}", hex::encode(hash.finalize()));
-        if self.args.again {
-            key.push_str(&format!("-{:08x}", rand::random::<u32>()));
-        }
-        let post = async || {
-            let posting = self.client.post_once("/v1/broadcasts", &body, Some(&key));
-            posting.await
-        };
-        self.again(post).await
-    }
-
-    fn recipients(&self) -> anyhow::Result<&str> {
-        let recipients = self.args.recipients.as_deref();
-        recipients.context("whom to? give --recipients FILE.csv or --recipients all")
-    }
-
-    /// The order as the gateway takes it.
-    fn body(&self, recipients: Value) -> anyhow::Result<Value> {
-        let args = self.args;
-        let mut body = Map::from_iter([("recipients".to_owned(), recipients)]);
-        if !args.data.is_empty() {
-            let data = args.data.iter();
-            let data: Map<String, Value> = data
-                .map(|(key, value)| (key.clone(), json!({"value": value})))
-                .collect();
-            body.insert("data".to_owned(), data.into());
-        }
-        for (name, value) in [
-            ("template_id", &args.template),
-            ("url", &args.link),
-            ("account", &args.account),
-            ("reference", &args.reference),
-            ("priority", &args.priority),
-            ("send_at", &args.send_at),
-            ("expires_at", &args.expires_at),
-        ] {
-            if let Some(value) = value {
-                body.insert(name.to_owned(), value.as_str().into());
-            }
-        }
-        if let Some(rate) = args.rate {
-            body.insert("rate".to_owned(), rate.into());
-        }
-        Ok(body.into())
     }
 
     async fn get(&self, id: &str) -> anyhow::Result<Value> {
@@ -247,15 +188,8 @@ impl Task<'_> {
     }
 }
 
-fn hash_file(hash: &mut Sha256, path: &str) -> anyhow::Result<()> {
-    let mut file = open(path)?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).with_context(|| unreadable(path))? {
-            0 => return Ok(()),
-            count => hash.update(&buffer[..count]),
-        }
-    }
+fn id(broadcast: &Value) -> anyhow::Result<&str> {
+    broadcast["id"].as_str().context("the answer has no id")
 }
 
 fn open(path: &str) -> anyhow::Result<File> {
@@ -264,51 +198,4 @@ fn open(path: &str) -> anyhow::Result<File> {
 
 fn unreadable(path: &str) -> String {
     format!("{path} cannot be read")
-}
-
-fn told(end: &End, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let (broadcast, fine) = match end {
-        End::Stands(broadcast) => (broadcast, broadcast["status"] != "cancelled"),
-        End::BadRows(broadcast) => (broadcast, false),
-    };
-    if context.json {
-        context.value(broadcast)?;
-    } else if matches!(end, End::BadRows(_)) {
-        context.line(&problems(broadcast).unwrap_or_default())?;
-        let (bad, good) = (
-            &broadcast["upload"]["bad_rows"],
-            &broadcast["upload"]["rows"],
-        );
-        let advice = context.lang.pick(
-            "not started: mend the file, or pass over these rows with --skip-bad-rows",
-            "尚未开始:请修正文件,或加上 --skip-bad-rows 跳过这些行",
-        );
-        context.line(&format!("\n{bad} bad, {good} good; {advice}"))?;
-    } else {
-        context.line(&show_broadcast(broadcast))?;
-    }
-    Ok(if fine {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    if context.json {
-        context.value(found)?;
-    } else {
-        if let Some(problems) = problems(found) {
-            context.line(&problems)?;
-        }
-        let text = context.lang.pick("nothing was sent", "未发送任何消息");
-        context.line(&format!(
-            "{} good, {} bad; {text}",
-            found["rows"], found["bad_rows"]
-        ))?;
-    }
-    Ok(match found["bad_rows"].as_u64() {
-        Some(0) => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
 }

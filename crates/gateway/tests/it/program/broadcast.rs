@@ -1,5 +1,7 @@
 //! `hongyan broadcast`: a file goes out row by row, and the same command goes on where it was interrupted.
 
+mod going_on;
+
 use std::path::Path;
 
 use serde_json::{Value, json};

@@ -1,0 +1,92 @@
+//! What the command says when it is over, and how to go on from there.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{End, Task};
+use crate::cli::broadcasts::{problems, show_broadcast};
+use crate::cli::context::Context;
+use crate::cli::sign::quote;
+
+impl Task<'_> {
+    /// What is true of an interrupted command, whichever way it was called.
+    pub(super) fn interrupted(&self) -> String {
+        let lang = self.lang;
+        let Some(id) = self.id.get() else {
+            let nothing = lang.pick(
+                "interrupted; nothing was started. The same command begins it.",
+                "已中断；尚未开始发送。再次运行同一命令即可开始。",
+            );
+            return nothing.to_owned();
+        };
+        let going_on = lang.pick(
+            "interrupted; what is started goes on.",
+            "已中断；已开始的发送会继续。",
+        );
+        if !self.args.again {
+            let same = lang.pick(
+                "The same command goes on with it.",
+                "再次运行同一命令即可接着进行。",
+            );
+            return format!("{going_on}{}{same}", lang.pick(" ", ""));
+        }
+        // The same command would start anew once this one has ended.
+        let mut command = format!("hongyan broadcast --resume {id}");
+        if let Some(recipients) = self.args.recipients.as_deref().filter(|of| *of != "all") {
+            command.push_str(&format!(" --recipients {}", quote(recipients)));
+        }
+        if self.args.skip_bad_rows {
+            command.push_str(" --skip-bad-rows");
+        }
+        let this_one = lang.pick(" Go on with it by:", "接着进行请运行：");
+        format!("{going_on}{this_one}\n  {command}")
+    }
+}
+
+pub(super) fn told(end: &End, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    let (broadcast, fine) = match end {
+        End::Stands(broadcast) => (broadcast, broadcast["status"] != "cancelled"),
+        End::BadRows(broadcast) => (broadcast, false),
+    };
+    if context.json {
+        context.value(broadcast)?;
+    } else if matches!(end, End::BadRows(_)) {
+        context.line(&problems(broadcast).unwrap_or_default())?;
+        let (bad, good) = (
+            &broadcast["upload"]["bad_rows"],
+            &broadcast["upload"]["rows"],
+        );
+        let advice = context.lang.pick(
+            "not started: mend the file, or pass over these rows with --skip-bad-rows",
+            "尚未开始:请修正文件,或加上 --skip-bad-rows 跳过这些行",
+        );
+        context.line(&format!("\n{bad} bad, {good} good; {advice}"))?;
+    } else {
+        context.line(&show_broadcast(broadcast))?;
+    }
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+pub(super) fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    if context.json {
+        context.value(found)?;
+    } else {
+        if let Some(problems) = problems(found) {
+            context.line(&problems)?;
+        }
+        let text = context.lang.pick("nothing was sent", "未发送任何消息");
+        context.line(&format!(
+            "{} good, {} bad; {text}",
+            found["rows"], found["bad_rows"]
+        ))?;
+    }
+    Ok(match found["bad_rows"].as_u64() {
+        Some(0) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
