@@ -473,6 +473,13 @@ impl Broadcast {
         Some(now.plus(Duration::try_from_secs_f64(seconds).ok()?))
     }
 
+    /// Until when the key that it was ordered with names it: as long as it has not ended, and a day. A repeat that did not
+    /// find it would be sent a second time.
+    #[must_use]
+    pub fn key_until(&self, now: UnixMs) -> UnixMs {
+        self.ended_at.unwrap_or(now).plus(KEY_AFTER_END)
+    }
+
     /// Until when what is due of it is counted, in Unix milliseconds; of one that is paused, until all that is not held.
     #[must_use]
     pub fn due_until(&self, now: UnixMs) -> i64 {
@@ -487,6 +494,8 @@ impl Broadcast {
     }
 }
 
+/// How long after its end a broadcast's key still names it.
+const KEY_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 /// Before this a pace would say more of the start than of what follows.
 const PACE_AFTER: Duration = Duration::from_secs(1);
 

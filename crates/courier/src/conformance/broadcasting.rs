@@ -19,6 +19,7 @@ use crate::broadcast::{
 use crate::message::{Message, MessageId};
 use crate::port::{Accept, AcceptError, ChangeError, StoreError};
 use crate::reach::Reach;
+use crate::retention::Old;
 use crate::time::UnixMs;
 
 pub(super) fn order(source: Source) -> Order {
@@ -192,6 +193,36 @@ pub async fn a_key_names_one_broadcast<A: Adapter>() {
     ));
     let all = stores.broadcasts.broadcasts(BroadcastFilter::default(), 10);
     assert_eq!(all.await.unwrap().len(), 1);
+}
+
+/// However long a broadcast takes, its key names it until a day after its end, and other keys are forgotten meanwhile.
+pub async fn a_key_names_its_broadcast_until_a_day_after_its_end<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let create = async |name: &str, body, now| {
+        let new = NewBroadcast {
+            id: BroadcastId::new(now),
+            order: order(Source::Rows),
+        };
+        let key = Some(key(name, body, NOW));
+        stores.broadcasts.create(new, key, None, now).await
+    };
+    let day = |days: u64| at(days * 24 * 3_600);
+    let (long, _) = create("long", 1, NOW).await.unwrap();
+    let (short, _) = create("short", 1, NOW).await.unwrap();
+    stores.wished(short, Wish::Cancel, at(1)).await;
+    assert_eq!(create("short", 1, day(1)).await.unwrap(), (short, true));
+    assert_eq!(create("long", 1, day(3)).await.unwrap(), (long, true));
+    let other = create("long", 2, day(3)).await;
+    assert!(matches!(other, Err(AcceptError::IdempotencyMismatch)));
+    // One at a time, as if many were in the way.
+    while stores.prune(Old::Keys, day(3), 1).await > 0 {}
+    assert!(!create("short", 1, day(3)).await.unwrap().1, "it was over");
+    assert_eq!(create("long", 1, day(9)).await.unwrap(), (long, true));
+    stores.wished(long, Wish::Cancel, day(9)).await;
+    let last = UnixMs(day(10).0 - 1);
+    stores.prune(Old::Keys, last, 100).await;
+    assert_eq!(create("long", 1, last).await.unwrap(), (long, true));
+    assert!(!create("long", 1, day(10)).await.unwrap().1);
 }
 
 /// Rows are kept only where they belong, and are read again as they came.

@@ -77,7 +77,7 @@ pub struct BroadcastArgs {
     /// Start although some rows are bad; they are passed over
     #[arg(long)]
     skip_bad_rows: bool,
-    /// Send it anew if what the same file and flags stood for within a day has ended; otherwise go on with that
+    /// Send it anew although the same file was sent in the same way; what of that has not ended is gone on with
     #[arg(long)]
     again: bool,
     /// Do not wait until all is sent

@@ -83,7 +83,7 @@ pub struct BroadcastCheck {
 #[utoipa::path(
     post, path = "/v1/broadcasts", tag = "broadcasts",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body within 24 h name the same broadcast"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body name the same broadcast until 24 h after its end"),
         ("dry_run" = Option<bool>, Query, description = "Check it and the listed recipients, and store nothing"),
     ),
     request_body = NewBroadcastBody,
