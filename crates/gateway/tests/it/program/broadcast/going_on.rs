@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::folder;
-use crate::harness::{TEMPLATE, TestGateway};
-use crate::program::{ended, operating};
+use crate::harness::{Call, TEMPLATE, TestGateway};
+use crate::program::{ended, operating, run};
 
 /// A broadcast that takes its time.
 const SLOWLY: [&str; 9] = [
@@ -97,5 +97,49 @@ async fn a_broadcast_sent_again_is_found_again_when_it_was_interrupted() {
     let all = list(&gateway).await;
     assert_eq!(all.len(), 3, "that one has ended as well");
     wish(&gateway, &all[0], "cancel").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_broadcast_that_is_resumed_by_its_id_takes_no_other_file() {
+    let gateway = TestGateway::start().await;
+    // More than is handed over at a time, so that the other file differs in a later piece.
+    let folder = folder(20_000, "");
+    let path = folder.path().join("people.csv");
+    let file = std::fs::read(&path).unwrap();
+    let order = json!({"template_id": TEMPLATE, "data": {"thing1": {"value": "{{name}}"}}});
+    let order = gateway.post("/v1/broadcasts", &order).await.json();
+    let id = id(&order);
+    let stored = 600_000;
+    let piece = |offset, end| {
+        let rows = format!("/v1/broadcasts/{id}/rows?offset={offset}");
+        Call::new(http::Method::POST, &rows, file[offset..end].to_vec())
+    };
+    assert_eq!(gateway.call(piece(0, stored)).await.status, 200);
+    let resume = [
+        "broadcast",
+        "--resume",
+        id,
+        "--recipients",
+        "people.csv",
+        "--detach",
+        "--json",
+    ];
+    let mut other = file.clone();
+    other[stored - 10] ^= 1;
+    std::fs::write(&path, &other).unwrap();
+    let refused = run(operating(&gateway, folder.path(), &resume)).await;
+    let said = refused.unwrap_err();
+    assert!(said.contains("this is another file"), "{said}");
+    let stands = list(&gateway).await;
+    assert_eq!(stands[0]["upload"]["offset"], stored, "nothing was added");
+    std::fs::write(&path, &file).unwrap();
+    let said = run(operating(&gateway, folder.path(), &resume)).await;
+    let started: Value = serde_json::from_str(&said.unwrap()).unwrap();
+    assert_eq!(
+        (&started["status"], &started["upload"]["rows"]),
+        (&json!("running"), &json!(20_000))
+    );
+    wish(&gateway, &started, "cancel").await;
     gateway.finish().await;
 }
