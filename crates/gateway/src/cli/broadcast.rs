@@ -128,13 +128,13 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         context.line(&task.interrupted())?;
         return Ok(ExitCode::from(130));
     };
-    told(&end, context)
+    told(args, end, context)
 }
 
 /// How it ended for this command.
 enum End {
-    /// Bad rows, and nobody said that they may be passed over.
-    BadRows(Value),
+    /// Not started: there are bad rows, and nobody said that they may be passed over.
+    BadRows { broadcast: Value, found: Value },
     /// Started, and not waited for; or ended.
     Stands(Value),
 }
@@ -150,9 +150,11 @@ impl Task<'_> {
         if broadcast["source"] == "rows" && broadcast["upload"]["complete"] == false {
             broadcast = self.upload(&id, &broadcast).await?;
         }
-        let bad = broadcast["upload"]["bad_rows"].as_u64() > Some(0);
-        if bad && broadcast["status"] == "ready" && !self.args.skip_bad_rows {
-            return Ok(End::BadRows(self.get(&id).await?));
+        if broadcast["status"] == "ready"
+            && !self.args.skip_bad_rows
+            && let Some(end) = self.bad_rows(&id).await?
+        {
+            return Ok(end);
         }
         let wish = match (&self.args.resume, broadcast["status"].as_str()) {
             (Some(_), Some("paused")) => "resume",
@@ -166,6 +168,20 @@ impl Task<'_> {
             return Ok(End::Stands(started));
         }
         self.watch(&id).await.map(End::Stands)
+    }
+
+    /// The rows that keep it from being started, if there are any: also those whose values break the template. By its id alone
+    /// nobody knows what it says, so then only those that are no rows at all.
+    async fn bad_rows(&self, id: &str) -> anyhow::Result<Option<End>> {
+        let broadcast = self.get(id).await?;
+        let found = if self.args.resume.is_none() && broadcast["source"] == "rows" {
+            self.check().await?
+        } else {
+            let (upload, problems) = (&broadcast["upload"], &broadcast["problems"]);
+            json!({"rows": upload["rows"], "bad_rows": upload["bad_rows"], "problems": problems})
+        };
+        let bad = found["bad_rows"].as_u64() > Some(0);
+        Ok(bad.then_some(End::BadRows { broadcast, found }))
     }
 
     async fn get(&self, id: &str) -> anyhow::Result<Value> {

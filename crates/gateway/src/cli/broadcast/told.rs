@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::{End, Task};
+use super::{BroadcastArgs, End, Task};
 use crate::cli::broadcasts::{problems, show_broadcast};
 use crate::cli::context::Context;
 use crate::cli::sign::quote;
@@ -44,32 +44,53 @@ impl Task<'_> {
     }
 }
 
-pub(super) fn told(end: &End, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let (broadcast, fine) = match end {
-        End::Stands(broadcast) => (broadcast, broadcast["status"] != "cancelled"),
-        End::BadRows(broadcast) => (broadcast, false),
-    };
-    if context.json {
-        context.value(broadcast)?;
-    } else if matches!(end, End::BadRows(_)) {
-        context.line(&problems(broadcast).unwrap_or_default())?;
-        let (bad, good) = (
-            &broadcast["upload"]["bad_rows"],
-            &broadcast["upload"]["rows"],
-        );
-        let advice = context.lang.pick(
-            "not started: mend the file, or pass over these rows with --skip-bad-rows",
-            "尚未开始:请修正文件,或加上 --skip-bad-rows 跳过这些行",
-        );
-        context.line(&format!("\n{bad} bad, {good} good; {advice}"))?;
-    } else {
-        context.line(&show_broadcast(broadcast))?;
+pub(super) fn told(
+    args: &BroadcastArgs,
+    end: End,
+    context: &mut Context<'_>,
+) -> anyhow::Result<ExitCode> {
+    match end {
+        End::BadRows { broadcast, found } => told_bad_rows(broadcast, found, context),
+        End::Stands(broadcast) => {
+            if context.json {
+                context.value(&broadcast)?;
+            } else {
+                context.line(&show_broadcast(&broadcast))?;
+            }
+            if broadcast["status"] == "cancelled" {
+                return Ok(ExitCode::FAILURE);
+            }
+            let refused = broadcast["progress"]["refused"].as_u64().unwrap_or(0);
+            if refused > 0 && !args.skip_bad_rows {
+                let why = context.lang.pick(
+                    "of its rows became no message: their values break the template",
+                    "行未成为消息：其内容不符合模板",
+                );
+                anyhow::bail!("{refused} {why}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
-    Ok(if fine {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+}
+
+fn told_bad_rows(
+    mut broadcast: Value,
+    found: Value,
+    context: &mut Context<'_>,
+) -> anyhow::Result<ExitCode> {
+    if context.json {
+        broadcast["check"] = found;
+        context.value(&broadcast)?;
+        return Ok(ExitCode::FAILURE);
+    }
+    context.line(&problems(&found).unwrap_or_default())?;
+    let (bad, good) = (&found["bad_rows"], &found["rows"]);
+    let advice = context.lang.pick(
+        "not started: mend the file, or pass over these rows with --skip-bad-rows",
+        "尚未开始:请修正文件,或加上 --skip-bad-rows 跳过这些行",
+    );
+    context.line(&format!("\n{bad} bad, {good} good; {advice}"))?;
+    Ok(ExitCode::FAILURE)
 }
 
 pub(super) fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,6 @@
 //! `hongyan broadcast`: a file goes out row by row, and the same command goes on where it was interrupted.
 
+mod bad_values;
 mod going_on;
 
 use std::path::Path;
