@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::message::{AccountName, MessageId, Status, words};
+use crate::message::{AccountName, MessageId, Priority, Status, words};
 use crate::time::UnixMs;
 
 /// A broadcast's id: when it was made, and chance; so ids sort by time. Shown as 16 lower-case hex digits.
@@ -306,6 +306,16 @@ impl Order {
         let id = self.recipe.get("template_id");
         id.and_then(Value::as_str).unwrap_or_default()
     }
+
+    /// How urgent its messages are, unless the rows say that.
+    #[must_use]
+    pub fn priority(&self) -> Option<Priority> {
+        let word = self.recipe.get("priority")?.as_str()?;
+        Priority::ALL
+            .iter()
+            .copied()
+            .find(|one| one.as_str() == word)
+    }
 }
 
 /// A broadcast as it stands.
@@ -461,7 +471,7 @@ impl Broadcast {
         (settled > 0 && took >= PACE_AFTER).then_some(pace)
     }
 
-    /// When its last message will have been settled, if it goes on like this.
+    /// When its last message will have been settled, if it goes on like this: not later than it may.
     #[must_use]
     pub fn forecast(&self, now: UnixMs) -> Option<UnixMs> {
         let left = self.rows_left() - self.rows_expired(now) + self.progress.waiting();
@@ -470,7 +480,9 @@ impl Broadcast {
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds = left as f64 / self.pace(now)?;
-        Some(now.plus(Duration::try_from_secs_f64(seconds).ok()?))
+        let end = now.plus(Duration::try_from_secs_f64(seconds).ok()?);
+        let last = self.order.expires_at.map(|at| at.max(now));
+        Some(last.map_or(end, |last| end.min(last)))
     }
 
     /// Until when the key that it was ordered with names it: as long as it has not ended, and a day. A repeat that did not

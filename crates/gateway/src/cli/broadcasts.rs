@@ -186,7 +186,7 @@ pub(super) fn show_broadcast(broadcast: &Value) -> String {
     for name in ["remaining", "waiting"].iter().chain(&FATES) {
         lines.push((name, cell(&broadcast["progress"][*name])));
     }
-    for name in ["per_second", "forecast_end_at"] {
+    for name in ["per_second", "held_until", "forecast_end_at"] {
         lines.push((name, cell(&broadcast[name])));
     }
     let mut text = pairs(&lines);

@@ -130,7 +130,7 @@ pub async fn create(
     {
         broadcast = broadcasting.append_list(id, rows, now).await?;
     }
-    let view = BroadcastView::new(&broadcast, &[], now);
+    let view = broadcasting.view(&broadcast, &[], now);
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 

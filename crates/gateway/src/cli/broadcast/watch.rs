@@ -43,6 +43,9 @@ fn message(broadcast: &Value) -> String {
     if let Some(pace) = broadcast["per_second"].as_f64() {
         parts.push(format!("{pace:.0}/s"));
     }
+    if let Some(until) = broadcast["held_until"].as_str() {
+        parts.push(format!("held until {until}"));
+    }
     if let Some(end) = broadcast["forecast_end_at"].as_str() {
         parts.push(format!("until {end}"));
     }
