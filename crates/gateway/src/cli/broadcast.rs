@@ -2,6 +2,7 @@
 //! anywhere, the same command finds its broadcast again and goes on.
 //! It must not judge a message: the gateway does.
 
+mod bar;
 mod check;
 mod order;
 mod told;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::cli::context::{Context, Lang};
@@ -95,25 +96,26 @@ struct Task<'a> {
     args: &'a BroadcastArgs,
     client: GatewayClient,
     bar: ProgressBar,
+    /// Set once somebody who sees no bar was told that a call does not go well.
+    told_trouble: OnceLock<()>,
     lang: Lang,
     /// The broadcast's id, once the gateway has said it.
     id: OnceLock<String>,
 }
 
 pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let target = match context.json {
-        true => ProgressDrawTarget::hidden(),
-        false => ProgressDrawTarget::stderr(),
-    };
     let task = Task {
         args,
         client: GatewayClient::new(&args.gateway)?,
-        bar: ProgressBar::with_draw_target(None, target),
+        bar: bar::bar(context.json),
+        told_trouble: OnceLock::new(),
         lang: context.lang,
         id: OnceLock::new(),
     };
     if args.dry_run {
-        let found = block_on(task.check())?;
+        let found = block_on(task.check());
+        task.bar.finish_and_clear();
+        let found = found?;
         return told_check(&found, context);
     }
     let working = async {
@@ -123,8 +125,9 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
             () = stop => Ok(None),
         }
     };
-    let Some(end) = block_on(working)? else {
-        task.bar.abandon();
+    let worked = block_on(working);
+    task.bar.finish_and_clear();
+    let Some(end) = worked? else {
         context.line(&task.interrupted())?;
         return Ok(ExitCode::from(130));
     };
@@ -192,13 +195,19 @@ impl Task<'_> {
     /// Makes a call that may be made twice, until the gateway answers.
     async fn again(&self, call: impl AsyncFn() -> anyhow::Result<Value>) -> anyhow::Result<Value> {
         let began = tokio::time::Instant::now();
+        let shown = self.bar.message();
         loop {
             match call().await {
                 Err(error) if may_pass(&error) && began.elapsed() < AWAY_MAX => {
-                    self.bar.set_message(format!("{error:#}"));
+                    self.troubled(&error);
                     tokio::time::sleep(AWAY_PAUSE).await;
                 }
-                answer => return answer,
+                answer => {
+                    if self.bar.message() != shown {
+                        self.bar.set_message(shown);
+                    }
+                    return answer;
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use hongyan_courier::broadcast::Place;
 use hongyan_courier::broadcast::rows::{Next, OPENID, Reader, Row};
 use serde_json::{Map, Value, json};
 
+use super::bar::Phase;
 use super::{Task, open, unreadable};
 use crate::cli::http::too_large;
 use crate::cli::table::elements;
@@ -60,8 +61,11 @@ impl Task<'_> {
         let path = self.recipients()?;
         if path == "all" {
             let body = self.body("all".into())?;
-            return self.client.post(TARGET, &body).await;
+            return self
+                .again(async || self.client.post(TARGET, &body).await)
+                .await;
         }
+        self.begin(Phase::Checking);
         let mut file = open(path)?;
         let (mut piece, mut place) = (Vec::new(), Place::default());
         let mut columns: Option<Vec<String>> = None;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::bar::Phase;
 use super::{Task, open, unreadable};
 use crate::cli::http::too_large;
 use crate::cli::table::encoded;
@@ -31,7 +32,7 @@ impl Task<'_> {
             Some(_) => 0,
             None => stored,
         };
-        self.bar.set_length(size);
+        self.begin(Phase::Uploading(size));
         let mut piece_bytes = PIECE_BYTES;
         loop {
             self.bar.set_position(offset);

@@ -5,10 +5,12 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
 
-use super::folder;
-use crate::harness::{Call, TEMPLATE, TestGateway};
-use crate::program::{ended, operating, run};
+use super::{folder, on_a_terminal};
+use crate::harness::{CLIENT, CLIENT_SECRET, Call, TEMPLATE, TestGateway};
+use crate::program::{ended, hongyan, line_with, operating, run, spoken};
 
 /// A broadcast that takes its time.
 const SLOWLY: [&str; 9] = [
@@ -42,6 +44,11 @@ async fn wish(gateway: &TestGateway, broadcast: &Value, wish: &str) {
     assert_eq!(gateway.post(&path, &json!({})).await.status, 200);
 }
 
+fn interrupt(child: &Child) {
+    let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+}
+
 /// Runs it until this many broadcasts are there and the newest runs, then interrupts it.
 async fn interrupted(gateway: &TestGateway, folder: &Path, more: &[&str], count: usize) -> Output {
     let words = [&SLOWLY[..], more].concat();
@@ -56,8 +63,7 @@ async fn interrupted(gateway: &TestGateway, folder: &Path, more: &[&str], count:
         all.len() == count && all[0]["status"] == "running"
     };
     gateway.until_reply("/v1/broadcasts", "it", runs).await;
-    let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    interrupt(&child);
     let ended = tokio::time::timeout(Duration::from_secs(40), child.wait_with_output()).await;
     ended.expect("it ends").unwrap()
 }
@@ -142,4 +148,45 @@ async fn a_broadcast_that_is_resumed_by_its_id_takes_no_other_file() {
     );
     wish(&gateway, &started, "cancel").await;
     gateway.finish().await;
+}
+
+/// A command whose gateway is nowhere.
+fn without_gateway(folder: &Path) -> Command {
+    let mut command = hongyan(folder, &SLOWLY);
+    command.env("HONGYAN_URL", "http://127.0.0.1:1");
+    command.env("HONGYAN_CLIENT_ID", CLIENT);
+    command.env("HONGYAN_CLIENT_SECRET", CLIENT_SECRET);
+    command
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_be_reached_is_told_at_once() {
+    let folder = folder(3, "");
+    let mut command = without_gateway(folder.path());
+    command.stdout(Stdio::piped());
+    let (child, mut lines) = spoken(command);
+    let said = line_with("cannot be reached", &mut lines).await;
+    assert!(said.starts_with("hongyan: http://127.0.0.1:1 "), "{said}");
+    assert!(said.ends_with("; trying again"), "{said}");
+    interrupt(&child);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.starts_with("interrupted; nothing was started."),
+        "{said}"
+    );
+
+    let plain = without_gateway(folder.path());
+    let mut shown = on_a_terminal(plain, folder.path(), super::WORDS);
+    let mut child = shown.stdout(Stdio::piped()).spawn().unwrap();
+    let (mut out, mut shown) = (child.stdout.take().unwrap(), Vec::new());
+    let reading = async {
+        while !String::from_utf8_lossy(&shown).contains("http://127.0.0.1:1 cannot be reached") {
+            assert!(out.read_buf(&mut shown).await.unwrap() > 0);
+        }
+    };
+    let read = tokio::time::timeout(Duration::from_secs(40), reading).await;
+    assert!(read.is_ok(), "the bar says nothing");
+    assert!(!String::from_utf8_lossy(&shown).contains("0/0"));
 }
