@@ -11,7 +11,7 @@ use super::{Adapter, Stores};
 use crate::broadcast::port::{
     Append, AppendRefused, BAD_ROWS_KEPT, BroadcastFilter, Enforced, Expansion, Follow,
 };
-use crate::broadcast::rows::BadRow;
+use crate::broadcast::rows::{BadRow, Fault};
 use crate::broadcast::{
     Broadcast, BroadcastId, BroadcastRow, Cursor, NewBroadcast, Order, Place, Progress, Source,
     State, Upload, Wish, WishRefused,
@@ -244,7 +244,7 @@ pub async fn rows_are_kept_at_their_offset<A: Adapter>() {
         },
         bad: vec![BadRow {
             line: 9,
-            problem: "has no openid".into(),
+            fault: Fault::new("has no openid", "缺少 openid"),
         }],
     };
     let append = async |stores: &Stores, part: Append| {
@@ -294,7 +294,7 @@ pub async fn bad_rows_are_bounded<A: Adapter>() {
     append.bad = (0..BAD_ROWS_KEPT as u64 + 5)
         .map(|line| BadRow {
             line,
-            problem: "has no openid".into(),
+            fault: Fault::new("has no openid", "缺少 openid"),
         })
         .collect();
     stores

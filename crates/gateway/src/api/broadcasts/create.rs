@@ -268,9 +268,9 @@ impl Broadcasting {
                         check.rows += 1;
                         continue;
                     }
-                    Err(Undrafted::Refused(problem) | Undrafted::NotNow(problem)) => BadRow {
+                    Err(Undrafted::Refused(fault) | Undrafted::NotNow(fault)) => BadRow {
                         line: row.line,
-                        problem,
+                        fault,
                     },
                 },
                 Ok(Next::Bad(bad)) => bad,

@@ -104,13 +104,18 @@ pub struct ProblemRow {
     line: u64,
     #[schema(example = "has no openid")]
     problem: String,
+    /// The same in Chinese, where it is about what WeChat takes or about the row itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "缺少 openid")]
+    problem_zh: Option<String>,
 }
 
 impl From<&BadRow> for ProblemRow {
     fn from(bad: &BadRow) -> Self {
         Self {
             line: bad.line,
-            problem: bad.problem.clone(),
+            problem: bad.fault.english.clone(),
+            problem_zh: bad.fault.chinese.clone(),
         }
     }
 }

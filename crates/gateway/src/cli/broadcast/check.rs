@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use hongyan_courier::broadcast::Place;
-use hongyan_courier::broadcast::rows::{Next, OPENID, Reader, Row};
+use hongyan_courier::broadcast::rows::{BadRow, Next, OPENID, Reader, Row};
 use serde_json::{Map, Value, json};
 
 use super::bar::Phase;
@@ -33,11 +33,11 @@ struct Found {
 }
 
 impl Found {
-    fn bad(&mut self, line: u64, problem: &str) {
+    /// A bad row, as the gateway tells of one.
+    fn bad(&mut self, problem: Value) {
         self.bad += 1;
         if self.problems.len() < PROBLEMS_MAX {
-            self.problems
-                .push(json!({"line": line, "problem": problem}));
+            self.problems.push(problem);
         }
     }
 
@@ -48,8 +48,9 @@ impl Found {
         let problems = elements(&answer["problems"]);
         for one in problems {
             let line = one["line"].as_u64().and_then(|line| line_of(rows, line));
-            let problem = one["problem"].as_str().unwrap_or_default();
-            self.bad(line.unwrap_or(0), problem);
+            let mut problem = one.clone();
+            problem["line"] = line.unwrap_or(0).into();
+            self.bad(problem);
         }
         self.bad += bad.saturating_sub(problems.len() as u64);
     }
@@ -87,7 +88,9 @@ impl Task<'_> {
             loop {
                 match reader.next(columns)? {
                     Next::Row(row) => self.take(&mut found, row, columns).await?,
-                    Next::Bad(bad) => found.bad(bad.line, &bad.problem),
+                    Next::Bad(BadRow { line, fault }) => found.bad(json!(
+                        {"line": line, "problem": fault.english, "problem_zh": fault.chinese}
+                    )),
                     Next::Nothing => break,
                 }
             }

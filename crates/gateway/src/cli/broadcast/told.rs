@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{BroadcastArgs, End, Task};
 use crate::cli::broadcasts::{problems, show_broadcast};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Lang};
 use crate::cli::sign::quote;
 
 impl Task<'_> {
@@ -55,7 +55,7 @@ pub(super) fn told(
             if context.json {
                 context.value(&broadcast)?;
             } else {
-                context.line(&show_broadcast(&broadcast))?;
+                context.line(&show_broadcast(&broadcast, context.lang))?;
             }
             if broadcast["status"] == "cancelled" {
                 return Ok(ExitCode::FAILURE);
@@ -83,13 +83,12 @@ fn told_bad_rows(
         context.value(&broadcast)?;
         return Ok(ExitCode::FAILURE);
     }
-    context.line(&problems(&found).unwrap_or_default())?;
-    let (bad, good) = (&found["bad_rows"], &found["rows"]);
+    context.line(&problems(&found, context.lang).unwrap_or_default())?;
     let advice = context.lang.pick(
         "not started: mend the file, or pass over these rows with --skip-bad-rows",
-        "尚未开始:请修正文件,或加上 --skip-bad-rows 跳过这些行",
+        "尚未开始：请修正文件，或加上 --skip-bad-rows 跳过这些行",
     );
-    context.line(&format!("\n{bad} bad, {good} good; {advice}"))?;
+    context.line(&format!("\n{}", counted(&found, advice, context.lang)))?;
     Ok(ExitCode::FAILURE)
 }
 
@@ -97,17 +96,22 @@ pub(super) fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Re
     if context.json {
         context.value(found)?;
     } else {
-        if let Some(problems) = problems(found) {
+        if let Some(problems) = problems(found, context.lang) {
             context.line(&problems)?;
         }
         let text = context.lang.pick("nothing was sent", "未发送任何消息");
-        context.line(&format!(
-            "{} good, {} bad; {text}",
-            found["rows"], found["bad_rows"]
-        ))?;
+        context.line(&counted(found, text, context.lang))?;
     }
     Ok(match found["bad_rows"].as_u64() {
         Some(0) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+fn counted(found: &Value, what: &str, lang: Lang) -> String {
+    let (good, bad) = (&found["rows"], &found["bad_rows"]);
+    match lang {
+        Lang::En => format!("{good} good, {bad} bad; {what}"),
+        Lang::Zh => format!("{good} 行正确，{bad} 行有误；{what}"),
+    }
 }

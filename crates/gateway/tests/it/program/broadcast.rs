@@ -220,7 +220,7 @@ async fn a_dry_run_tells_the_lines_of_the_file() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let problems = json!([
         {"line": 4, "problem": "url: must be an http:// or https:// address"},
-        {"line": 5, "problem": "has no openid"},
+        {"line": 5, "problem": "has no openid", "problem_zh": "缺少 openid"},
     ]);
     assert_eq!(
         found,

@@ -198,10 +198,16 @@ fn keep_bad(conn: &Connection, id: BroadcastId, bad: &[BadRow]) -> Result<(), Fa
     let mut count = conn.prepare_cached(sql)?;
     let known: i64 = count.query_row([id.number()], |row| row.get(0))?;
     let room = BAD_ROWS_KEPT.saturating_sub(usize::try_from(known).unwrap_or(usize::MAX));
-    let sql = "INSERT INTO broadcast_bad_rows (broadcast, line, problem) VALUES (?1, ?2, ?3)";
+    let sql = "INSERT INTO broadcast_bad_rows (broadcast, line, problem, problem_zh) VALUES (?1, ?2, ?3, ?4)";
     let mut keep = conn.prepare_cached(sql)?;
     for one in bad.iter().take(room) {
-        keep.execute(params![id.number(), signed(one.line), one.problem])?;
+        let fault = &one.fault;
+        keep.execute(params![
+            id.number(),
+            signed(one.line),
+            fault.english,
+            fault.chinese
+        ])?;
     }
     Ok(())
 }

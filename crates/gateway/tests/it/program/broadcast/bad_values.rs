@@ -40,7 +40,7 @@ async fn rows_that_break_the_template_stop_it_before_it_is_started() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("3     url: must be an http"), "{said}");
-    assert!(said.contains("1 bad, 2 good; not started"), "{said}");
+    assert!(said.contains("2 good, 1 bad; not started"), "{said}");
     let list = gateway.get("/v1/broadcasts").await.json();
     assert_eq!(list["broadcasts"][0]["status"], "ready");
     let passed_over = [&WORDS[..], &["--skip-bad-rows", "--json"]].concat();
@@ -90,5 +90,46 @@ async fn a_check_goes_in_parts_that_the_gateway_takes() {
         (&json!(599), &json!(1))
     );
     assert_eq!(found["problems"][0]["line"], 557);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_in_the_readers_language() {
+    let text = "项目:{{thing1.DATA}}";
+    let gateway = TestGateway::with(Settings::listing(&[(TEMPLATE, text)])).await;
+    gateway.until_listed().await;
+    let folder = TempDir::new().unwrap();
+    let long = "一二三四五六七八九十一二三四五六七八九十一";
+    let file = format!(
+        "openid,thing1\n{},复诊\n{},{long}\n,a\n",
+        openid(0),
+        openid(1)
+    );
+    std::fs::write(folder.path().join("people.csv"), file).unwrap();
+    let words = [&WORDS[..5], &["--dry-run"]].concat();
+    let mut command = operating(&gateway, folder.path(), &words);
+    command.env("LANG", "zh_CN.UTF-8");
+    let said = String::from_utf8(ended(command).await.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    assert_eq!(
+        lines,
+        [
+            "LINE  PROBLEM",
+            "3     data.thing1.value: 有 21 个字符；thing 最多 20 个",
+            "4     缺少 openid",
+            "1 行正确，2 行有误；未发送任何消息",
+        ]
+    );
+    let order =
+        json!({"template_id": TEMPLATE, "recipients": [{"openid": openid(1), "thing1": long}]});
+    let order = gateway.post("/v1/broadcasts", &order).await.json();
+    let path = format!("/v1/broadcasts/{}", order["id"].as_str().unwrap());
+    gateway.post(&format!("{path}/start"), &json!({})).await;
+    let done = gateway.until_reply(&path, "its end", |one| one["status"] == "done");
+    let problem = done.await["problems"][0].clone();
+    assert_eq!(
+        problem["problem_zh"],
+        "data.thing1.value: 有 21 个字符；thing 最多 20 个"
+    );
     gateway.finish().await;
 }
