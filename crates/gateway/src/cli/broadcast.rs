@@ -116,7 +116,7 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         let found = block_on(task.check());
         task.bar.finish_and_clear();
         let found = found?;
-        return told_check(&found, context);
+        return told_check(task.recipients()?, &found, context);
     }
     let working = async {
         let stop = asked_to_stop()?;
@@ -138,7 +138,7 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
 enum End {
     /// Not started: there are bad rows, and nobody said that they may be passed over.
     BadRows { broadcast: Value, found: Value },
-    /// Started, and not waited for; or ended.
+    /// Started, and not waited for; or ended, or paused by somebody.
     Stands(Value),
 }
 
@@ -150,6 +150,9 @@ impl Task<'_> {
         };
         let id = id(&broadcast)?.to_owned();
         self.id.get_or_init(|| id.clone());
+        if broadcast["status"] == "cancelled" {
+            return self.get(&id).await.map(End::Stands);
+        }
         if broadcast["source"] == "rows" && broadcast["upload"]["complete"] == false {
             broadcast = self.upload(&id, &broadcast).await?;
         }

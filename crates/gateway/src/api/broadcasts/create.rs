@@ -26,6 +26,7 @@ use super::show::{BroadcastView, ProblemRow};
 use super::{Broadcasting, refused};
 use crate::api::door::Signed;
 use crate::api::error::{FieldProblem, Problem};
+use crate::api::messages::draft::written::{IGNORED, KNOWN, unknown_field};
 use crate::api::messages::keys::idempotency;
 use crate::api::query::Query;
 
@@ -164,6 +165,7 @@ impl Broadcasting {
             }
         }
         body.retain(|_, value| !value.is_null());
+        problems.extend(take_out_unknown(&mut body));
         if let Some(problem) = too_rich(&body) {
             return Err(Problem::invalid_message(vec![problem]));
         }
@@ -282,6 +284,21 @@ impl Broadcasting {
             }
         }
     }
+}
+
+/// Fields that neither a broadcast nor a message has; of many, the first.
+fn take_out_unknown(body: &mut Map<String, Value>) -> Vec<FieldProblem> {
+    let of_messages = KNOWN.into_iter().filter(|name| !OF_ONE.contains(name));
+    let known: Vec<&str> = of_messages.chain(["recipients", "rate"]).collect();
+    let mut problems = Vec::new();
+    body.retain(|name, _| {
+        let fine = known.contains(&name.as_str()) || IGNORED.contains(&name.as_str());
+        if !fine && problems.len() < known.len() {
+            problems.push(unknown_field(name, "a broadcast", &known));
+        }
+        fine
+    });
+    problems
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use serde_json::Value;
 
 use super::{BroadcastArgs, End, Task};
@@ -49,27 +50,48 @@ pub(super) fn told(
     end: End,
     context: &mut Context<'_>,
 ) -> anyhow::Result<ExitCode> {
-    match end {
-        End::BadRows { broadcast, found } => told_bad_rows(broadcast, found, context),
-        End::Stands(broadcast) => {
-            if context.json {
-                context.value(&broadcast)?;
-            } else {
-                context.line(&show_broadcast(&broadcast, context.lang))?;
-            }
-            if broadcast["status"] == "cancelled" {
-                return Ok(ExitCode::FAILURE);
-            }
-            let refused = broadcast["progress"]["refused"].as_u64().unwrap_or(0);
-            if refused > 0 && !args.skip_bad_rows {
-                let why = context.lang.pick(
-                    "of its rows became no message: their values break the template",
-                    "行未成为消息：其内容不符合模板",
-                );
-                anyhow::bail!("{refused} {why}");
-            }
-            Ok(ExitCode::SUCCESS)
+    let broadcast = match end {
+        End::BadRows { broadcast, found } => return told_bad_rows(broadcast, found, context),
+        End::Stands(broadcast) => broadcast,
+    };
+    if context.json {
+        context.value(&broadcast)?;
+    } else {
+        context.line(&show_broadcast(&broadcast, context.lang))?;
+    }
+    let (id, lang) = (super::id(&broadcast)?, context.lang);
+    let refused = broadcast["progress"]["refused"].as_u64().unwrap_or(0);
+    match broadcast["status"].as_str() {
+        Some("paused") => {
+            let paused = lang.pick(
+                "the broadcast is paused; go on with it by:",
+                "该群发已暂停；继续发送请运行：",
+            );
+            bail!("{paused} hongyan broadcasts resume {id}")
         }
+        Some("cancelled") => {
+            let cancelled = lang.pick(
+                "the broadcast was cancelled; what had not been sent will not be",
+                "该群发已取消，未发送的消息不再发送",
+            );
+            let anew = lang.pick(
+                ". The same command with --again sends it anew",
+                "；如需重新发送，请在同一命令后加上 --again",
+            );
+            // By its id it cannot be sent anew.
+            bail!(
+                "{cancelled}{}",
+                if args.resume.is_some() { "" } else { anew }
+            )
+        }
+        _ if refused > 0 && !args.skip_bad_rows => {
+            let why = lang.pick(
+                "of its rows became no message: their values break the template",
+                "行未成为消息：其内容不符合模板",
+            );
+            bail!("{refused} {why}")
+        }
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -92,7 +114,11 @@ fn told_bad_rows(
     Ok(ExitCode::FAILURE)
 }
 
-pub(super) fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn told_check(
+    recipients: &str,
+    found: &Value,
+    context: &mut Context<'_>,
+) -> anyhow::Result<ExitCode> {
     if context.json {
         context.value(found)?;
     } else {
@@ -100,7 +126,17 @@ pub(super) fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Re
             context.line(&problems)?;
         }
         let text = context.lang.pick("nothing was sent", "未发送任何消息");
-        context.line(&counted(found, text, context.lang))?;
+        let line = match recipients {
+            "all" => {
+                let fine = context.lang.pick(
+                    "the order is good; who follows the account is asked only once it is started",
+                    "内容正确；关注者名单在开始发送时才会获取",
+                );
+                format!("{fine}{}{text}", context.lang.pick("; ", "；"))
+            }
+            _ => counted(found, text, context.lang),
+        };
+        context.line(&line)?;
     }
     Ok(match found["bad_rows"].as_u64() {
         Some(0) => ExitCode::SUCCESS,

@@ -190,3 +190,59 @@ async fn a_gateway_that_cannot_be_reached_is_told_at_once() {
     assert!(read.is_ok(), "the bar says nothing");
     assert!(!String::from_utf8_lossy(&shown).contains("0/0"));
 }
+
+#[tokio::test]
+async fn a_broadcast_that_somebody_paused_or_cancelled_is_told_so() {
+    let gateway = TestGateway::start().await;
+    let folder = folder(50, "");
+    let words = operating(&gateway, folder.path(), &SLOWLY);
+    let (watching, steering) = tokio::join!(ended(words), async {
+        let runs = |list: &Value| list["broadcasts"][0]["status"] == "running";
+        gateway.until_reply("/v1/broadcasts", "it", runs).await;
+        let all = list(&gateway).await;
+        wish(&gateway, &all[0], "pause").await;
+        all[0].clone()
+    });
+    let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let id = id(&steering);
+    let paused = format!(
+        "hongyan: the broadcast is paused; go on with it by: hongyan broadcasts resume {id}\n"
+    );
+    assert_eq!(watching.status.code(), Some(1));
+    assert_eq!(said(&watching), paused);
+    let found = slowly(&gateway, folder.path(), &["--json", "--detach"]).await;
+    assert_eq!((found.status.code(), said(&found)), (Some(1), paused));
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found["status"], "paused");
+    let mut chinese = operating(&gateway, folder.path(), &SLOWLY);
+    chinese.env("LANG", "zh_CN.UTF-8");
+    let chinese = said(&ended(chinese).await);
+    assert!(chinese.starts_with("hongyan: 该群发已暂停"), "{chinese}");
+    assert!(chinese.ends_with(&format!(" hongyan broadcasts resume {id}\n")));
+    wish(&gateway, &steering, "cancel").await;
+    let found = slowly(&gateway, folder.path(), &[]).await;
+    assert_eq!(found.status.code(), Some(1));
+    let told = said(&found);
+    assert!(
+        told.starts_with("hongyan: the broadcast was cancelled; "),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_for_all_followers_counts_nobody() {
+    let gateway = TestGateway::start().await;
+    let words = ["broadcast", "--template", TEMPLATE, "--recipients", "all"];
+    let words = [&words[..], &["--data", "thing1=a", "--dry-run"]].concat();
+    let folder = folder(0, "");
+    let said = run(operating(&gateway, folder.path(), &words))
+        .await
+        .unwrap();
+    assert_eq!(
+        said,
+        "the order is good; who follows the account is asked only once it is started; nothing was sent\n"
+    );
+    gateway.finish().await;
+}
