@@ -2,6 +2,7 @@
 //! as pure functions; how its rows are read and become messages is in the modules below. A store applies the steps.
 
 pub mod expand;
+mod forecast;
 pub mod port;
 pub mod recipe;
 pub mod rows;
@@ -461,30 +462,6 @@ impl Broadcast {
         self.upload.complete && self.rows_left() == 0
     }
 
-    /// Messages settled a second, since it has been running.
-    #[must_use]
-    pub fn pace(&self, now: UnixMs) -> Option<f64> {
-        let took = now.since(self.running_since?);
-        let settled = self.progress.settled().saturating_sub(self.settled_before);
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let pace = settled as f64 / took.as_secs_f64();
-        (settled > 0 && took >= PACE_AFTER).then_some(pace)
-    }
-
-    /// When its last message will have been settled, if it goes on like this: not later than it may.
-    #[must_use]
-    pub fn forecast(&self, now: UnixMs) -> Option<UnixMs> {
-        let left = self.rows_left() - self.rows_expired(now) + self.progress.waiting();
-        if !self.upload.complete || left == 0 {
-            return None;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = left as f64 / self.pace(now)?;
-        let end = now.plus(Duration::try_from_secs_f64(seconds).ok()?);
-        let last = self.order.expires_at.map(|at| at.max(now));
-        Some(last.map_or(end, |last| end.min(last)))
-    }
-
     /// Until when the key that it was ordered with names it: as long as it has not ended, and a day. A repeat that did not
     /// find it would be sent a second time.
     #[must_use]
@@ -508,8 +485,5 @@ impl Broadcast {
 
 /// How long after its end a broadcast's key still names it.
 const KEY_AFTER_END: Duration = Duration::from_secs(24 * 3600);
-/// Before this a pace would say more of the start than of what follows.
-const PACE_AFTER: Duration = Duration::from_secs(1);
-
 #[cfg(test)]
 mod tests;
