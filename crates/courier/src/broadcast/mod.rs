@@ -485,5 +485,6 @@ impl Broadcast {
 
 /// How long after its end a broadcast's key still names it.
 const KEY_AFTER_END: Duration = Duration::from_secs(24 * 3600);
+
 #[cfg(test)]
 mod tests;

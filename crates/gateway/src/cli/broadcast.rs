@@ -99,7 +99,7 @@ struct Task<'a> {
     /// Set once somebody who sees no bar was told that a call does not go well.
     told_trouble: OnceLock<()>,
     lang: Lang,
-    /// The broadcast's id, once the gateway has said it.
+    /// The broadcast's id, once it is known.
     id: OnceLock<String>,
 }
 
@@ -110,7 +110,10 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         bar: bar::bar(context.json),
         told_trouble: OnceLock::new(),
         lang: context.lang,
-        id: OnceLock::new(),
+        id: args
+            .resume
+            .clone()
+            .map_or_else(OnceLock::new, OnceLock::from),
     };
     if args.dry_run {
         let found = block_on(task.check());

@@ -16,8 +16,8 @@ impl Task<'_> {
         let lang = self.lang;
         let Some(id) = self.id.get() else {
             let nothing = lang.pick(
-                "interrupted; nothing was started. The same command begins it.",
-                "已中断；尚未开始发送。再次运行同一命令即可开始。",
+                "interrupted; this run started nothing. Run the same command again.",
+                "已中断；本次运行未开始任何发送。请再次运行同一命令。",
             );
             return nothing.to_owned();
         };

@@ -151,8 +151,8 @@ async fn a_broadcast_that_is_resumed_by_its_id_takes_no_other_file() {
 }
 
 /// A command whose gateway is nowhere.
-fn without_gateway(folder: &Path) -> Command {
-    let mut command = hongyan(folder, &SLOWLY);
+fn without_gateway(folder: &Path, words: &[&str]) -> Command {
+    let mut command = hongyan(folder, words);
     command.env("HONGYAN_URL", "http://127.0.0.1:1");
     command.env("HONGYAN_CLIENT_ID", CLIENT);
     command.env("HONGYAN_CLIENT_SECRET", CLIENT_SECRET);
@@ -162,22 +162,24 @@ fn without_gateway(folder: &Path) -> Command {
 #[tokio::test]
 async fn a_gateway_that_cannot_be_reached_is_told_at_once() {
     let folder = folder(3, "");
-    let mut command = without_gateway(folder.path());
-    command.stdout(Stdio::piped());
-    let (child, mut lines) = spoken(command);
-    let said = line_with("cannot be reached", &mut lines).await;
-    assert!(said.starts_with("hongyan: http://127.0.0.1:1 "), "{said}");
-    assert!(said.ends_with("; trying again"), "{said}");
-    interrupt(&child);
-    let output = child.wait_with_output().await.unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        said.starts_with("interrupted; nothing was started."),
-        "{said}"
-    );
-
-    let plain = without_gateway(folder.path());
+    let resume = ["broadcast", "--resume", "344b9d2f8d412c07"];
+    for (words, advice) in [
+        (&SLOWLY[..], "interrupted; this run started nothing."),
+        (&resume, "interrupted; what is started goes on."),
+    ] {
+        let mut command = without_gateway(folder.path(), words);
+        command.stdout(Stdio::piped());
+        let (child, mut lines) = spoken(command);
+        let said = line_with("cannot be reached", &mut lines).await;
+        assert!(said.starts_with("hongyan: http://127.0.0.1:1 "), "{said}");
+        assert!(said.ends_with("; trying again"), "{said}");
+        interrupt(&child);
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.starts_with(advice), "{said}");
+    }
+    let plain = without_gateway(folder.path(), &[]);
     let mut shown = on_a_terminal(plain, folder.path(), super::WORDS);
     let mut child = shown.stdout(Stdio::piped()).spawn().unwrap();
     let (mut out, mut shown) = (child.stdout.take().unwrap(), Vec::new());
