@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::port::{Broadcasts, DUE_COUNTED_MAX, Expansion, Follow};
 use super::recipe::Press;
 use super::rows::forget::is_forgotten;
-use super::rows::{BadRow, Next, ROW_BYTES_MAX, Reader, Row};
+use super::rows::{BadRow, Fault, Next, ROW_BYTES_MAX, Reader, Row};
 use super::{Broadcast, BroadcastId, BroadcastRow, Order, Source, State, Wish};
 use crate::accept::Acceptor;
 use crate::message::{AccountName, Content, MessageId};
@@ -46,14 +46,14 @@ pub trait Drafts: Send + Sync {
     fn draft(&self, order: &Order, body: &str, now: UnixMs) -> Result<Content, Undrafted>;
 }
 
-/// No message can be made of a row. Both say in a line what is wrong with it.
+/// No message can be made of a row. Both say what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undrafted {
     /// The row is to blame: it is passed over.
-    Refused(String),
+    Refused(Fault),
     /// What is wrong may pass, because its template is stopped or its account is not configured: the row waits, as a
     /// message would.
-    NotNow(String),
+    NotNow(Fault),
 }
 
 /// A page of followers as WeChat lists them.
@@ -391,11 +391,12 @@ impl Expander {
                 Next::Row(row) => {
                     match self.message(broadcast, &press, &row, to.row) {
                         Ok(message) => messages.push(message),
-                        Err(Undrafted::Refused(problem)) => refused.push(BadRow {
+                        Err(Undrafted::Refused(fault)) => refused.push(BadRow {
                             line: row.line,
-                            problem,
+                            fault,
                         }),
-                        Err(Undrafted::NotNow(problem)) => {
+                        Err(Undrafted::NotNow(fault)) => {
+                            let problem = fault.english;
                             tracing::debug!(broadcast = %broadcast.id, line = row.line, problem, "a row waits");
                             let rows_at = self.now().plus(IDLE);
                             self.with_pace(broadcast, |pace| pace.rows_at = rows_at);
@@ -427,7 +428,8 @@ impl Expander {
         let now = self.now();
         let order = &broadcast.order;
         if is_forgotten(&row.openid) {
-            return Err(Undrafted::Refused("its recipient was forgotten".to_owned()));
+            let fault = Fault::new("its recipient was forgotten", "该用户的数据已删除");
+            return Err(Undrafted::Refused(fault));
         }
         let mut content = self.parts.drafts.draft(order, &press.body(row), now)?;
         content.broadcast = Some(BroadcastRow {

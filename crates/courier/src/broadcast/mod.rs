@@ -2,6 +2,7 @@
 //! as pure functions; how its rows are read and become messages is in the modules below. A store applies the steps.
 
 pub mod expand;
+mod forecast;
 pub mod port;
 pub mod recipe;
 pub mod rows;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::message::{AccountName, MessageId, Status, words};
+use crate::message::{AccountName, Kind, MessageId, Priority, Status, words};
 use crate::time::UnixMs;
 
 /// A broadcast's id: when it was made, and chance; so ids sort by time. Shown as 16 lower-case hex digits.
@@ -306,6 +307,21 @@ impl Order {
         let id = self.recipe.get("template_id");
         id.and_then(Value::as_str).unwrap_or_default()
     }
+
+    /// How urgent its messages are, unless the rows say that.
+    #[must_use]
+    pub fn priority(&self) -> Option<Priority> {
+        let word = self.recipe.get("priority")?;
+        Priority::deserialize(word).ok()
+    }
+
+    /// What sort of messages they are.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        let word = self.recipe.get("kind");
+        let kind = word.and_then(|word| Kind::deserialize(word).ok());
+        kind.unwrap_or(Kind::Template)
+    }
 }
 
 /// A broadcast as it stands.
@@ -451,26 +467,11 @@ impl Broadcast {
         self.upload.complete && self.rows_left() == 0
     }
 
-    /// Messages settled a second, since it has been running.
+    /// Until when the key that it was ordered with names it: as long as it has not ended, and a day. A repeat that did not
+    /// find it would be sent a second time.
     #[must_use]
-    pub fn pace(&self, now: UnixMs) -> Option<f64> {
-        let took = now.since(self.running_since?);
-        let settled = self.progress.settled().saturating_sub(self.settled_before);
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let pace = settled as f64 / took.as_secs_f64();
-        (settled > 0 && took >= PACE_AFTER).then_some(pace)
-    }
-
-    /// When its last message will have been settled, if it goes on like this.
-    #[must_use]
-    pub fn forecast(&self, now: UnixMs) -> Option<UnixMs> {
-        let left = self.rows_left() - self.rows_expired(now) + self.progress.waiting();
-        if !self.upload.complete || left == 0 {
-            return None;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = left as f64 / self.pace(now)?;
-        Some(now.plus(Duration::try_from_secs_f64(seconds).ok()?))
+    pub fn key_until(&self, now: UnixMs) -> UnixMs {
+        self.ended_at.unwrap_or(now).plus(KEY_AFTER_END)
     }
 
     /// Until when what is due of it is counted, in Unix milliseconds; of one that is paused, until all that is not held.
@@ -487,8 +488,8 @@ impl Broadcast {
     }
 }
 
-/// Before this a pace would say more of the start than of what follows.
-const PACE_AFTER: Duration = Duration::from_secs(1);
+/// How long after its end a broadcast's key still names it.
+const KEY_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
 mod tests;

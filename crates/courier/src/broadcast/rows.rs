@@ -43,7 +43,27 @@ pub struct BadRow {
     /// The line that it begins on, counted from 1.
     pub line: u64,
     /// What is wrong with it.
-    pub problem: String,
+    pub fault: Fault,
+}
+
+/// What is wrong with a row, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// In English.
+    pub english: String,
+    /// In Chinese, where somebody said it so.
+    pub chinese: Option<String>,
+}
+
+impl Fault {
+    /// The same in both languages.
+    #[must_use]
+    pub fn new(english: impl Into<String>, chinese: impl Into<String>) -> Self {
+        Self {
+            english: english.into(),
+            chinese: Some(chinese.into()),
+        }
+    }
 }
 
 /// The file cannot be used at all.
@@ -88,7 +108,7 @@ pub struct Reader<'a> {
 /// One row's fields, not looked at.
 enum Record {
     Fields(Vec<Vec<u8>>),
-    Bad(&'static str),
+    Bad(Fault),
     Nothing,
 }
 
@@ -127,12 +147,13 @@ impl<'a> Reader<'a> {
         let wrong = |problem: String| NotRows { line, problem };
         let fields = match self.record()? {
             Record::Nothing => return Ok(None),
-            Record::Bad(problem) => return Err(wrong(problem.to_owned())),
+            Record::Bad(fault) => return Err(wrong(fault.english)),
             Record::Fields(fields) => fields,
         };
         let mut columns = Vec::with_capacity(fields.len());
         for (nth, field) in fields.into_iter().enumerate() {
-            let column = String::from_utf8(field).map_err(|_| wrong(not_utf8("the header")))?;
+            let column =
+                String::from_utf8(field).map_err(|_| wrong(not_utf8("the header").english))?;
             let column = column.trim().to_owned();
             if nth == 0 && column != OPENID {
                 let problem =
@@ -161,10 +182,7 @@ impl<'a> Reader<'a> {
         let line = self.skip_line_ends();
         let fields = match self.record()? {
             Record::Nothing => return Ok(Next::Nothing),
-            Record::Bad(problem) => {
-                let problem = problem.to_owned();
-                return Ok(Next::Bad(BadRow { line, problem }));
-            }
+            Record::Bad(fault) => return Ok(Next::Bad(BadRow { line, fault })),
             Record::Fields(fields) => fields,
         };
         Ok(match checked(fields, columns) {
@@ -173,7 +191,7 @@ impl<'a> Reader<'a> {
                 openid,
                 values,
             }),
-            Err(problem) => Next::Bad(BadRow { line, problem }),
+            Err(fault) => Next::Bad(BadRow { line, fault }),
         })
     }
 
@@ -207,14 +225,18 @@ impl<'a> Reader<'a> {
         }
         let (raw, whole) = (&rest[..took], result == ReadRecordResult::Record);
         if result == ReadRecordResult::OutputEndsFull {
-            return self.give_up("has more columns than any row may have");
+            return self.give_up("has more columns than any row may have", "列数超出上限");
         }
         if !whole || took > ROW_BYTES_MAX {
-            return self.give_up("is longer than 64 KiB: is a quote not closed?");
+            return self.give_up(
+                "is longer than 64 KiB: is a quote not closed?",
+                "超过 64 KiB：是否有引号未闭合？",
+            );
         }
         if !is_quoted_rightly(raw) {
             return self.give_up(
                 "has a quote where none may be: quote the whole value, and double the quotes in it",
+                "引号位置有误：请用引号括住整个值，并将值中的引号写成两个",
             );
         }
         self.lines += line_ends(raw);
@@ -229,7 +251,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over what is no row, up to the end of its first line: only that much of it is certain.
-    fn give_up(&mut self, problem: &'static str) -> Result<Record, NotRows> {
+    fn give_up(&mut self, english: &str, chinese: &str) -> Result<Record, NotRows> {
         let rest = &self.piece[self.at..];
         let end = rest.iter().position(|byte| *byte == b'\n');
         self.at += match end {
@@ -244,7 +266,7 @@ impl<'a> Reader<'a> {
             None => return Ok(Record::Nothing),
         };
         self.lines += u64::from(end.is_some());
-        Ok(Record::Bad(problem))
+        Ok(Record::Bad(Fault::new(english, chinese)))
     }
 }
 
@@ -252,38 +274,48 @@ fn line_ends(raw: &[u8]) -> u64 {
     raw.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-fn not_utf8(what: &str) -> String {
-    format!("{what} is not UTF-8: save the file as \"CSV UTF-8\"")
+fn not_utf8(what: &str) -> Fault {
+    Fault::new(
+        format!("{what} is not UTF-8: save the file as \"CSV UTF-8\""),
+        format!("{what} 不是 UTF-8：请将文件另存为“CSV UTF-8”"),
+    )
 }
 
-fn checked(fields: Vec<Vec<u8>>, columns: &[String]) -> Result<(String, Vec<String>), String> {
+fn checked(fields: Vec<Vec<u8>>, columns: &[String]) -> Result<(String, Vec<String>), Fault> {
     let mut fields = fields.into_iter();
     let openid = fields.next().unwrap_or_default();
     let openid = openid.trim_ascii();
     let visible = openid.iter().all(|byte| (b'!'..=b'~').contains(byte));
     if openid.is_empty() {
-        return Err("has no openid".to_owned());
+        return Err(Fault::new("has no openid", "缺少 openid"));
     }
     if !visible || openid.len() > OPENID_BYTES_MAX {
-        return Err(format!(
-            "the openid must have 1 to {OPENID_BYTES_MAX} visible ASCII characters"
+        return Err(Fault::new(
+            format!("the openid must have 1 to {OPENID_BYTES_MAX} visible ASCII characters"),
+            format!("openid 应为 1 至 {OPENID_BYTES_MAX} 个可见的 ASCII 字符"),
         ));
     }
     let openid = String::from_utf8_lossy(openid).into_owned();
     if fields.len() != columns.len() {
-        return Err(format!(
-            "has {} columns, but the header has {}",
-            fields.len() + 1,
-            columns.len() + 1
+        let (has, wanted) = (fields.len() + 1, columns.len() + 1);
+        return Err(Fault::new(
+            format!("has {has} columns, but the header has {wanted}"),
+            format!("有 {has} 列，而表头有 {wanted} 列"),
         ));
     }
     let values = fields.zip(columns).map(|(field, column)| {
         let value = String::from_utf8(field).map_err(|_| not_utf8(column))?;
         if value.len() > VALUE_BYTES_MAX {
-            return Err(format!("{column} is longer than {VALUE_BYTES_MAX} bytes"));
+            return Err(Fault::new(
+                format!("{column} is longer than {VALUE_BYTES_MAX} bytes"),
+                format!("{column} 超过 {VALUE_BYTES_MAX} 字节"),
+            ));
         }
         if value.contains('\0') {
-            return Err(format!("{column} must not contain NUL"));
+            return Err(Fault::new(
+                format!("{column} must not contain NUL"),
+                format!("{column} 不能含有 NUL 字符"),
+            ));
         }
         Ok(value)
     });

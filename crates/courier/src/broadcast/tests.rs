@@ -116,6 +116,23 @@ fn a_pause_does_not_count_into_the_forecast() {
 }
 
 #[test]
+fn a_forecast_is_not_later_than_anything_may_be_sent() {
+    let at = |seconds: i64| UnixMs(seconds * 1_000);
+    let mut one = broadcast(Source::Rows, State::Ready);
+    one.upload.rows = 1_000;
+    one.apply(Wish::Start, at(0)).unwrap();
+    one.cursor.row = 200;
+    (one.progress.accepted, one.progress.sent) = (200, 100);
+    for (expires_at, end) in [(None, 100), (Some(101), 100), (Some(99), 99), (Some(9), 10)] {
+        one.order = Arc::new(Order {
+            expires_at: expires_at.map(at),
+            ..Order::clone(&one.order)
+        });
+        assert_eq!(one.forecast(at(10)), Some(at(end)), "{expires_at:?}");
+    }
+}
+
+#[test]
 fn rows_that_were_left_when_their_time_was_over_have_expired() {
     let at = |seconds: i64| UnixMs(seconds * 1_000);
     for state in State::ALL {

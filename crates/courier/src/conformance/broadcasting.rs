@@ -11,7 +11,7 @@ use super::{Adapter, Stores};
 use crate::broadcast::port::{
     Append, AppendRefused, BAD_ROWS_KEPT, BroadcastFilter, Enforced, Expansion, Follow,
 };
-use crate::broadcast::rows::BadRow;
+use crate::broadcast::rows::{BadRow, Fault};
 use crate::broadcast::{
     Broadcast, BroadcastId, BroadcastRow, Cursor, NewBroadcast, Order, Place, Progress, Source,
     State, Upload, Wish, WishRefused,
@@ -19,6 +19,7 @@ use crate::broadcast::{
 use crate::message::{Message, MessageId};
 use crate::port::{Accept, AcceptError, ChangeError, StoreError};
 use crate::reach::Reach;
+use crate::retention::Old;
 use crate::time::UnixMs;
 
 pub(super) fn order(source: Source) -> Order {
@@ -194,6 +195,36 @@ pub async fn a_key_names_one_broadcast<A: Adapter>() {
     assert_eq!(all.await.unwrap().len(), 1);
 }
 
+/// However long a broadcast takes, its key names it until a day after its end, and other keys are forgotten meanwhile.
+pub async fn a_key_names_its_broadcast_until_a_day_after_its_end<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let create = async |name: &str, body, now| {
+        let new = NewBroadcast {
+            id: BroadcastId::new(now),
+            order: order(Source::Rows),
+        };
+        let key = Some(key(name, body, NOW));
+        stores.broadcasts.create(new, key, None, now).await
+    };
+    let day = |days: u64| at(days * 24 * 3_600);
+    let (long, _) = create("long", 1, NOW).await.unwrap();
+    let (short, _) = create("short", 1, NOW).await.unwrap();
+    stores.wished(short, Wish::Cancel, at(1)).await;
+    assert_eq!(create("short", 1, day(1)).await.unwrap(), (short, true));
+    assert_eq!(create("long", 1, day(3)).await.unwrap(), (long, true));
+    let other = create("long", 2, day(3)).await;
+    assert!(matches!(other, Err(AcceptError::IdempotencyMismatch)));
+    // One at a time, as if many were in the way.
+    while stores.prune(Old::Keys, day(3), 1).await > 0 {}
+    assert!(!create("short", 1, day(3)).await.unwrap().1, "it was over");
+    assert_eq!(create("long", 1, day(9)).await.unwrap(), (long, true));
+    stores.wished(long, Wish::Cancel, day(9)).await;
+    let last = UnixMs(day(10).0 - 1);
+    stores.prune(Old::Keys, last, 100).await;
+    assert_eq!(create("long", 1, last).await.unwrap(), (long, true));
+    assert!(!create("long", 1, day(10)).await.unwrap().1);
+}
+
 /// Rows are kept only where they belong, and are read again as they came.
 pub async fn rows_are_kept_at_their_offset<A: Adapter>() {
     let adapter = A::fresh().await;
@@ -213,7 +244,7 @@ pub async fn rows_are_kept_at_their_offset<A: Adapter>() {
         },
         bad: vec![BadRow {
             line: 9,
-            problem: "has no openid".into(),
+            fault: Fault::new("has no openid", "缺少 openid"),
         }],
     };
     let append = async |stores: &Stores, part: Append| {
@@ -263,7 +294,7 @@ pub async fn bad_rows_are_bounded<A: Adapter>() {
     append.bad = (0..BAD_ROWS_KEPT as u64 + 5)
         .map(|line| BadRow {
             line,
-            problem: "has no openid".into(),
+            fault: Fault::new("has no openid", "缺少 openid"),
         })
         .collect();
     stores

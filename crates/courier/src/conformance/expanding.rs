@@ -4,7 +4,7 @@ use super::Adapter;
 use super::broadcasting::cursor;
 use super::fixture::{NODE, NOW, accepted, answered, at, call, content, lease, new, subscription};
 use crate::broadcast::port::{DUE_COUNTED_MAX, Enforced, Expansion};
-use crate::broadcast::rows::BadRow;
+use crate::broadcast::rows::{BadRow, Fault};
 use crate::broadcast::{BroadcastRow, Progress, Source, State, Wish};
 use crate::delivery::{Look, ReceiptWord};
 use crate::message::{Reason, Status};
@@ -57,7 +57,10 @@ pub async fn a_refused_row_is_told<A: Adapter>() {
     let id = stores.running(10).await;
     let refused = vec![BadRow {
         line: 4,
-        problem: "data.thing1: is empty".into(),
+        fault: Fault {
+            english: "data.thing1: is empty".into(),
+            chinese: None,
+        },
     }];
     let call = Accept {
         nonce: None,

@@ -10,7 +10,7 @@ use super::recipients::{by_operator, event, no_more, resume};
 use super::templates::{EDITED, TEXT, account, listed};
 use super::{Adapter, Stores};
 use crate::broadcast::port::Append;
-use crate::broadcast::rows::BadRow;
+use crate::broadcast::rows::{BadRow, Fault};
 use crate::broadcast::{BroadcastId, Source, State, Wish};
 use crate::delivery::{Policy, ReceiptWord};
 use crate::message::{Content, MessageId, Reason, Status};
@@ -292,7 +292,7 @@ async fn ended(stores: &Stores, bad: u64, now: UnixMs) -> BroadcastId {
     let id = stores.begun(Source::Rows).await;
     let line = |line| BadRow {
         line,
-        problem: "openid: is empty".into(),
+        fault: Fault::new("has no openid", "缺少 openid"),
     };
     let append = Append {
         bad: (2..bad + 2).map(line).collect(),

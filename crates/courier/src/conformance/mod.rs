@@ -353,6 +353,7 @@ macro_rules! broadcasts_conformance {
             broadcasting {
                 a_broadcast_is_kept_as_it_was_ordered
                 a_key_names_one_broadcast
+                a_key_names_its_broadcast_until_a_day_after_its_end
                 rows_are_kept_at_their_offset
                 bad_rows_are_bounded
                 a_wish_is_kept

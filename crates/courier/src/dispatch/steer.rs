@@ -54,23 +54,52 @@ impl Slots {
     #[must_use]
     pub fn may_go_at(&self, message: &Message, token_at: Option<UnixMs>, now: UnixMs) -> UnixMs {
         let (content, delivery) = (&message.content, &message.delivery);
-        let held = |lane: &mut Lane| {
-            let kind = &lane.kinds[content.kind as usize];
-            let opens_at = lane.opens_at(now).max(kind.opens_at(content.priority, now));
-            (opens_at, lane.gate.spent_until(content.priority, now))
-        };
-        let held = self.with_lane(&content.account, held);
-        let (opens_at, renewed_at) = held.unwrap_or_default();
-        let latest = |at: UnixMs, other: Option<UnixMs>| other.map_or(at, |other| at.max(other));
-        let at = latest(latest(delivery.due_at, token_at), opens_at);
+        let of = (content.kind, content.priority);
+        let [opens_at, renewed_at] = self.holds(&content.account, of, now);
+        let at = latest(delivery.due_at, [token_at, opens_at]);
         // The window of a repeat closes, whatever the hour.
         if let Some(end) = delivery.window_end(content.kind) {
             return at.min(end);
         }
-        let at = latest(at, renewed_at);
+        let at = latest(at, [renewed_at]);
         let earliest = at.max(now);
         let quiet = self.put_off(&content.account, content.priority, earliest);
         if quiet > earliest { quiet } else { at }
+    }
+
+    /// Until when nothing new of a kind and a priority goes, as far as is known: for want of a token (until `token_at`), or because its
+    /// account holds it back; none if it goes now.
+    #[must_use]
+    pub fn held_until(
+        &self,
+        account: &AccountName,
+        (kind, priority): (Kind, Priority),
+        token_at: Option<UnixMs>,
+        now: UnixMs,
+    ) -> Option<UnixMs> {
+        let [opens_at, renewed_at] = self.holds(account, (kind, priority), now);
+        let holds = [token_at, opens_at, renewed_at];
+        let at = self.put_off(account, priority, latest(now, holds));
+        // A lane whose probe is due is closed all the same.
+        (at > now || holds.iter().any(Option::is_some)).then_some(at)
+    }
+
+    /// When its lane lets something of a kind go again, and when there is quota again for a priority; each none if that is
+    /// now.
+    fn holds(
+        &self,
+        account: &AccountName,
+        (kind, priority): (Kind, Priority),
+        now: UnixMs,
+    ) -> [Option<UnixMs>; 2] {
+        let held = |lane: &mut Lane| {
+            let of_kind = lane.kinds[kind as usize].opens_at(priority, now);
+            [
+                lane.opens_at(now).max(of_kind),
+                lane.gate.spent_until(priority, now),
+            ]
+        };
+        self.with_lane(account, held).unwrap_or_default()
     }
 
     /// What is left of an account's quota for a kind; none if it is not known.
@@ -137,4 +166,8 @@ impl Slots {
         self.with_lane(account, set);
         self.wake();
     }
+}
+
+fn latest<const N: usize>(at: UnixMs, others: [Option<UnixMs>; N]) -> UnixMs {
+    others.into_iter().flatten().fold(at, UnixMs::max)
 }

@@ -1,12 +1,12 @@
 //! Broadcasts in memory: their rows as they came, and what is counted of their messages.
 //! The steps themselves are `broadcast`'s and `delivery`'s.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use super::keys::OtherBody;
+use super::keys::{Known, OtherBody};
 use super::state::State;
 use crate::broadcast::port::{
     Append, AppendRefused, BAD_ROWS_KEPT, BroadcastFilter, Broadcasts, DUE_COUNTED_MAX, Enforced,
@@ -184,6 +184,20 @@ impl State {
     }
 }
 
+impl Known {
+    /// The broadcast that the key stored, if it stored one.
+    fn broadcast(&self) -> Option<BroadcastId> {
+        let id = self.ids.first().copied()?.ok()?;
+        BroadcastId::of_message_id(id)
+    }
+
+    /// Whether the key stands for what it stored. A broadcast that is there says so itself.
+    pub(super) fn stands(&self, all: &BTreeMap<BroadcastId, Kept>, now: UnixMs) -> bool {
+        let kept = self.broadcast().and_then(|id| all.get(&id));
+        now < kept.map_or(self.until, |kept| kept.broadcast.key_until(now))
+    }
+}
+
 fn keep_bad(kept: &mut Vec<BadRow>, more: Vec<BadRow>) {
     kept.extend(more);
     kept.sort_by_key(|one| one.line);
@@ -206,12 +220,13 @@ impl Broadcasts for MemoryStore {
         {
             return Err(AcceptError::NonceSeen);
         }
-        let known = match key.as_ref().and_then(|key| state.keys.find(key, now)) {
+        let stands = |known: &Known| known.stands(&state.broadcasts, now);
+        let find = |key| state.keys.find_while(key, stands);
+        let known = match key.as_ref().and_then(find) {
             Some(Err(OtherBody)) => return Err(AcceptError::IdempotencyMismatch),
-            Some(Ok(known)) => known.ids.first().copied().and_then(Result::ok),
+            Some(Ok(known)) => known.broadcast(),
             None => None,
         };
-        let known = known.and_then(BroadcastId::of_message_id);
         state.spend(nonce.as_ref());
         if let Some(id) = known.filter(|id| state.broadcasts.contains_key(id)) {
             return Ok((id, true));

@@ -43,7 +43,7 @@ impl Nonces {
 #[derive(Debug)]
 pub(super) struct Known {
     body: [u8; 32],
-    until: UnixMs,
+    pub(super) until: UnixMs,
     pub(super) ids: Vec<Result<MessageId, DedupeMismatch>>,
 }
 
@@ -61,8 +61,17 @@ impl Keys {
         key: &IdempotencyKey,
         now: UnixMs,
     ) -> Option<Result<&Known, OtherBody>> {
+        self.find_while(key, |known| now < known.until)
+    }
+
+    /// What this key stored before, if it still stands for that.
+    pub(super) fn find_while(
+        &self,
+        key: &IdempotencyKey,
+        stands: impl FnOnce(&Known) -> bool,
+    ) -> Option<Result<&Known, OtherBody>> {
         let known = self.0.get(&(key.scope.clone(), key.key.clone()))?;
-        if known.until <= now {
+        if !stands(known) {
             return None;
         }
         Some(if known.body == key.body {
@@ -85,7 +94,8 @@ impl Keys {
         self.0.insert((key.scope.clone(), key.key.clone()), known);
     }
 
-    pub(super) fn prune(&mut self, now: UnixMs, limit: usize) -> usize {
-        take_out(&mut self.0, limit, |_, known| known.until <= now)
+    /// Forgets those that stand for nothing any more.
+    pub(super) fn prune(&mut self, limit: usize, stands: impl Fn(&Known) -> bool) -> usize {
+        take_out(&mut self.0, limit, |_, known| !stands(known))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use super::keys::Known;
 use super::state::{ReceiptKey, Row, State, receipt_key};
 use crate::account::FlagSubject;
 use crate::broadcast::{BroadcastId, Wish};
@@ -30,7 +31,11 @@ impl State {
                 gone.len()
             }
             Old::Nonces => self.nonces.prune(before, limit),
-            Old::Keys => self.keys.prune(before, limit),
+            Old::Keys => {
+                let broadcasts = &self.broadcasts;
+                let stands = |known: &Known| known.stands(broadcasts, before);
+                self.keys.prune(limit, stands)
+            }
             Old::Suppressions => {
                 let mut left = limit;
                 for known in self.recipients.values_mut() {

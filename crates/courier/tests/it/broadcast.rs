@@ -12,7 +12,7 @@ use hongyan_courier::broadcast::expand::{
     Drafts, Expander, FollowerPage, Followers, Parts, Undrafted,
 };
 use hongyan_courier::broadcast::port::{Append, Broadcasts, DUE_COUNTED_MAX};
-use hongyan_courier::broadcast::rows::survey;
+use hongyan_courier::broadcast::rows::{Fault, survey};
 use hongyan_courier::broadcast::{
     Broadcast, BroadcastId, NewBroadcast, Order, Place, Source, State, Upload, Wish,
 };
@@ -41,10 +41,16 @@ impl Drafts for Plain {
         let body: Value = serde_json::from_str(body).unwrap();
         let touser = body["touser"].as_str().unwrap();
         if touser == "oBad" {
-            return Err(Undrafted::Refused("data.thing1: is empty".into()));
+            return Err(Undrafted::Refused(Fault::new(
+                "data.thing1: is empty",
+                "data.thing1: 为空",
+            )));
         }
         if touser == "oLater" && self.stopped.load(Ordering::Relaxed) {
-            return Err(Undrafted::NotNow("data.time2: is missing".into()));
+            return Err(Undrafted::NotNow(Fault::new(
+                "data.time2: is missing",
+                "data.time2: 缺失",
+            )));
         }
         Ok(Content {
             touser: touser.into(),
@@ -264,7 +270,7 @@ async fn a_new_expander_goes_on_where_the_old_one_was() {
     assert_eq!(all.len(), 1_200, "each once");
     let bad = stage.store.bad_rows(id, 9).await.unwrap();
     assert_eq!(
-        (bad[0].line, bad[0].problem.as_str()),
+        (bad[0].line, bad[0].fault.english.as_str()),
         (602, "data.thing1: is empty")
     );
 }
@@ -434,5 +440,5 @@ async fn whoever_is_forgotten_gets_no_message_of_a_row_that_is_left() {
     let progress = stage.one(id).await.progress;
     assert_eq!((progress.accepted, progress.refused), (2, 1));
     let told = stage.store.bad_rows(id, 10).await.unwrap();
-    assert_eq!(told[0].problem, "its recipient was forgotten");
+    assert_eq!(told[0].fault.english, "its recipient was forgotten");
 }

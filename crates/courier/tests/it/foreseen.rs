@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hongyan_courier::message::{Message, Status};
+use hongyan_courier::message::{Kind, Message, Priority, Status};
 use hongyan_courier::{Clock, UnixMs};
 use hongyan_wechat::errcode::Endpoint;
 
@@ -44,6 +44,18 @@ async fn check_told(stage: &Stage, what: &str) {
     assert_eq!(told.len(), MESSAGES, "{what}");
     let first = told.iter().copied().min().unwrap();
     assert!(first > stage.clock.now(), "{what}: the past");
+    // What is new waits with them, unless those wait for a turn of their own.
+    let now = stage.clock.now();
+    let (account, token_at) = (
+        ACCOUNT.into(),
+        stage.node.keeper.may_be_ready_at(&ACCOUNT.into()),
+    );
+    let slots = &stage.node.slots;
+    let held = slots.held_until(&account, (Kind::Template, Priority::Bulk), token_at, now);
+    assert!(
+        held.is_some_and(|until| now < until && until <= first),
+        "{what}: {held:?}"
+    );
     stage.until_at(first.minus(Duration::from_millis(1))).await;
     assert_eq!(stage.wechat.count(), calls, "{what}: called before");
     stage.until_at(first.plus(seconds(2))).await;
@@ -68,6 +80,12 @@ async fn a_spent_quota_tells_when_it_is_renewed() {
     stage.until_at(NOW.plus(seconds(10))).await;
     let renewed_at = hongyan_courier::quota::renewed_after(NOW);
     assert_eq!(foreseen(&stage).await, [renewed_at; MESSAGES]);
+    let held =
+        stage
+            .node
+            .slots
+            .held_until(&ACCOUNT.into(), (Kind::Template, Priority::High), None, NOW);
+    assert_eq!(held, Some(renewed_at));
     check_told(&stage, "45009").await;
 }
 

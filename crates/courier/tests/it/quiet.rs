@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hongyan_courier::message::{Content, Priority, Status};
+use hongyan_courier::message::{Content, Kind, Priority, Status};
 use hongyan_courier::quiet::{QuietHours, Stretch};
 use hongyan_courier::{Clock, UnixMs};
 use jiff::tz::TimeZone;
@@ -77,6 +77,11 @@ async fn a_backlog_stops_at_the_hour_and_goes_on_in_the_morning() {
     let slots = &stage.node.slots;
     assert_eq!(slots.may_go_at(next, None, stage.clock.now()), morning);
     assert_eq!(slots.may_go_at(next, None, morning), next.delivery.due_at);
+    let held =
+        |priority, now| slots.held_until(&ACCOUNT.into(), (Kind::Template, priority), None, now);
+    assert_eq!(held(Priority::Bulk, stage.clock.now()), Some(morning));
+    assert_eq!(held(Priority::High, stage.clock.now()), None);
+    assert_eq!(held(Priority::Bulk, morning), None);
     stage.all_over().await;
     stage.assert_all(ACCOUNT, Status::Sent, 100).await;
 }

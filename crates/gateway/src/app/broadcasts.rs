@@ -39,6 +39,8 @@ pub(super) fn calls(core: &Core, counting: Counting) -> Broadcasting {
         ledger: core.store.clone(),
         drafts: drafts(core, counting),
         book: core.book.clone(),
+        slots: core.slots.clone(),
+        keeper: core.keeper.clone(),
         clock: core.clock.clone(),
         wake: core.broadcast_changed.clone(),
     }

@@ -2,29 +2,31 @@
 //! anywhere, the same command finds its broadcast again and goes on.
 //! It must not judge a message: the gateway does.
 
+mod bar;
 mod check;
+mod order;
+mod told;
 mod upload;
 mod watch;
 
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget};
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
 
-use crate::cli::broadcasts::{problems, show_broadcast};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Lang};
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::{GatewayClient, may_pass};
 use crate::cli::runtime::{asked_to_stop, block_on};
 use crate::cli::send::key_value;
 use crate::cli::table::encoded;
+use told::{told, told_check};
 
 const EXAMPLE: &str = "\
 Example:
@@ -76,7 +78,7 @@ pub struct BroadcastArgs {
     /// Start although some rows are bad; they are passed over
     #[arg(long)]
     skip_bad_rows: bool,
-    /// Send it anew, although the same file was sent in the same way within a day
+    /// Send it anew although the same file was sent in the same way; what of that has not ended is gone on with
     #[arg(long)]
     again: bool,
     /// Do not wait until all is sent
@@ -94,21 +96,30 @@ struct Task<'a> {
     args: &'a BroadcastArgs,
     client: GatewayClient,
     bar: ProgressBar,
+    /// Set once somebody who sees no bar was told that a call does not go well.
+    told_trouble: OnceLock<()>,
+    lang: Lang,
+    /// The broadcast's id, once it is known.
+    id: OnceLock<String>,
 }
 
 pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let target = match context.json {
-        true => ProgressDrawTarget::hidden(),
-        false => ProgressDrawTarget::stderr(),
-    };
     let task = Task {
         args,
         client: GatewayClient::new(&args.gateway)?,
-        bar: ProgressBar::with_draw_target(None, target),
+        bar: bar::bar(context.json),
+        told_trouble: OnceLock::new(),
+        lang: context.lang,
+        id: args
+            .resume
+            .clone()
+            .map_or_else(OnceLock::new, OnceLock::from),
     };
     if args.dry_run {
-        let found = block_on(task.check())?;
-        return told_check(&found, context);
+        let found = block_on(task.check());
+        task.bar.finish_and_clear();
+        let found = found?;
+        return told_check(task.recipients()?, &found, context);
     }
     let working = async {
         let stop = asked_to_stop()?;
@@ -117,23 +128,20 @@ pub fn run(args: &BroadcastArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
             () = stop => Ok(None),
         }
     };
-    let Some(end) = block_on(working)? else {
-        task.bar.abandon();
-        let advice = context.lang.pick(
-            "interrupted; what is started goes on. The same command goes on with it.",
-            "已中断;已开始的发送会继续。再次运行同一命令即可接着进行。",
-        );
-        context.line(advice)?;
+    let worked = block_on(working);
+    task.bar.finish_and_clear();
+    let Some(end) = worked? else {
+        context.line(&task.interrupted())?;
         return Ok(ExitCode::from(130));
     };
-    told(&end, context)
+    told(args, end, context)
 }
 
 /// How it ended for this command.
 enum End {
-    /// Bad rows, and nobody said that they may be passed over.
-    BadRows(Value),
-    /// Started, and not waited for; or ended.
+    /// Not started: there are bad rows, and nobody said that they may be passed over.
+    BadRows { broadcast: Value, found: Value },
+    /// Started, and not waited for; or ended, or paused by somebody.
     Stands(Value),
 }
 
@@ -143,16 +151,19 @@ impl Task<'_> {
             Some(id) => self.get(id).await?,
             None => self.order().await?,
         };
-        let id = broadcast["id"]
-            .as_str()
-            .context("the answer has no id")?
-            .to_owned();
+        let id = id(&broadcast)?.to_owned();
+        self.id.get_or_init(|| id.clone());
+        if broadcast["status"] == "cancelled" {
+            return self.get(&id).await.map(End::Stands);
+        }
         if broadcast["source"] == "rows" && broadcast["upload"]["complete"] == false {
             broadcast = self.upload(&id, &broadcast).await?;
         }
-        let bad = broadcast["upload"]["bad_rows"].as_u64() > Some(0);
-        if bad && broadcast["status"] == "ready" && !self.args.skip_bad_rows {
-            return Ok(End::BadRows(self.get(&id).await?));
+        if broadcast["status"] == "ready"
+            && !self.args.skip_bad_rows
+            && let Some(end) = self.bad_rows(&id).await?
+        {
+            return Ok(end);
         }
         let wish = match (&self.args.resume, broadcast["status"].as_str()) {
             (Some(_), Some("paused")) => "resume",
@@ -168,63 +179,18 @@ impl Task<'_> {
         self.watch(&id).await.map(End::Stands)
     }
 
-    /// Asks for the broadcast. The same file and wishes within a day name the same one.
-    async fn order(&self) -> anyhow::Result<Value> {
-        let recipients = self.recipients()?;
-        let source = match recipients {
-            "all" => "all",
-            _ => "upload",
+    /// The rows that keep it from being started, if there are any: also those whose values break the template. By its id alone
+    /// nobody knows what it says, so then only those that are no rows at all.
+    async fn bad_rows(&self, id: &str) -> anyhow::Result<Option<End>> {
+        let broadcast = self.get(id).await?;
+        let found = if self.args.resume.is_none() && broadcast["source"] == "rows" {
+            self.check().await?
+        } else {
+            let (upload, problems) = (&broadcast["upload"], &broadcast["problems"]);
+            json!({"rows": upload["rows"], "bad_rows": upload["bad_rows"], "problems": problems})
         };
-        let body = self.body(source.into())?;
-        let mut hash = Sha256::new();
-        hash.update(serde_json::to_vec(&body)?);
-        if source == "upload" {
-            hash_file(&mut hash, recipients)?;
-        }
-        let mut key = format!("cli-{}", hex::encode(hash.finalize()));
-        if self.args.again {
-            key.push_str(&format!("-{:08x}", rand::random::<u32>()));
-        }
-        let post = async || {
-            let posting = self.client.post_once("/v1/broadcasts", &body, Some(&key));
-            posting.await
-        };
-        self.again(post).await
-    }
-
-    fn recipients(&self) -> anyhow::Result<&str> {
-        let recipients = self.args.recipients.as_deref();
-        recipients.context("whom to? give --recipients FILE.csv or --recipients all")
-    }
-
-    /// The order as the gateway takes it.
-    fn body(&self, recipients: Value) -> anyhow::Result<Value> {
-        let args = self.args;
-        let mut body = Map::from_iter([("recipients".to_owned(), recipients)]);
-        if !args.data.is_empty() {
-            let data = args.data.iter();
-            let data: Map<String, Value> = data
-                .map(|(key, value)| (key.clone(), json!({"value": value})))
-                .collect();
-            body.insert("data".to_owned(), data.into());
-        }
-        for (name, value) in [
-            ("template_id", &args.template),
-            ("url", &args.link),
-            ("account", &args.account),
-            ("reference", &args.reference),
-            ("priority", &args.priority),
-            ("send_at", &args.send_at),
-            ("expires_at", &args.expires_at),
-        ] {
-            if let Some(value) = value {
-                body.insert(name.to_owned(), value.as_str().into());
-            }
-        }
-        if let Some(rate) = args.rate {
-            body.insert("rate".to_owned(), rate.into());
-        }
-        Ok(body.into())
+        let bad = found["bad_rows"].as_u64() > Some(0);
+        Ok(bad.then_some(End::BadRows { broadcast, found }))
     }
 
     async fn get(&self, id: &str) -> anyhow::Result<Value> {
@@ -235,27 +201,26 @@ impl Task<'_> {
     /// Makes a call that may be made twice, until the gateway answers.
     async fn again(&self, call: impl AsyncFn() -> anyhow::Result<Value>) -> anyhow::Result<Value> {
         let began = tokio::time::Instant::now();
+        let shown = self.bar.message();
         loop {
             match call().await {
                 Err(error) if may_pass(&error) && began.elapsed() < AWAY_MAX => {
-                    self.bar.set_message(format!("{error:#}"));
+                    self.troubled(&error);
                     tokio::time::sleep(AWAY_PAUSE).await;
                 }
-                answer => return answer,
+                answer => {
+                    if self.bar.message() != shown {
+                        self.bar.set_message(shown);
+                    }
+                    return answer;
+                }
             }
         }
     }
 }
 
-fn hash_file(hash: &mut Sha256, path: &str) -> anyhow::Result<()> {
-    let mut file = open(path)?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).with_context(|| unreadable(path))? {
-            0 => return Ok(()),
-            count => hash.update(&buffer[..count]),
-        }
-    }
+fn id(broadcast: &Value) -> anyhow::Result<&str> {
+    broadcast["id"].as_str().context("the answer has no id")
 }
 
 fn open(path: &str) -> anyhow::Result<File> {
@@ -264,51 +229,4 @@ fn open(path: &str) -> anyhow::Result<File> {
 
 fn unreadable(path: &str) -> String {
     format!("{path} cannot be read")
-}
-
-fn told(end: &End, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    let (broadcast, fine) = match end {
-        End::Stands(broadcast) => (broadcast, broadcast["status"] != "cancelled"),
-        End::BadRows(broadcast) => (broadcast, false),
-    };
-    if context.json {
-        context.value(broadcast)?;
-    } else if matches!(end, End::BadRows(_)) {
-        context.line(&problems(broadcast).unwrap_or_default())?;
-        let (bad, good) = (
-            &broadcast["upload"]["bad_rows"],
-            &broadcast["upload"]["rows"],
-        );
-        let advice = context.lang.pick(
-            "not started: mend the file, or pass over these rows with --skip-bad-rows",
-            "尚未开始:请修正文件,或加上 --skip-bad-rows 跳过这些行",
-        );
-        context.line(&format!("\n{bad} bad, {good} good; {advice}"))?;
-    } else {
-        context.line(&show_broadcast(broadcast))?;
-    }
-    Ok(if fine {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-fn told_check(found: &Value, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
-    if context.json {
-        context.value(found)?;
-    } else {
-        if let Some(problems) = problems(found) {
-            context.line(&problems)?;
-        }
-        let text = context.lang.pick("nothing was sent", "未发送任何消息");
-        context.line(&format!(
-            "{} good, {} bad; {text}",
-            found["rows"], found["bad_rows"]
-        ))?;
-    }
-    Ok(match found["bad_rows"].as_u64() {
-        Some(0) => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
 }

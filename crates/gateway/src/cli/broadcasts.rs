@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Lang};
 use crate::cli::gateway::GatewayArgs;
 use crate::cli::http::GatewayClient;
 use crate::cli::list;
 use crate::cli::runtime::block_on_here;
-use crate::cli::table::{cell, elements, encoded, objects, pairs, table};
+use crate::cli::table::{cell, elements, encoded, pairs, table};
 
 /// Look at broadcasts, pause, resume and cancel them.
 #[derive(Debug, Args)]
@@ -114,7 +114,7 @@ pub fn run(args: &BroadcastsArgs, context: &mut Context<'_>) -> anyhow::Result<E
     if context.json {
         context.value(&broadcast)?;
     } else {
-        context.line(&show_broadcast(&broadcast))?;
+        context.line(&show_broadcast(&broadcast, context.lang))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -162,7 +162,7 @@ pub(super) fn settled(broadcast: &Value) -> u64 {
 }
 
 /// A broadcast as lines, with the rows that are passed over.
-pub(super) fn show_broadcast(broadcast: &Value) -> String {
+pub(super) fn show_broadcast(broadcast: &Value, lang: Lang) -> String {
     let names = [
         "id",
         "status",
@@ -186,18 +186,22 @@ pub(super) fn show_broadcast(broadcast: &Value) -> String {
     for name in ["remaining", "waiting"].iter().chain(&FATES) {
         lines.push((name, cell(&broadcast["progress"][*name])));
     }
-    for name in ["per_second", "forecast_end_at"] {
+    for name in ["per_second", "held_until", "forecast_end_at"] {
         lines.push((name, cell(&broadcast[name])));
     }
     let mut text = pairs(&lines);
-    if let Some(problems) = problems(broadcast) {
+    if let Some(problems) = problems(broadcast, lang) {
         text = format!("{text}\n\n{problems}");
     }
     text
 }
 
 /// The rows that are passed over, as a table; none if there are none.
-pub(super) fn problems(broadcast: &Value) -> Option<String> {
-    let problems = &broadcast["problems"];
-    (!elements(problems).is_empty()).then(|| objects(problems, &["line", "problem"]))
+pub(super) fn problems(broadcast: &Value, lang: Lang) -> Option<String> {
+    let problems = elements(&broadcast["problems"]);
+    let rows = problems.iter().map(|one| {
+        let chinese = Some(&one["problem_zh"]).filter(|text| lang == Lang::Zh && text.is_string());
+        vec![cell(&one["line"]), cell(chinese.unwrap_or(&one["problem"]))]
+    });
+    (!problems.is_empty()).then(|| table(&["line", "problem"], rows))
 }

@@ -50,9 +50,10 @@ fn check(file: &str, rows: &[(u64, &str, &[&str])], bad: &[(u64, &str)]) {
     let problems: Vec<_> = whole
         .1
         .iter()
-        .map(|one| (one.line, one.problem.as_str()))
+        .map(|one| (one.line, one.fault.english.as_str()))
         .collect();
     assert_eq!(problems, bad, "{file:?}");
+    assert!(whole.1.iter().all(|one| one.fault.chinese.is_some()));
     for cut in 1..file.len() {
         assert_eq!(
             read(file.as_bytes(), cut).unwrap(),
@@ -129,7 +130,7 @@ fn what_is_not_utf_8_is_bad_where_it_stands() {
     let (rows, bad) = read(file, file.len()).unwrap();
     assert_eq!((rows.len(), bad.len()), (1, 1));
     let problem = "name is not UTF-8: save the file as \"CSV UTF-8\"";
-    assert_eq!((bad[0].line, bad[0].problem.as_str()), (2, problem));
+    assert_eq!((bad[0].line, bad[0].fault.english.as_str()), (2, problem));
 }
 
 #[test]

@@ -106,6 +106,6 @@ impl Broadcasting {
         let wished = self.broadcasts.wish(id, wish, signed.nonce, now).await;
         let broadcast = wished.map_err(refused)?;
         self.wake.notify_one();
-        Ok(Json(BroadcastView::new(&broadcast, &[], now)))
+        Ok(Json(self.view(&broadcast, &[], now)))
     }
 }

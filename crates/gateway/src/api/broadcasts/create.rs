@@ -26,6 +26,7 @@ use super::show::{BroadcastView, ProblemRow};
 use super::{Broadcasting, refused};
 use crate::api::door::Signed;
 use crate::api::error::{FieldProblem, Problem};
+use crate::api::messages::draft::written::{IGNORED, KNOWN, unknown_field};
 use crate::api::messages::keys::idempotency;
 use crate::api::query::Query;
 
@@ -83,7 +84,7 @@ pub struct BroadcastCheck {
 #[utoipa::path(
     post, path = "/v1/broadcasts", tag = "broadcasts",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body within 24 h name the same broadcast"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body name the same broadcast until 24 h after its end"),
         ("dry_run" = Option<bool>, Query, description = "Check it and the listed recipients, and store nothing"),
     ),
     request_body = NewBroadcastBody,
@@ -130,7 +131,7 @@ pub async fn create(
     {
         broadcast = broadcasting.append_list(id, rows, now).await?;
     }
-    let view = BroadcastView::new(&broadcast, &[], now);
+    let view = broadcasting.view(&broadcast, &[], now);
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
@@ -164,6 +165,7 @@ impl Broadcasting {
             }
         }
         body.retain(|_, value| !value.is_null());
+        problems.extend(take_out_unknown(&mut body));
         if let Some(problem) = too_rich(&body) {
             return Err(Problem::invalid_message(vec![problem]));
         }
@@ -268,9 +270,9 @@ impl Broadcasting {
                         check.rows += 1;
                         continue;
                     }
-                    Err(Undrafted::Refused(problem) | Undrafted::NotNow(problem)) => BadRow {
+                    Err(Undrafted::Refused(fault) | Undrafted::NotNow(fault)) => BadRow {
                         line: row.line,
-                        problem,
+                        fault,
                     },
                 },
                 Ok(Next::Bad(bad)) => bad,
@@ -282,6 +284,21 @@ impl Broadcasting {
             }
         }
     }
+}
+
+/// Fields that neither a broadcast nor a message has; of many, the first.
+fn take_out_unknown(body: &mut Map<String, Value>) -> Vec<FieldProblem> {
+    let of_messages = KNOWN.into_iter().filter(|name| !OF_ONE.contains(name));
+    let known: Vec<&str> = of_messages.chain(["recipients", "rate"]).collect();
+    let mut problems = Vec::new();
+    body.retain(|name, _| {
+        let fine = known.contains(&name.as_str()) || IGNORED.contains(&name.as_str());
+        if !fine && problems.len() < known.len() {
+            problems.push(unknown_field(name, "a broadcast", &known));
+        }
+        fine
+    });
+    problems
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {

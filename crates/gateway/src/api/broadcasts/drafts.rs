@@ -7,12 +7,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hongyan_courier::broadcast::Order;
 use hongyan_courier::broadcast::expand::{Drafts, Undrafted};
+use hongyan_courier::broadcast::rows::Fault;
 use hongyan_courier::message::Content;
 use hongyan_courier::template::book::{Book, Lists};
 use hongyan_courier::template::measure::Counting;
 use hongyan_courier::time::UnixMs;
 
 use crate::api::accounts::Accounts;
+use crate::api::error::{FieldProblem, Problem};
 use crate::api::messages::draft::{Draft, Refusal, Surroundings};
 use crate::auth::client::Identity;
 use crate::telemetry::trace::TraceId;
@@ -92,17 +94,32 @@ impl Drafts for RowDrafts {
             Err(refusal) => refusal,
         };
         let may_pass = refusal.for_now().is_some_and(|wanted| self.waits(wanted));
-        let problem = match refusal.problem.errors.as_slice() {
-            [] => refusal.problem.detail,
-            errors => {
-                let each = errors.iter().map(|e| format!("{}: {}", e.field, e.problem));
-                each.collect::<Vec<_>>().join("; ")
-            }
-        };
+        let fault = fault(refusal.problem);
         Err(if may_pass {
-            Undrafted::NotNow(problem)
+            Undrafted::NotNow(fault)
         } else {
-            Undrafted::Refused(problem)
+            Undrafted::Refused(fault)
         })
+    }
+}
+
+/// What is wrong with a row, field by field, in each language; where a field's fault has no Chinese, in English.
+fn fault(problem: Problem) -> Fault {
+    let errors = &problem.errors;
+    if errors.is_empty() {
+        return Fault {
+            english: problem.detail,
+            chinese: None,
+        };
+    }
+    let each = |text: fn(&FieldProblem) -> &str| {
+        let each = errors.iter().map(|e| format!("{}: {}", e.field, text(e)));
+        each.collect::<Vec<_>>()
+    };
+    let known = errors.iter().any(|e| e.problem_zh.is_some());
+    let chinese = || each(|e| e.problem_zh.as_ref().unwrap_or(&e.problem)).join("；");
+    Fault {
+        english: each(|e| &e.problem).join("; "),
+        chinese: known.then(chinese),
     }
 }

@@ -67,7 +67,7 @@ pub async fn list(
         next_cursor: last.map(|broadcast| page::cursor(broadcast.id.to_string())),
         broadcasts: found
             .iter()
-            .map(|broadcast| BroadcastView::new(broadcast, &[], now))
+            .map(|broadcast| broadcasting.view(broadcast, &[], now))
             .collect(),
     }))
 }

@@ -15,9 +15,11 @@ use std::sync::Arc;
 use hongyan_courier::broadcast::Broadcast;
 use hongyan_courier::broadcast::BroadcastId;
 use hongyan_courier::broadcast::port::Broadcasts;
+use hongyan_courier::dispatch::Slots;
 use hongyan_courier::port::{ChangeError, Ledger};
 use hongyan_courier::template::book::Book;
 use hongyan_courier::time::Clock;
+use hongyan_courier::token::Keeper;
 use tokio::sync::Notify;
 
 use crate::api::error::Problem;
@@ -30,6 +32,9 @@ pub struct Broadcasting {
     pub ledger: Arc<dyn Ledger>,
     pub drafts: Arc<RowDrafts>,
     pub book: Arc<Book>,
+    /// What holds an account back, and its token.
+    pub slots: Arc<Slots>,
+    pub keeper: Arc<Keeper>,
     pub clock: Arc<dyn Clock>,
     /// Whoever expands is told that something changed.
     pub wake: Arc<Notify>,

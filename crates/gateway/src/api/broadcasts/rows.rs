@@ -67,7 +67,7 @@ pub async fn append(
             if let Some(nonce) = nonce {
                 broadcasting.ledger.spend(nonce, now).await?;
             }
-            return Ok(Json(BroadcastView::new(&broadcast, &[], now)));
+            return Ok(Json(broadcasting.view(&broadcast, &[], now)));
         }
         if !broadcast.takes_rows() {
             let refusal = AppendRefused::State(broadcast.state);
@@ -79,7 +79,7 @@ pub async fn append(
             .broadcasts
             .append(id, append, nonce.clone(), now);
         match appending.await {
-            Ok(broadcast) => return Ok(Json(BroadcastView::new(&broadcast, &shown, now))),
+            Ok(broadcast) => return Ok(Json(broadcasting.view(&broadcast, &shown, now))),
             // Another piece came in between. The nonce is spent by now.
             Err(ChangeError::Refused(AppendRefused::Offset(_))) => nonce = None,
             Err(error) => return Err(refused(error)),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::broadcast::Broadcast;
 use hongyan_courier::broadcast::rows::BadRow;
+use hongyan_courier::broadcast::{Broadcast, State as Stands};
 use hongyan_courier::time::UnixMs;
 use http::Uri;
 use serde::Serialize;
@@ -49,7 +49,11 @@ pub struct BroadcastView {
     progress: ProgressView,
     /// Messages settled a second since it has been running.
     per_second: Option<f64>,
-    /// When its last message will have been sent, if it goes on like this.
+    /// Its account holds it back until then, as far as is known: quiet hours, quota that is spent or kept for who is more
+    /// urgent, no token, a lane that is not open. None while its messages go.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    held_until: Option<Moment>,
+    /// When its last message will have been sent, if it goes on like this. None while it is held: nobody can tell.
     #[schema(value_type = Option<String>, format = DateTime)]
     forecast_end_at: Option<Moment>,
     /// The first rows that are passed over.
@@ -100,19 +104,44 @@ pub struct ProblemRow {
     line: u64,
     #[schema(example = "has no openid")]
     problem: String,
+    /// The same in Chinese, where it is about what WeChat takes or about the row itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "缺少 openid")]
+    problem_zh: Option<String>,
 }
 
 impl From<&BadRow> for ProblemRow {
     fn from(bad: &BadRow) -> Self {
         Self {
             line: bad.line,
-            problem: bad.problem.clone(),
+            problem: bad.fault.english.clone(),
+            problem_zh: bad.fault.chinese.clone(),
         }
     }
 }
 
+impl Broadcasting {
+    pub(super) fn view(&self, broadcast: &Broadcast, bad: &[BadRow], now: UnixMs) -> BroadcastView {
+        BroadcastView::new(broadcast, bad, self.held_until(broadcast, now), now)
+    }
+
+    fn held_until(&self, broadcast: &Broadcast, now: UnixMs) -> Option<UnixMs> {
+        let order = &broadcast.order;
+        if broadcast.state != Stands::Running {
+            return None;
+        }
+        let token_at = self.keeper.may_be_ready_at(&order.account);
+        self.slots.held_until(
+            &order.account,
+            (order.kind(), order.priority()?),
+            token_at,
+            now,
+        )
+    }
+}
+
 impl BroadcastView {
-    pub(super) fn new(broadcast: &Broadcast, bad: &[BadRow], now: UnixMs) -> Self {
+    fn new(broadcast: &Broadcast, bad: &[BadRow], held_until: Option<UnixMs>, now: UnixMs) -> Self {
         let (order, upload, progress) = (&broadcast.order, &broadcast.upload, &broadcast.progress);
         let expired = broadcast.rows_expired(now);
         Self {
@@ -147,7 +176,11 @@ impl BroadcastView {
                 unconfirmed: progress.unconfirmed,
             },
             per_second: broadcast.pace(now).map(|pace| (pace * 10.0).round() / 10.0),
-            forecast_end_at: broadcast.forecast(now).map(Moment),
+            held_until: held_until.map(Moment),
+            forecast_end_at: match held_until {
+                Some(_) => None,
+                None => broadcast.forecast(now).map(Moment),
+            },
             problems: bad.iter().map(ProblemRow::from).collect(),
         }
     }
@@ -173,5 +206,5 @@ pub async fn show(
     let broadcast = broadcasting.reached(id, &signed.caller).await?;
     let bad = broadcasting.broadcasts.bad_rows(id, PROBLEMS_SHOWN).await?;
     let now = broadcasting.clock.now();
-    Ok(Json(BroadcastView::new(&broadcast, &bad, now)))
+    Ok(Json(broadcasting.view(&broadcast, &bad, now)))
 }

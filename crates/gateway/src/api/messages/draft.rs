@@ -23,7 +23,7 @@ use written::Written;
 
 mod fit;
 mod kinds;
-mod written;
+pub(in crate::api) mod written;
 
 const OPENID_CHARS_MAX: usize = 64;
 const TEMPLATE_ID_CHARS_MAX: usize = 64;

@@ -1,12 +1,15 @@
-//! `--dry-run`: reads the file as the gateway will, and has it check the values of every row.
+//! `--dry-run`, and what is done before a file is started: reads it as the gateway will, and has it check the values of every
+//! row.
 
 use std::io::Read;
 
 use hongyan_courier::broadcast::Place;
-use hongyan_courier::broadcast::rows::{Next, OPENID, Reader, Row};
+use hongyan_courier::broadcast::rows::{BadRow, Next, OPENID, Reader, Row};
 use serde_json::{Map, Value, json};
 
+use super::bar::Phase;
 use super::{Task, open, unreadable};
+use crate::cli::http::too_large;
 use crate::cli::table::elements;
 use anyhow::Context as _;
 
@@ -30,12 +33,26 @@ struct Found {
 }
 
 impl Found {
-    fn bad(&mut self, line: u64, problem: &str) {
+    /// A bad row, as the gateway tells of one.
+    fn bad(&mut self, problem: Value) {
         self.bad += 1;
         if self.problems.len() < PROBLEMS_MAX {
-            self.problems
-                .push(json!({"line": line, "problem": problem}));
+            self.problems.push(problem);
         }
+    }
+
+    /// What the gateway says of these rows.
+    fn take_in(&mut self, answer: &Value, rows: &[Row]) {
+        self.rows += answer["rows"].as_u64().unwrap_or(0);
+        let bad = answer["bad_rows"].as_u64().unwrap_or(0);
+        let problems = elements(&answer["problems"]);
+        for one in problems {
+            let line = one["line"].as_u64().and_then(|line| line_of(rows, line));
+            let mut problem = one.clone();
+            problem["line"] = line.unwrap_or(0).into();
+            self.bad(problem);
+        }
+        self.bad += bad.saturating_sub(problems.len() as u64);
     }
 }
 
@@ -45,8 +62,11 @@ impl Task<'_> {
         let path = self.recipients()?;
         if path == "all" {
             let body = self.body("all".into())?;
-            return self.client.post(TARGET, &body).await;
+            return self
+                .again(async || self.client.post(TARGET, &body).await)
+                .await;
         }
+        self.begin(Phase::Checking);
         let mut file = open(path)?;
         let (mut piece, mut place) = (Vec::new(), Place::default());
         let mut columns: Option<Vec<String>> = None;
@@ -68,7 +88,9 @@ impl Task<'_> {
             loop {
                 match reader.next(columns)? {
                     Next::Row(row) => self.take(&mut found, row, columns).await?,
-                    Next::Bad(bad) => found.bad(bad.line, &bad.problem),
+                    Next::Bad(BadRow { line, fault }) => found.bad(json!(
+                        {"line": line, "problem": fault.english, "problem_zh": fault.chinese}
+                    )),
                     Next::Nothing => break,
                 }
             }
@@ -93,13 +115,26 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Has the rows that wait checked.
+    /// Has the rows that wait checked, in as many parts as the gateway takes them in.
     async fn ask(&self, found: &mut Found, columns: &[String]) -> anyhow::Result<()> {
         let rows = std::mem::take(&mut found.waiting);
         found.bytes = 0;
-        if rows.is_empty() {
-            return Ok(());
+        let (mut rest, mut most) = (&rows[..], rows.len());
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(most.min(rest.len()));
+            match self.answered(part, columns).await {
+                Err(error) if too_large(&error) && part.len() > 1 => most = part.len().div_ceil(2),
+                answer => {
+                    found.take_in(&answer?, part);
+                    self.bar.inc(part.len() as u64);
+                    rest = later;
+                }
+            }
         }
+        Ok(())
+    }
+
+    async fn answered(&self, rows: &[Row], columns: &[String]) -> anyhow::Result<Value> {
         let recipients = rows.iter().map(|row| {
             let mut fields = Map::from_iter([(OPENID.to_owned(), row.openid.as_str().into())]);
             for (column, value) in columns.iter().zip(&row.values) {
@@ -108,20 +143,8 @@ impl Task<'_> {
             Value::from(fields)
         });
         let body = self.body(recipients.collect::<Vec<_>>().into())?;
-        let check = self
-            .again(async || self.client.post(TARGET, &body).await)
-            .await?;
-        found.rows += check["rows"].as_u64().unwrap_or(0);
-        let bad = check["bad_rows"].as_u64().unwrap_or(0);
-        let problems = elements(&check["problems"]);
-        for one in problems {
-            let line = one["line"].as_u64().and_then(|line| line_of(&rows, line));
-            let problem = one["problem"].as_str().unwrap_or_default();
-            found.bad(line.unwrap_or(0), problem);
-        }
-        found.bad += bad.saturating_sub(problems.len() as u64);
-        self.bar.inc(rows.len() as u64);
-        Ok(())
+        self.again(async || self.client.post(TARGET, &body).await)
+            .await
     }
 }
 

@@ -1,4 +1,5 @@
-//! Hands over the file, piece by piece, from where the gateway has it.
+//! Hands over the file, piece by piece, from where the gateway has it. Where only an id says that it is the same file, also
+//! what the gateway has: it refuses other bytes.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -6,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::bar::Phase;
 use super::{Task, open, unreadable};
 use crate::cli::http::too_large;
 use crate::cli::table::encoded;
@@ -20,12 +22,17 @@ impl Task<'_> {
         let path = self.recipients()?;
         let mut file = open(path)?;
         let size = file.metadata().with_context(|| unreadable(path))?.len();
-        let mut offset = offset(broadcast)?;
+        let stored = offset(broadcast)?;
         ensure!(
-            offset <= size,
+            stored <= size,
             "{path} is shorter than what was handed over before: it is another file"
         );
-        self.bar.set_length(size);
+        // A key is made of the file's hash; an id is not.
+        let mut offset = match self.args.resume {
+            Some(_) => 0,
+            None => stored,
+        };
+        self.begin(Phase::Uploading(size));
         let mut piece_bytes = PIECE_BYTES;
         loop {
             self.bar.set_position(offset);
@@ -36,7 +43,8 @@ impl Task<'_> {
                 .take(piece_bytes as u64)
                 .read_to_end(&mut piece)
                 .with_context(|| unreadable(path))?;
-            let last = offset + piece.len() as u64 >= size;
+            let end = offset + piece.len() as u64;
+            let last = end >= size;
             let target = format!(
                 "/v1/broadcasts/{}/rows?offset={offset}&last={last}",
                 encoded(id)
@@ -54,7 +62,11 @@ impl Task<'_> {
             if last {
                 return Ok(stands);
             }
-            offset = self::offset(&stands)?;
+            offset = if end < stored {
+                end
+            } else {
+                self::offset(&stands)?
+            };
         }
     }
 }

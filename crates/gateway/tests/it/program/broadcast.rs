@@ -1,5 +1,8 @@
 //! `hongyan broadcast`: a file goes out row by row, and the same command goes on where it was interrupted.
 
+mod bad_values;
+mod going_on;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -63,23 +66,39 @@ async fn a_file_goes_out_and_the_same_command_finds_it_again() {
     gateway.finish().await;
 }
 
-/// `script` gives the command a terminal of its own.
+const WORDS: &str = "--template TEMPLATE_ID --recipients people.csv --data 'thing1={{name}}您好'";
+
+/// `script` gives the command a terminal of its own. What is in the other one's environment is in its own.
+fn on_a_terminal(plain: Command, folder: &Path, words: &str) -> Command {
+    let program = env!("CARGO_BIN_EXE_hongyan");
+    let words = words.replace("TEMPLATE_ID", TEMPLATE);
+    let mut command = Command::new("script");
+    command.args([
+        "-qefc",
+        &format!("{program} broadcast {words}"),
+        "/dev/null",
+    ]);
+    let names = plain.as_std().get_envs();
+    command.envs(names.filter_map(|(name, value)| Some((name, value?))));
+    command.env("TERM", "xterm").current_dir(folder);
+    command
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
 #[tokio::test]
 async fn on_a_terminal_a_bar_shows_how_far_it_is() {
     let gateway = TestGateway::start().await;
     let folder = folder(300, "");
-    let program = env!("CARGO_BIN_EXE_hongyan");
-    let words = format!(
-        "{program} broadcast --template {TEMPLATE} --recipients people.csv --data 'thing1={{{{name}}}}您好' --rate 150"
+    let words = format!("{WORDS} --rate 150");
+    let command = on_a_terminal(
+        operating(&gateway, folder.path(), &[]),
+        folder.path(),
+        &words,
     );
-    let mut command = Command::new("script");
-    command.args(["-qefc", &words, "/dev/null"]);
-    let plain = operating(&gateway, folder.path(), &[]);
-    let names = plain.as_std().get_envs();
-    command.envs(names.filter_map(|(name, value)| Some((name, value?))));
-    command.env("TERM", "xterm").current_dir(folder.path());
-    command.stdin(std::process::Stdio::null());
     let shown = run(command).await.unwrap();
+    assert!(shown.contains(" KiB"), "the file is handed over: {shown}");
     assert!(shown.contains("/300 running, "), "{shown}");
     assert!(shown.contains("/s, until 20"), "{shown}");
     assert_eq!(gateway.sim.calls().accepted, 300);
@@ -201,7 +220,7 @@ async fn a_dry_run_tells_the_lines_of_the_file() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let problems = json!([
         {"line": 4, "problem": "url: must be an http:// or https:// address"},
-        {"line": 5, "problem": "has no openid"},
+        {"line": 5, "problem": "has no openid", "problem_zh": "缺少 openid"},
     ]);
     assert_eq!(
         found,

@@ -8,7 +8,7 @@ use hongyan_courier::broadcast::{Broadcast, BroadcastId, NewBroadcast, Place, Wi
 use hongyan_courier::port::{AcceptError, Accepted, ChangeError, IdempotencyKey, Nonce};
 use rusqlite::{Connection, params};
 
-use super::keys::{self, OtherBody};
+use super::keys::{self, Ids, OtherBody};
 use super::{Op, audit};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
@@ -37,20 +37,18 @@ impl Op for CreateOp {
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
         let known = match &self.key {
-            Some(key) => keys::find_key(&base.conn, key, self.now)?,
+            Some(key) => known_by(base, key, self.now)?,
             None => None,
         };
         let known = match known {
             Some(Err(OtherBody)) => return Ok(Err(AcceptError::IdempotencyMismatch)),
-            Some(Ok(ids)) => ids.into_iter().next().and_then(Result::ok),
+            Some(Ok(id)) => id,
             None => None,
         };
         if !base.spend(self.nonce.as_ref())? {
             return Ok(Err(AcceptError::NonceSeen));
         }
-        if let Some(id) = known.and_then(BroadcastId::of_message_id)
-            && find(&base.conn, &mut base.accounts, id)?.is_some()
-        {
+        if let Some(id) = known {
             return Ok(Ok((id, true)));
         }
         let id = self.new.id;
@@ -61,6 +59,34 @@ impl Op for CreateOp {
         audit::note(&base.conn, self.nonce.as_ref())?;
         Ok(Ok((id, false)))
     }
+}
+
+/// The broadcast that this key stands for. One that is there says itself how long; one that is gone is none.
+fn known_by(
+    base: &mut Base,
+    key: &IdempotencyKey,
+    now: UnixMs,
+) -> Result<Option<Result<Option<BroadcastId>, OtherBody>>, Fault> {
+    let Some(known) = keys::kept_key(&base.conn, key)? else {
+        return Ok(None);
+    };
+    let id = broadcast_of(&known.ids);
+    let one = match id {
+        Some(id) => find(&base.conn, &mut base.accounts, id)?,
+        None => None,
+    };
+    let until = one.as_ref().map(|one| one.key_until(now));
+    if now >= until.unwrap_or(known.expires_at) {
+        return Ok(None);
+    }
+    let id = id.filter(|_| one.is_some());
+    Ok(Some(known.with_body(key.body).map(|_| id)))
+}
+
+/// The broadcast that a key stored, if it stored one.
+pub(super) fn broadcast_of(ids: &Ids) -> Option<BroadcastId> {
+    let id = ids.first().copied()?.ok()?;
+    BroadcastId::of_message_id(id)
 }
 
 fn insert(base: &mut Base, new: &Broadcast) -> Result<(), Fault> {
@@ -172,10 +198,16 @@ fn keep_bad(conn: &Connection, id: BroadcastId, bad: &[BadRow]) -> Result<(), Fa
     let mut count = conn.prepare_cached(sql)?;
     let known: i64 = count.query_row([id.number()], |row| row.get(0))?;
     let room = BAD_ROWS_KEPT.saturating_sub(usize::try_from(known).unwrap_or(usize::MAX));
-    let sql = "INSERT INTO broadcast_bad_rows (broadcast, line, problem) VALUES (?1, ?2, ?3)";
+    let sql = "INSERT INTO broadcast_bad_rows (broadcast, line, problem, problem_zh) VALUES (?1, ?2, ?3, ?4)";
     let mut keep = conn.prepare_cached(sql)?;
     for one in bad.iter().take(room) {
-        keep.execute(params![id.number(), signed(one.line), one.problem])?;
+        let fault = &one.fault;
+        keep.execute(params![
+            id.number(),
+            signed(one.line),
+            fault.english,
+            fault.chinese
+        ])?;
     }
     Ok(())
 }

@@ -19,26 +19,42 @@ pub(super) type Ids = Vec<Result<MessageId, DedupeMismatch>>;
 /// A key came again with another body.
 pub(super) struct OtherBody;
 
+/// What a key stored, and for what body.
+pub(super) struct Known {
+    body: [u8; 32],
+    pub(super) ids: Ids,
+    pub(super) expires_at: UnixMs,
+}
+
+impl Known {
+    /// What it stored, if it came with this body.
+    pub(super) fn with_body(self, body: [u8; 32]) -> Result<Ids, OtherBody> {
+        (self.body == body).then_some(self.ids).ok_or(OtherBody)
+    }
+}
+
 /// What this key stored before, if it is not too long ago.
 pub(super) fn find_key(
     conn: &Connection,
     key: &IdempotencyKey,
     now: UnixMs,
 ) -> Result<Option<Result<Ids, OtherBody>>, Fault> {
-    let sql = "SELECT body, ids FROM idempotency WHERE scope = ?1 AND key = ?2 AND expires_at > ?3";
+    let known = kept_key(conn, key)?.filter(|known| now < known.expires_at);
+    Ok(known.map(|known| known.with_body(key.body)))
+}
+
+/// What this key stored, however long ago.
+pub(super) fn kept_key(conn: &Connection, key: &IdempotencyKey) -> Result<Option<Known>, Fault> {
+    let sql = "SELECT body, ids, expires_at FROM idempotency WHERE scope = ?1 AND key = ?2";
     let mut find = conn.prepare_cached(sql)?;
-    let known: Option<([u8; 32], Vec<u8>)> = find
-        .query_row(params![key.scope, key.key, now.0], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+    let known = find.query_row(params![key.scope, key.key], |row| {
+        Ok(Known {
+            body: row.get(0)?,
+            ids: unpack(&row.get::<_, Vec<u8>>(1)?),
+            expires_at: UnixMs(row.get(2)?),
         })
-        .optional()?;
-    Ok(known.map(|(body, ids)| {
-        if body == key.body {
-            Ok(unpack(&ids))
-        } else {
-            Err(OtherBody)
-        }
-    }))
+    });
+    Ok(known.optional()?)
 }
 
 /// Keeps what a key stored; an old entry of the same key gives way.
@@ -62,7 +78,7 @@ fn pack(ids: &Ids) -> Vec<u8> {
     bytes.collect()
 }
 
-fn unpack(bytes: &[u8]) -> Ids {
+pub(super) fn unpack(bytes: &[u8]) -> Ids {
     let (ids, _) = bytes.as_chunks::<16>();
     let each = ids.iter().map(|id| match *id {
         MISMATCH => Err(DedupeMismatch),

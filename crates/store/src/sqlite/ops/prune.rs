@@ -10,6 +10,7 @@ use hongyan_courier::retention::Old;
 use hongyan_courier::webhook::EventState;
 use rusqlite::{Connection, params};
 
+use super::keys::unpack;
 use super::{Op, broadcast};
 use crate::sqlite::base::Base;
 use crate::sqlite::codes;
@@ -49,7 +50,7 @@ impl Op for PruneOp {
                 Ok(gone)
             }
             Old::Nonces => base.nonces.prune(&base.conn, before, self.limit),
-            Old::Keys => forget(KEYS),
+            Old::Keys => keys(base, self.before, limit),
             Old::Suppressions => forget(SUPPRESSIONS),
             Old::Recipients => recipients(&base.conn, before, limit),
             Old::Flags => flags(&base.conn, before, limit),
@@ -64,13 +65,43 @@ const ORPHANS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, creat
     (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NULL AND at < ?1 LIMIT ?2)";
 const RECEIPTS: &str = "DELETE FROM receipts WHERE (msgid, account, openid, create_time, status) IN \
     (SELECT msgid, account, openid, create_time, status FROM receipts WHERE message IS NOT NULL AND at < ?1 LIMIT ?2)";
-const KEYS: &str = "DELETE FROM idempotency WHERE (scope, key) IN \
-    (SELECT scope, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)";
 const SUPPRESSIONS: &str = "DELETE FROM suppressions WHERE (account, openid, template_id, reason) IN \
     (SELECT account, openid, template_id, reason FROM suppressions WHERE expires_at IS NOT NULL AND expires_at <= ?1 \
     LIMIT ?2)";
 const TEMPLATE_HISTORY: &str = "DELETE FROM template_history WHERE (account, id, at) IN \
     (SELECT account, id, at FROM template_history WHERE at < ?1 LIMIT ?2)";
+
+/// Keys that are over. That of a broadcast that it still names is kept on until it does not, so that it is not in the way of
+/// the others. Answers how many of both.
+fn keys(base: &mut Base, before: UnixMs, limit: i64) -> Result<usize, Fault> {
+    let of_broadcasts = "SELECT scope, key, ids FROM (SELECT scope, key, ids FROM idempotency WHERE expires_at <= ?1 \
+        ORDER BY expires_at, scope, key LIMIT ?2) WHERE length(ids) = 16 AND substr(ids, 1, 8) = zeroblob(8)";
+    let mut find_old = base.conn.prepare_cached(of_broadcasts)?;
+    let old = find_old.query_map([before.0, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    let old: Vec<(String, String, Vec<u8>)> = old.collect::<Result<_, _>>()?;
+    let mut kept = 0;
+    for (scope, key, ids) in &old {
+        let one = match broadcast::broadcast_of(&unpack(ids)) {
+            Some(id) => find(&base.conn, &mut base.accounts, id)?,
+            None => None,
+        };
+        let until = one.map(|one| one.key_until(before));
+        if let Some(until) = until.filter(|until| *until > before) {
+            let sql = "UPDATE idempotency SET expires_at = ?3 WHERE scope = ?1 AND key = ?2";
+            base.conn
+                .prepare_cached(sql)?
+                .execute(params![scope, key, until.0])?;
+            kept += 1;
+        }
+    }
+    let forget = "DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency \
+        WHERE expires_at <= ?1 ORDER BY expires_at, scope, key LIMIT ?2)";
+    let mut forget = base.conn.prepare_cached(forget)?;
+    let gone = forget.execute([before.0, limit - kept])?;
+    Ok(gone + usize::try_from(kept).unwrap_or(0))
+}
 
 /// Messages that ended here. Their msgids are those of their calls, which saves an index on `msgids`; one that slips through
 /// names a message that is gone, and is treated as unknown.

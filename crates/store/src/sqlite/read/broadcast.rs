@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::broadcast::port::{BroadcastFilter, DUE_COUNTED_MAX};
-use hongyan_courier::broadcast::rows::BadRow;
+use hongyan_courier::broadcast::rows::{BadRow, Fault as RowFault};
 use hongyan_courier::broadcast::{
     Broadcast, BroadcastId, Cursor, Order, Place, Progress, State, Upload,
 };
@@ -182,13 +182,16 @@ pub(in crate::sqlite) fn bad_rows(
     id: BroadcastId,
     limit: usize,
 ) -> Result<Vec<BadRow>, Fault> {
-    let sql = "SELECT line, problem FROM broadcast_bad_rows WHERE broadcast = ?1 ORDER BY line, rowid LIMIT ?2";
+    let sql = "SELECT line, problem, problem_zh FROM broadcast_bad_rows WHERE broadcast = ?1 ORDER BY line, rowid LIMIT ?2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut find = reader.conn.prepare_cached(sql)?;
     let found = find.query_map(params![id.number(), limit], |row| {
         Ok(BadRow {
             line: row.get::<_, i64>(0)?.unsigned_abs(),
-            problem: row.get(1)?,
+            fault: RowFault {
+                english: row.get(1)?,
+                chinese: row.get(2)?,
+            },
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)

@@ -22,11 +22,12 @@ CREATE TABLE audit (
 );
 INSERT INTO "audit" VALUES(1,1795400003000,'desk','192.0.2.1','messages.cancel','clinic','m1',NULL,NULL,NULL,X'1111111111111111111111111111111111111111111111111111111111111111');
 CREATE TABLE broadcast_bad_rows (
-    broadcast INTEGER NOT NULL,          -- broadcasts.id
-    line      INTEGER NOT NULL,          -- the line that it begins on, counted from 1
-    problem   TEXT    NOT NULL           -- what is wrong with it
+    broadcast  INTEGER NOT NULL,         -- broadcasts.id
+    line       INTEGER NOT NULL,         -- the line that it begins on, counted from 1
+    problem    TEXT    NOT NULL,         -- what is wrong with it
+    problem_zh TEXT                      -- the same in Chinese, where somebody said it so
 );
-INSERT INTO "broadcast_bad_rows" VALUES(3765226438656123456,3,'has no openid');
+INSERT INTO "broadcast_bad_rows" VALUES(3765226438656123456,3,'has no openid','缺少 openid');
 CREATE TABLE broadcast_followers (
     broadcast INTEGER NOT NULL,          -- broadcasts.id
     openid    TEXT    NOT NULL,          -- who

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::api::error::FieldProblem;
 use crate::api::messages::text::Text;
 
-pub(super) const KNOWN: [&str; 19] = [
+pub(in crate::api) const KNOWN: [&str; 19] = [
     "touser",
     "template_id",
     "data",
@@ -32,6 +32,9 @@ pub(super) const KNOWN: [&str; 19] = [
     "on_violation",
     "override_suppression",
 ];
+
+/// Colours of the card: WeChat took them once and ignores them now.
+pub(in crate::api) const IGNORED: [&str; 2] = ["topcolor", "color"];
 
 const TWICE: &str = "comes more than once";
 
@@ -104,31 +107,42 @@ impl<'a> Written<'a> {
             // Whoever checked the message before us may have gone by the other one.
             Some(Some(_)) => self.misplaced(name, TWICE.to_owned()),
             Some(place) => *place = Some(value).filter(|value| value.get() != "null"),
-            // Colours of the card: WeChat took them once and ignores them now.
-            None if matches!(name, "topcolor" | "color") => {}
+            None if IGNORED.contains(&name) => {}
             None => self.unknown(name),
         }
     }
 
     fn unknown(&mut self, name: &str) {
-        let nearest = KNOWN
-            .into_iter()
-            .min_by_key(|known| strsim::damerau_levenshtein(name, known))
-            .filter(|known| strsim::damerau_levenshtein(name, known) <= 1 + known.len() / 3);
-        let problem = match nearest {
-            Some(known) => format!("is not a field of a message; did you mean {known}?"),
-            None => format!("is not a field of a message; known: {}", KNOWN.join(", ")),
-        };
-        self.misplaced(name, problem);
+        if self.misplaced.len() < KNOWN.len() {
+            self.misplaced
+                .push(unknown_field(name, "a message", &KNOWN));
+        }
     }
 
     fn misplaced(&mut self, name: &str, problem: String) {
-        const SHOWN_CHARS_MAX: usize = 64;
         if self.misplaced.len() < KNOWN.len() {
-            let field: String = name.chars().take(SHOWN_CHARS_MAX).collect();
-            self.misplaced.push(FieldProblem::new(field, problem));
+            self.misplaced.push(field_problem(name, problem));
         }
     }
+}
+
+/// A field that `what` does not have, told with the one that may be meant or with those that there are.
+pub(in crate::api) fn unknown_field(name: &str, what: &str, known: &[&str]) -> FieldProblem {
+    let nearest = known
+        .iter()
+        .min_by_key(|known| strsim::damerau_levenshtein(name, known))
+        .filter(|known| strsim::damerau_levenshtein(name, known) <= 1 + known.len() / 3);
+    let problem = match nearest {
+        Some(nearest) => format!("is not a field of {what}; did you mean {nearest}?"),
+        None => format!("is not a field of {what}; known: {}", known.join(", ")),
+    };
+    field_problem(name, problem)
+}
+
+fn field_problem(name: &str, problem: String) -> FieldProblem {
+    const SHOWN_CHARS_MAX: usize = 64;
+    let field: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+    FieldProblem::new(field, problem)
 }
 
 impl<'de> Deserialize<'de> for Written<'de> {

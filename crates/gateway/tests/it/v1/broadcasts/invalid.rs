@@ -67,11 +67,14 @@ async fn an_order_is_read_like_a_message() {
         let errors = wrong(&gateway, order.clone()).await;
         assert!(errors.contains(&told.to_owned()), "{order}: {errors:?}");
     }
-    let unknown = wrong(&gateway, with("recipient", json!("all"))).await;
-    assert!(
-        unknown[0].starts_with("recipient: is not a field"),
-        "{unknown:?}"
-    );
+    let unknown = wrong(&gateway, with("ratee", json!(5))).await;
+    let told = "ratee: is not a field of a broadcast; did you mean rate?";
+    assert_eq!(unknown, [told]);
+    let unknown = wrong(&gateway, with("unheard_of", json!("x"))).await;
+    let told = "unheard_of: is not a field of a broadcast; known: template_id, ";
+    assert!(unknown[0].starts_with(told), "{unknown:?}");
+    assert!(unknown[0].ends_with(", recipients, rate"), "{unknown:?}");
+    assert!(!unknown[0].contains("touser"), "{unknown:?}");
     // A link that is a column's own text is not judged before there is one.
     let mut linked = order();
     linked["url"] = json!("{{ link }}");

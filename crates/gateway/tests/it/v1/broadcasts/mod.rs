@@ -1,6 +1,7 @@
 //! `/v1/broadcasts`: one request that becomes many messages.
 
 mod control;
+mod held;
 mod invalid;
 mod kinds;
 mod send;

@@ -68,9 +68,10 @@ CREATE TABLE broadcast_pieces (
 
 -- Rows that are passed over, the first thousand of a broadcast.
 CREATE TABLE broadcast_bad_rows (
-    broadcast INTEGER NOT NULL,          -- broadcasts.id
-    line      INTEGER NOT NULL,          -- the line that it begins on, counted from 1
-    problem   TEXT    NOT NULL           -- what is wrong with it
+    broadcast  INTEGER NOT NULL,         -- broadcasts.id
+    line       INTEGER NOT NULL,         -- the line that it begins on, counted from 1
+    problem    TEXT    NOT NULL,         -- what is wrong with it
+    problem_zh TEXT                      -- the same in Chinese, where somebody said it so
 );
 CREATE INDEX broadcast_bad_rows_line ON broadcast_bad_rows (broadcast, line);
 
