@@ -277,6 +277,8 @@ macro_rules! dead_letters_conformance {
                 many_are_sent_again_each_when_it_is_told
                 what_had_better_not_be_sent_again_is_left_alone
                 what_a_receipt_failed_is_sent_again_as_another_message
+                whoever_is_suppressed_is_left_alone_and_takes_no_place
+                what_is_sent_again_of_a_paused_broadcast_waits_for_it
             }
         }
     };

@@ -48,8 +48,14 @@ impl State {
         force: bool,
         now: UnixMs,
     ) -> Result<Moved, ChangeError<RetryRefused>> {
+        let message = self.find(id).ok_or(ChangeError::NotFound)?;
+        let paused = self.is_paused(&message.content);
         self.change(id, now, |content, delivery| {
-            delivery.retry(content, force, now)
+            delivery.retry(content, force, now)?;
+            if paused {
+                delivery.hold();
+            }
+            Ok(())
         })
         .ok_or(ChangeError::NotFound)?
         .map_err(ChangeError::Refused)?;

@@ -112,12 +112,13 @@ fn many(
     let mut body = args.which.body();
     body.insert("rate".to_owned(), json!(args.rate));
     let mut left = args.limit.unwrap_or(u64::MAX);
-    let (mut retried, mut skipped) = (0, Map::new());
+    let (mut retried, mut held, mut skipped) = (0, 0, Map::new());
     let mut last_due = Value::Null;
     while left > 0 {
         body.insert("limit".to_owned(), json!(left.min(PAGE)));
         let done = block_on_here(client.post("/v1/messages/retry", &json!(body)))?;
         retried += done["retried"].as_u64().unwrap_or(0);
+        held += done["held"].as_u64().unwrap_or(0);
         for (why, count) in done["skipped"].as_object().into_iter().flatten() {
             let before = skipped.get(why).and_then(Value::as_u64).unwrap_or(0);
             skipped.insert(why.clone(), json!(before + count.as_u64().unwrap_or(0)));
@@ -131,13 +132,21 @@ fn many(
         body.insert("cursor".to_owned(), json!(cursor));
         left = left.saturating_sub(PAGE);
     }
-    let summary = json!({"retried": retried, "skipped": skipped, "last_due_at": last_due});
+    let summary =
+        json!({"retried": retried, "held": held, "skipped": skipped, "last_due_at": last_due});
     if context.json {
         context.value(&summary)?;
         return Ok(ExitCode::SUCCESS);
     }
     let queued = context.lang.pick("queued again", "已重新排队");
     context.line(&format!("{queued}: {retried}"))?;
+    if held > 0 {
+        let waits = context.lang.pick(
+            "of these, waiting until their broadcast is resumed",
+            "其中等待所属群发恢复",
+        );
+        context.line(&format!("{waits}: {held}"))?;
+    }
     for (why, count) in &skipped {
         let left_alone = context.lang.pick("left alone", "未处理");
         context.line(&format!("{left_alone} ({why}): {count}"))?;

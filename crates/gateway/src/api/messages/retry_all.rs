@@ -61,9 +61,11 @@ pub struct RetryAll {
 pub struct RetryAllDone {
     /// So many are queued again.
     retried: usize,
+    /// So many of them wait until their broadcast, which is paused, goes on.
+    held: usize,
     /// So many were left alone: `expired`, `suppressed`, `in_doubt`, `forgotten` with their recipient, or `changed` meanwhile.
     skipped: BTreeMap<&'static str, usize>,
-    /// When the last of them is due.
+    /// When the last of those is due that are not held.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_due_at: Option<Moment>,
     /// Goes on with the rest, at the same rate; none if all were looked at.
@@ -72,6 +74,7 @@ pub struct RetryAllDone {
 
 /// Sends many messages again: those that failed, or were cancelled, by filter and at a rate. What expired, is suppressed or
 /// may have reached its user is left alone. Each is queued with a time of its own, so a restart does not change the rate.
+/// What is of a broadcast that is paused is queued and waits for it.
 #[utoipa::path(
     post, path = "/v1/messages/retry", tag = "messages",
     request_body = RetryAll,
@@ -167,6 +170,7 @@ fn shown(done: Retried) -> RetryAllDone {
     let skipped = done.left_alone.into_iter();
     RetryAllDone {
         retried: done.count,
+        held: done.held,
         skipped: skipped.map(|(why, count)| (word(why), count)).collect(),
         last_due_at: done.last_due.map(Moment),
         next_cursor: done.next.map(|next| page::cursor(written(next))),
