@@ -20,7 +20,12 @@ impl State {
     }
 
     pub(super) fn page(&self, filter: &Filter, limit: usize) -> Vec<Message> {
-        let newest_first = self.rows.values().rev().map(|row| &row.message);
+        let ended = |row: &&Row| {
+            let since = filter.ended_since;
+            since.is_none_or(|since| row.ended_at.is_some_and(|at| at >= since))
+        };
+        let newest_first = self.rows.values().rev().filter(ended);
+        let newest_first = newest_first.map(|row| &row.message);
         let by_msgid = |message: &Message| {
             let Some(msgid) = filter.msgid else {
                 return true;

@@ -140,7 +140,7 @@ impl Attention {
         let heaps = heaps
             .into_iter()
             .filter(|heap| accounts.contains(&&heap.account));
-        items.extend(heaps.map(of_messages));
+        items.extend(heaps.map(|heap| of_messages(heap, since)));
         Ok(items)
     }
 
@@ -218,12 +218,13 @@ fn is_plain(word: &str) -> bool {
     !word.starts_with('-') && word.bytes().all(plain)
 }
 
-fn of_messages(heap: DeadLetters) -> AttentionItem {
+/// `since` is how far back they were counted: the command sends these again, and none that ended before.
+fn of_messages(heap: DeadLetters, since: UnixMs) -> AttentionItem {
     let advice = advice::of_messages(heap.status, heap.reason);
     let reason = heap.reason.map(|reason| reason.as_str());
-    let command = match (advice.retry, reason) {
-        (true, Some(reason)) => format!(
-            "hongyan messages retry --account {} --status failed --reason {reason} --rate 10",
+    let command = match (advice.retry, reason, Moment(since).shown()) {
+        (true, Some(reason), Some(since)) => format!(
+            "hongyan messages retry --account {} --status failed --reason {reason} --ended-since {since} --rate 10",
             heap.account
         ),
         _ => format!("hongyan messages show {}", heap.example),
@@ -262,7 +263,26 @@ impl AttentionItem {
 
 #[cfg(test)]
 mod tests {
+    use hongyan_courier::message::{MessageId, Reason, Status};
+
     use super::*;
+
+    #[test]
+    fn the_command_for_failed_messages_sends_those_that_were_counted() {
+        let now = UnixMs(1_795_400_000_000);
+        let heap = DeadLetters {
+            account: "clinic".into(),
+            status: Status::Failed,
+            reason: Some(Reason::UpstreamUnavailable),
+            count: 3,
+            last_at: now,
+            example: MessageId::new(now),
+        };
+        let item = of_messages(heap, now.minus(Duration::from_secs(7 * 86_400)));
+        let command = "hongyan messages retry --account clinic --status failed --reason upstream_unavailable \
+            --ended-since 2026-11-16T02:13:20Z --rate 10";
+        assert_eq!(item.command.as_deref(), Some(command));
+    }
 
     #[test]
     fn a_command_holds_nothing_that_a_shell_would_run() {

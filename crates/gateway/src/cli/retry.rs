@@ -22,7 +22,7 @@ const PAGE: u64 = 1_000;
     after_help = "Example:\n  hongyan messages retry 0198c7a1f0c27d3aa5c2f4d1e8b97f10\n  hongyan messages retry --status failed --reason upstream_unavailable --rate 20"
 )]
 pub struct RetryArgs {
-    #[arg(required_unless_present_any = ["account", "status", "reason", "code", "template", "to", "reference", "since"])]
+    /// The message's id; without one, filters say which messages
     id: Option<String>,
     /// Also an unconfirmed message, which the user may have already
     #[arg(long, requires = "id")]
@@ -44,6 +44,9 @@ struct Which {
     /// Of this account
     #[arg(long, value_name = "NAME", conflicts_with = "id")]
     account: Option<String>,
+    /// Of this broadcast
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    broadcast: Option<String>,
     /// failed (the default) or cancelled
     #[arg(long, conflicts_with = "id")]
     status: Option<String>,
@@ -68,12 +71,30 @@ struct Which {
     /// Accepted before this time
     #[arg(long, value_name = "TIME", conflicts_with = "id")]
     until: Option<String>,
+    /// Ended at this time or later
+    #[arg(long, value_name = "TIME", conflicts_with = "id")]
+    ended_since: Option<String>,
 }
 
+const NARROWS_NOTHING: (&str, &str) = (
+    "give the id of a message, or say which messages by at least one of --account, --broadcast, --reason, --code, --template, \
+     --to, --reference, --since and --ended-since; --status, --until and --limit alone do not narrow it enough",
+    "请给出消息 id，或用 --account、--broadcast、--reason、--code、--template、--to、--reference、--since、--ended-since \
+     中的至少一个指明要重发哪些消息；仅有 --status、--until、--limit 范围过大",
+);
+
 impl Which {
+    /// Whether it says more than that everything is meant which ever failed.
+    fn narrows(&self) -> bool {
+        let mut body = self.body();
+        body.retain(|name, _| name != "status" && name != "until");
+        !body.is_empty()
+    }
+
     fn body(&self) -> Map<String, Value> {
         let words = [
             ("account", &self.account),
+            ("broadcast", &self.broadcast),
             ("status", &self.status),
             ("reason", &self.reason),
             ("template_id", &self.template),
@@ -81,6 +102,7 @@ impl Which {
             ("reference", &self.reference),
             ("since", &self.since),
             ("until", &self.until),
+            ("ended_since", &self.ended_since),
         ];
         let given = words.into_iter().filter_map(|(name, value)| {
             let value = value.as_ref()?;
@@ -92,6 +114,10 @@ impl Which {
 }
 
 pub fn run(args: &RetryArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    if args.id.is_none() && !args.which.narrows() {
+        let (english, chinese) = NARROWS_NOTHING;
+        anyhow::bail!(context.lang.pick(english, chinese));
+    }
     let client = GatewayClient::new(&args.gateway)?;
     let Some(id) = &args.id else {
         return many(args, &client, context);

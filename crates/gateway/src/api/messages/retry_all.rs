@@ -16,7 +16,7 @@ use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::list::confine;
+use super::list::{broadcast_called, confine};
 use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
@@ -30,8 +30,8 @@ const RATE_MAX: f64 = 1_000.0;
 const LIMIT_DEFAULT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
 
-/// Which messages are sent again, and how fast. All that is given must fit; at least one of `reason`, `code`,
-/// `template_id`, `touser`, `reference`, `since` and `account` narrows it.
+/// Which messages are sent again, and how fast. All that is given must fit; at least one of `account`, `broadcast`, `reason`,
+/// `code`, `template_id`, `touser`, `reference`, `since` and `ended_since` narrows it.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryAll {
@@ -44,10 +44,14 @@ pub struct RetryAll {
     template_id: Option<String>,
     touser: Option<String>,
     reference: Option<String>,
+    /// Made of rows of this broadcast
+    broadcast: Option<String>,
     /// Accepted at this time or later
     since: Option<String>,
     /// Accepted before this time
     until: Option<String>,
+    /// Ended at this time or later
+    ended_since: Option<String>,
     /// Messages a second, 10 by default, 1,000 at most
     rate: Option<f64>,
     /// How many are looked at, 1,000 by default, 10,000 at most
@@ -116,6 +120,12 @@ fn wish(asked: RetryAll) -> Result<Wish, Problem> {
             .transpose()?,
         since: moment("since", asked.since.as_deref())?,
         until: moment("until", asked.until.as_deref())?,
+        ended_since: moment("ended_since", asked.ended_since.as_deref())?,
+        broadcast: asked
+            .broadcast
+            .as_deref()
+            .map(broadcast_called)
+            .transpose()?,
         account: asked.account.as_deref().map(AccountName::from),
         code: asked.code,
         template_id: asked.template_id,
@@ -130,10 +140,12 @@ fn wish(asked: RetryAll) -> Result<Wish, Problem> {
         || filter.template_id.is_some()
         || filter.touser.is_some()
         || filter.reference.is_some()
-        || filter.since.is_some();
+        || filter.broadcast.is_some()
+        || filter.since.is_some()
+        || filter.ended_since.is_some();
     if !narrowed {
         return Err(Problem::malformed(
-            "give at least one of account, reason, code, template_id, touser, reference and since: \
+            "give at least one of account, broadcast, reason, code, template_id, touser, reference, since and ended_since: \
              else everything that ever failed would be sent again",
         ));
     }

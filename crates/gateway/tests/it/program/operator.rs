@@ -230,6 +230,20 @@ async fn what_failed_can_be_sent_again() {
         refused.starts_with("hongyan: the message is sent") && refused.lines().count() == 1,
         "{refused}"
     );
+    for words in [
+        &["messages", "retry"][..],
+        &["messages", "retry", "--status", "failed", "--limit", "5"],
+        &["messages", "retry", "--until", "2027-01-01T00:00:00Z"],
+    ] {
+        let refused = operate(&gateway, words).await.unwrap_err();
+        assert!(refused.contains("--ended-since"), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+    let since = ["--ended-since", "2026-01-01T00:00:00Z"];
+    let nothing = operate(&gateway, &["messages", "retry", since[0], since[1]])
+        .await
+        .unwrap();
+    assert_eq!(nothing, "queued again: 0\n");
     gateway.finish().await;
 }
 

@@ -98,6 +98,12 @@ async fn a_wish_that_would_send_everything_or_nothing_is_refused() {
             "reason must be one of",
         ),
         (json!({"account": "clinic", "since": "now"}), "RFC 3339"),
+        (json!({"ended_since": "now"}), "ended_since must be"),
+        (
+            json!({"until": "2027-01-01T00:00:00Z"}),
+            "ended_since: else",
+        ),
+        (json!({"broadcast": "x"}), "broadcast is"),
         (json!({"acount": "clinic"}), "unknown field"),
     ] {
         let refused = gateway.post("/v1/messages/retry", &wish).await;
@@ -173,7 +179,7 @@ async fn what_is_of_a_paused_broadcast_is_queued_and_waits_for_it() {
         (&one["status"], &one["next_attempt_at"]),
         (&json!("queued"), &Value::Null)
     );
-    let wish = json!({"code": 47003});
+    let wish = json!({"broadcast": broadcast});
     let done = gateway.post("/v1/messages/retry", &wish).await.json();
     assert_eq!((&done["retried"], &done["held"]), (&json!(2), &json!(2)));
     assert_eq!(done["last_due_at"], Value::Null, "nobody can say when");
@@ -190,5 +196,21 @@ async fn what_is_of_a_paused_broadcast_is_queued_and_waits_for_it() {
     for id in ids {
         gateway.until(id, "sent").await;
     }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_ended_before_is_not_sent_again() {
+    let gateway = TestGateway::start().await;
+    let before = failed(&gateway, 1).await;
+    let ended = |id: &str| format!("/v1/messages/{id}");
+    let at = gateway.get(&ended(&before[0])).await.json()["attempts"][0]["at"].clone();
+    let at: jiff::Timestamp = at.as_str().unwrap().parse().unwrap();
+    let later = at + jiff::SignedDuration::from_hours(1);
+    let since = |at: jiff::Timestamp| json!({"ended_since": at.to_string()});
+    let none = gateway.post("/v1/messages/retry", &since(later)).await;
+    assert_eq!(none.json()["retried"], 0);
+    let one = gateway.post("/v1/messages/retry", &since(at)).await;
+    assert_eq!(one.json()["retried"], 1);
     gateway.finish().await;
 }
