@@ -313,6 +313,7 @@ pub async fn backlogs_count_what_waits_and_what_was_given_up<A: Adapter>() {
         waiting: 2,
         oldest: Some(at(1)),
         failed: 1,
+        failed_at: Some(at(3)),
         off_since: None,
     };
     let new = Backlog {
@@ -320,6 +321,7 @@ pub async fn backlogs_count_what_waits_and_what_was_given_up<A: Adapter>() {
         waiting: 0,
         oldest: None,
         failed: 0,
+        failed_at: None,
         off_since: None,
     };
     assert_eq!(backlogs, [all, new]);

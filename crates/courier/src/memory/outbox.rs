@@ -122,11 +122,16 @@ impl Outbox {
                 let all = self.events.values().map(|entry| &entry.kept);
                 all.filter(move |kept| kept.event.webhook == hook.name && kept.state == state)
             };
+            let given_up = self.events.values().filter(|entry| {
+                let kept = &entry.kept;
+                kept.event.webhook == hook.name && kept.state == EventState::Failed
+            });
             Backlog {
                 webhook: hook.name.clone(),
                 waiting: of(EventState::Waiting).count() as u64,
                 oldest: of(EventState::Waiting).map(|kept| kept.event.at).min(),
                 failed: of(EventState::Failed).count() as u64,
+                failed_at: given_up.filter_map(|entry| entry.ended_at).max(),
                 off_since: self.off.get(&hook.name).copied(),
             }
         };

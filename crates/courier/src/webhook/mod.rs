@@ -219,6 +219,8 @@ pub struct Backlog {
     pub oldest: Option<UnixMs>,
     /// So many were given up and not forgotten yet.
     pub failed: u64,
+    /// When the last of those was.
+    pub failed_at: Option<UnixMs>,
     /// Since when it is switched off, because it said that it was gone; none while it is not.
     pub off_since: Option<UnixMs>,
 }

@@ -12,7 +12,7 @@ use hongyan_courier::quota::{QuotaView, Quotas, Today};
 use hongyan_courier::template::catalogue::Templates;
 use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_courier::webhook::Outbox;
+use hongyan_courier::webhook::{Backlog, Condition};
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,6 +22,7 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::query::Query;
+use crate::api::webhooks::Webhooks;
 use crate::auth::client::Identity;
 use crate::condition::{Conditions, State as Standing};
 
@@ -32,6 +33,9 @@ use advice::Advice;
 /// How far back it is looked, if the caller does not say.
 const LOOK_BACK: Duration = Duration::from_secs(7 * 86_400);
 
+/// A webhook that has taken nothing for so long is not back by itself in a moment.
+const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
+
 /// What the list is made of.
 pub struct Attention {
     pub accounts: Arc<Accounts>,
@@ -39,7 +43,7 @@ pub struct Attention {
     pub quotas: Arc<Quotas>,
     pub templates: Arc<dyn Templates>,
     pub dead_letters: Arc<dyn DeadLetterOffice>,
-    pub outbox: Arc<dyn Outbox>,
+    pub webhooks: Arc<Webhooks>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -61,9 +65,9 @@ pub struct AttentionItem {
     key: Option<String>,
     /// Why, as a stable word.
     reason: Option<&'static str>,
-    /// How many messages it is about, or how many events wait for the webhook.
+    /// How many messages it is about, or how many events wait for the webhook or were given up.
     count: Option<u64>,
-    /// When it was so last; of a quota, when it will run out.
+    /// When it was so last; of a quota, when it will run out; of a webhook that is off or failing, since when.
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Moment>,
     /// One of the messages.
@@ -76,13 +80,13 @@ pub struct AttentionItem {
     command: Option<String>,
 }
 
-/// What needs a human: accounts, templates and webhooks that stand still, quotas that will not last the day, messages that
+/// What needs a human: accounts, templates and webhooks that stand still, events that were given up, quotas that will not last the day, messages that
 /// failed, messages of which nobody knows whether they arrived; each with what to do about it.
 #[utoipa::path(
     get, path = "/v1/attention", tag = "operations",
     params(
         ("account" = Option<String>, Query),
-        ("since" = Option<String>, Query, description = "Messages that ended at this time or later; a week back by default"),
+        ("since" = Option<String>, Query, description = "Messages that ended, and events that were given up, at this time or later; a week back by default"),
     ),
     responses(
         (status = 200, body = AttentionList),
@@ -134,7 +138,7 @@ impl Attention {
             return Ok(items);
         }
         if account.is_none() {
-            items.extend(self.of_webhooks().await?);
+            items.extend(self.of_webhooks(caller, since).await?);
         }
         let heaps = self.dead_letters.dead_letters(since).await?;
         let heaps = heaps
@@ -144,15 +148,19 @@ impl Attention {
         Ok(items)
     }
 
-    async fn of_webhooks(&self) -> Result<Vec<AttentionItem>, Problem> {
-        let backlogs = self.outbox.backlogs().await?.into_iter();
-        let off = backlogs.filter(|of| of.off_since.is_some());
-        let items = off.map(|of| AttentionItem {
-            command: Some(format!("hongyan webhooks resume {}", of.webhook)),
-            key: Some(of.webhook),
-            count: Some(of.waiting),
-            at: of.off_since.map(Moment),
-            ..AttentionItem::new("webhook", None, advice::WEBHOOK)
+    async fn of_webhooks(
+        &self,
+        caller: &Identity,
+        since: UnixMs,
+    ) -> Result<Vec<AttentionItem>, Problem> {
+        let now = self.clock.now();
+        let mut backlogs = self.webhooks.outbox.backlogs().await?;
+        backlogs.retain(|of| self.webhooks.known(&of.webhook, caller).is_ok());
+        let items = backlogs.iter().flat_map(|of| {
+            let condition = self.webhooks.condition(&of.webhook);
+            let stands_still =
+                of_webhook_off(of).or_else(|| of_webhook_failing(of, condition, now));
+            stands_still.into_iter().chain(of_given_up(of, since))
         });
         Ok(items.collect())
     }
@@ -178,6 +186,43 @@ impl Attention {
             .filter_map(|(kind, today)| of_quota(name, kind, today))
             .collect()
     }
+}
+
+fn of_webhook_off(of: &Backlog) -> Option<AttentionItem> {
+    Some(AttentionItem {
+        reason: Some("off"),
+        count: Some(of.waiting),
+        at: Some(Moment(of.off_since?)),
+        command: Some(format!("hongyan webhooks resume {}", of.webhook)),
+        ..AttentionItem::of_webhook(of, advice::WEBHOOK_OFF)
+    })
+}
+
+fn of_webhook_failing(of: &Backlog, condition: Condition, now: UnixMs) -> Option<AttentionItem> {
+    let long = |since: &UnixMs| now.since(*since) >= FAILING_FOR;
+    let since = condition.failing_since.filter(long)?;
+    (of.waiting > 0).then(|| AttentionItem {
+        reason: Some("failing"),
+        count: Some(of.waiting),
+        at: Some(Moment(since)),
+        detail: condition.last_error,
+        command: Some(format!(
+            "hongyan webhooks events {} --state waiting",
+            of.webhook
+        )),
+        ..AttentionItem::of_webhook(of, advice::WEBHOOK_FAILING)
+    })
+}
+
+fn of_given_up(of: &Backlog, since: UnixMs) -> Option<AttentionItem> {
+    let last = of.failed_at.filter(|at| *at >= since)?;
+    Some(AttentionItem {
+        reason: Some("given_up"),
+        count: Some(of.failed),
+        at: Some(Moment(last)),
+        command: Some(format!("hongyan webhooks redeliver {}", of.webhook)),
+        ..AttentionItem::of_webhook(of, advice::EVENTS_GIVEN_UP)
+    })
 }
 
 fn of_quota(name: &AccountName, kind: Kind, today: Today) -> Option<AttentionItem> {
@@ -240,6 +285,13 @@ fn of_messages(heap: DeadLetters, since: UnixMs) -> AttentionItem {
 }
 
 impl AttentionItem {
+    fn of_webhook(of: &Backlog, advice: Advice) -> Self {
+        Self {
+            key: Some(of.webhook.clone()),
+            ..Self::new("webhook", None, advice)
+        }
+    }
+
     fn new<'a>(
         subject: &'static str,
         account: impl Into<Option<&'a AccountName>>,
@@ -282,6 +334,51 @@ mod tests {
         let command = "hongyan messages retry --account clinic --status failed --reason upstream_unavailable \
             --ended-since 2026-11-16T02:13:20Z --rate 10";
         assert_eq!(item.command.as_deref(), Some(command));
+    }
+
+    #[test]
+    fn a_webhook_that_takes_nothing_for_minutes_is_listed_while_something_waits() {
+        let now = UnixMs(1_795_400_000_000);
+        let of = |waiting| Backlog {
+            webhook: "status".into(),
+            waiting,
+            oldest: None,
+            failed: 0,
+            failed_at: None,
+            off_since: None,
+        };
+        let failing = |seconds| Condition {
+            open_until: None,
+            failing_since: Some(now.minus(Duration::from_secs(seconds))),
+            last_error: Some("HTTP 500".into()),
+        };
+        let item = of_webhook_failing(&of(2), failing(300), now).unwrap();
+        assert_eq!((item.reason, item.count), (Some("failing"), Some(2)));
+        assert_eq!(item.detail.as_deref(), Some("HTTP 500"));
+        let command = "hongyan webhooks events status --state waiting";
+        assert_eq!(item.command.as_deref(), Some(command));
+        assert!(of_webhook_failing(&of(2), failing(299), now).is_none());
+        assert!(of_webhook_failing(&of(0), failing(300), now).is_none());
+        assert!(of_webhook_failing(&of(2), Condition::default(), now).is_none());
+    }
+
+    #[test]
+    fn events_that_were_given_up_are_listed_with_the_command_that_posts_them_again() {
+        let now = UnixMs(1_795_400_000_000);
+        let of = Backlog {
+            webhook: "status".into(),
+            waiting: 0,
+            oldest: None,
+            failed: 3,
+            failed_at: Some(now),
+            off_since: None,
+        };
+        let item = of_given_up(&of, now).unwrap();
+        assert_eq!((item.reason, item.count), (Some("given_up"), Some(3)));
+        let command = "hongyan webhooks redeliver status";
+        assert_eq!(item.command.as_deref(), Some(command));
+        let later = now.plus(Duration::from_millis(1));
+        assert!(of_given_up(&of, later).is_none(), "that was too long ago");
     }
 
     #[test]

@@ -46,9 +46,20 @@ pub(super) fn of_template(cause: StopCause) -> Advice {
     look(english, chinese)
 }
 
-pub(super) const WEBHOOK: Advice = look(
+pub(super) const WEBHOOK_OFF: Advice = look(
     "It answered 410, so nothing is posted to it any more; its events wait for a week. Put its url right if it moved, then resume it.",
     "该 webhook 返回了 410，已停止投递；事件最多等待一周。若地址已变更请先更正 url，再恢复投递。",
+);
+
+pub(super) const WEBHOOK_FAILING: Advice = look(
+    "It takes no events: its program is away or answers with errors, or its url is wrong. Put that right; what waits then goes \
+     out by itself. An event is given up after ten tries or three days.",
+    "该 webhook 收不下事件：对方程序不可用、返回错误，或 url 有误。请先排除故障，之后等待的事件会自动投递；一个事件投递十次或满三天仍未成功就会被放弃。",
+);
+
+pub(super) const EVENTS_GIVEN_UP: Advice = look(
+    "These events were given up, so its program does not know what became of their messages. Once it takes events, post them again.",
+    "这些事件已被放弃，对方程序不知道相应消息的结果。待其恢复接收后，请重新投递。",
 );
 
 /// Of messages that failed or are unconfirmed.
