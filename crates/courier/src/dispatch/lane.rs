@@ -72,6 +72,7 @@ pub(super) struct Lane {
     paced_until: UnixMs,
     /// Messages that WeChat took of the quota that is watched.
     taken: ByKind<u64>,
+    taken_at: ByKind<Option<UnixMs>>,
     pub(super) gate: Gate,
 }
 
@@ -94,6 +95,7 @@ impl Lane {
             paused_until: UnixMs(0),
             paced_until: UnixMs(0),
             taken: ByKind::default(),
+            taken_at: ByKind::default(),
             gate: Gate::default(),
         }
     }
@@ -259,6 +261,7 @@ impl Lane {
                 self.gate.pace.well(now);
                 self.gate.spent(ended.kind);
                 self.taken[ended.kind as usize] += 1;
+                self.taken_at[ended.kind as usize] = Some(now);
             }
             Health::Fine | Health::Failing | Health::Stopped(_) => {}
         }
@@ -283,6 +286,7 @@ impl Lane {
             rate: self.gate.pace.limit(),
             held: self.gate.at_most(self.in_flight).map(|room| room == 0),
             taken: self.taken,
+            taken_at: self.taken_at,
         }
     }
 

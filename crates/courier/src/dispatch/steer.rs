@@ -28,6 +28,8 @@ pub struct LaneView {
     pub held: [bool; 3],
     /// So many messages of each kind were taken by WeChat since the process began.
     pub taken: ByKind<u64>,
+    /// When the last of them was.
+    pub taken_at: ByKind<Option<UnixMs>>,
 }
 
 impl Slots {

@@ -111,6 +111,8 @@ struct Held {
 pub struct QuotaView {
     /// WeChat's last word of today on each kind, carried on by counting.
     pub today: ByKind<Option<Today>>,
+    /// When WeChat took the last message of a kind, since this process began.
+    pub sent_at: ByKind<Option<UnixMs>>,
     /// Why WeChat's word is missing or old, if the last poll failed.
     pub error: Option<String>,
     /// WeChat refuses for want of this kind's quota; tried again then.
@@ -205,10 +207,14 @@ impl Quotas {
     pub fn view(&self, account: &AccountName) -> Option<QuotaView> {
         let now = self.parts.clock.now();
         let found = self.accounts.get(account)?;
-        let taken = self.taken(account, now);
+        let lane = self.parts.slots.lane(account, now);
+        let (taken, sent_at) = lane
+            .map(|lane| (lane.taken, lane.taken_at))
+            .unwrap_or_default();
         let held = found.held();
         Some(QuotaView {
             today: held.today(taken, now),
+            sent_at,
             error: held.error.clone(),
             spent: held.record.spent(now),
             clearings_left: held.record.clearings_left(now),

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::message::{AccountName, Kind};
+use hongyan_courier::message::AccountName;
+use hongyan_courier::port::quota::QuotaBook;
 use hongyan_courier::port::{DeadLetterOffice, DeadLetters};
-use hongyan_courier::quota::{QuotaView, Quotas, Today};
+use hongyan_courier::quota::Quotas;
 use hongyan_courier::template::catalogue::Templates;
 use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_courier::webhook::{Backlog, Condition};
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,23 +24,23 @@ use crate::api::moments::Moment;
 use crate::api::query::Query;
 use crate::api::webhooks::Webhooks;
 use crate::auth::client::Identity;
-use crate::condition::{Conditions, State as Standing};
+use crate::condition::Conditions;
 
 mod advice;
+mod quota;
+mod webhook;
 
 use advice::Advice;
 
 /// How far back it is looked, if the caller does not say.
 const LOOK_BACK: Duration = Duration::from_secs(7 * 86_400);
 
-/// A webhook that has taken nothing for so long is not back by itself in a moment.
-const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
-
 /// What the list is made of.
 pub struct Attention {
     pub accounts: Arc<Accounts>,
     pub conditions: Arc<Conditions>,
     pub quotas: Arc<Quotas>,
+    pub book: Arc<dyn QuotaBook>,
     pub templates: Arc<dyn Templates>,
     pub dead_letters: Arc<dyn DeadLetterOffice>,
     pub webhooks: Arc<Webhooks>,
@@ -124,9 +124,11 @@ impl Attention {
         let accounts: Vec<&AccountName> = accounts.filter(|name| wanted(name)).collect();
         let mut items: Vec<AttentionItem> = Vec::new();
         for name in &accounts {
-            items.extend(self.of_account(name));
+            items.extend(quota::of_account(self, name));
         }
-        items.extend(accounts.iter().flat_map(|name| self.of_quotas(name)));
+        for name in &accounts {
+            items.extend(quota::of_quotas(self, name).await?);
+        }
         for name in &accounts {
             let catalogue = self.templates.catalogue(name).await?;
             let stops = catalogue.stops.values();
@@ -138,7 +140,7 @@ impl Attention {
             return Ok(items);
         }
         if account.is_none() {
-            items.extend(self.of_webhooks(caller, since).await?);
+            items.extend(webhook::of_webhooks(self, caller, since).await?);
         }
         let heaps = self.dead_letters.dead_letters(since).await?;
         let heaps = heaps
@@ -147,101 +149,6 @@ impl Attention {
         items.extend(heaps.map(|heap| of_messages(heap, since)));
         Ok(items)
     }
-
-    async fn of_webhooks(
-        &self,
-        caller: &Identity,
-        since: UnixMs,
-    ) -> Result<Vec<AttentionItem>, Problem> {
-        let now = self.clock.now();
-        let mut backlogs = self.webhooks.outbox.backlogs().await?;
-        backlogs.retain(|of| self.webhooks.known(&of.webhook, caller).is_ok());
-        let items = backlogs.iter().flat_map(|of| {
-            let condition = self.webhooks.condition(&of.webhook);
-            let stands_still =
-                of_webhook_off(of).or_else(|| of_webhook_failing(of, condition, now));
-            stands_still.into_iter().chain(of_given_up(of, since))
-        });
-        Ok(items.collect())
-    }
-
-    fn of_account(&self, name: &AccountName) -> Option<AttentionItem> {
-        let (condition, _) = self.conditions.of(name);
-        if condition.state == Standing::Ok {
-            return None;
-        }
-        let advice = advice::ACCOUNT;
-        Some(AttentionItem {
-            detail: condition.detail,
-            command: Some(format!("hongyan token show {name}")),
-            ..AttentionItem::new("account", name, advice)
-        })
-    }
-
-    /// Quotas that run out today at the pace of late. One that WeChat calls spent has stopped its account.
-    fn of_quotas(&self, name: &AccountName) -> Vec<AttentionItem> {
-        let quota = self.quotas.view(name).filter(|of| of.spent.is_none());
-        let known = quota.iter().flat_map(QuotaView::known);
-        known
-            .filter_map(|(kind, today)| of_quota(name, kind, today))
-            .collect()
-    }
-}
-
-fn of_webhook_off(of: &Backlog) -> Option<AttentionItem> {
-    Some(AttentionItem {
-        reason: Some("off"),
-        count: Some(of.waiting),
-        at: Some(Moment(of.off_since?)),
-        command: Some(format!("hongyan webhooks resume {}", of.webhook)),
-        ..AttentionItem::of_webhook(of, advice::WEBHOOK_OFF)
-    })
-}
-
-fn of_webhook_failing(of: &Backlog, condition: Condition, now: UnixMs) -> Option<AttentionItem> {
-    let long = |since: &UnixMs| now.since(*since) >= FAILING_FOR;
-    let since = condition.failing_since.filter(long)?;
-    (of.waiting > 0).then(|| AttentionItem {
-        reason: Some("failing"),
-        count: Some(of.waiting),
-        at: Some(Moment(since)),
-        detail: condition.last_error,
-        command: Some(format!(
-            "hongyan webhooks events {} --state waiting",
-            of.webhook
-        )),
-        ..AttentionItem::of_webhook(of, advice::WEBHOOK_FAILING)
-    })
-}
-
-fn of_given_up(of: &Backlog, since: UnixMs) -> Option<AttentionItem> {
-    let last = of.failed_at.filter(|at| *at >= since)?;
-    Some(AttentionItem {
-        reason: Some("given_up"),
-        count: Some(of.failed),
-        at: Some(Moment(last)),
-        command: Some(format!("hongyan webhooks redeliver {}", of.webhook)),
-        ..AttentionItem::of_webhook(of, advice::EVENTS_GIVEN_UP)
-    })
-}
-
-fn of_quota(name: &AccountName, kind: Kind, today: Today) -> Option<AttentionItem> {
-    let runs_out_at = today.runs_out_at?;
-    Some(AttentionItem {
-        key: Some(kind.as_str().to_owned()),
-        reason: Some(if today.remaining == 0 {
-            "quota_exhausted"
-        } else {
-            "quota_low"
-        }),
-        at: Some(Moment(runs_out_at)),
-        detail: Some(format!(
-            "{} of {} left; {} an hour of late",
-            today.remaining, today.limit, today.per_hour
-        )),
-        command: Some("hongyan accounts".to_owned()),
-        ..AttentionItem::new("quota", name, advice::QUOTA)
-    })
 }
 
 fn of_template(account: &AccountName, stop: &Stop) -> AttentionItem {
@@ -285,13 +192,6 @@ fn of_messages(heap: DeadLetters, since: UnixMs) -> AttentionItem {
 }
 
 impl AttentionItem {
-    fn of_webhook(of: &Backlog, advice: Advice) -> Self {
-        Self {
-            key: Some(of.webhook.clone()),
-            ..Self::new("webhook", None, advice)
-        }
-    }
-
     fn new<'a>(
         subject: &'static str,
         account: impl Into<Option<&'a AccountName>>,
@@ -334,51 +234,6 @@ mod tests {
         let command = "hongyan messages retry --account clinic --status failed --reason upstream_unavailable \
             --ended-since 2026-11-16T02:13:20Z --rate 10";
         assert_eq!(item.command.as_deref(), Some(command));
-    }
-
-    #[test]
-    fn a_webhook_that_takes_nothing_for_minutes_is_listed_while_something_waits() {
-        let now = UnixMs(1_795_400_000_000);
-        let of = |waiting| Backlog {
-            webhook: "status".into(),
-            waiting,
-            oldest: None,
-            failed: 0,
-            failed_at: None,
-            off_since: None,
-        };
-        let failing = |seconds| Condition {
-            open_until: None,
-            failing_since: Some(now.minus(Duration::from_secs(seconds))),
-            last_error: Some("HTTP 500".into()),
-        };
-        let item = of_webhook_failing(&of(2), failing(300), now).unwrap();
-        assert_eq!((item.reason, item.count), (Some("failing"), Some(2)));
-        assert_eq!(item.detail.as_deref(), Some("HTTP 500"));
-        let command = "hongyan webhooks events status --state waiting";
-        assert_eq!(item.command.as_deref(), Some(command));
-        assert!(of_webhook_failing(&of(2), failing(299), now).is_none());
-        assert!(of_webhook_failing(&of(0), failing(300), now).is_none());
-        assert!(of_webhook_failing(&of(2), Condition::default(), now).is_none());
-    }
-
-    #[test]
-    fn events_that_were_given_up_are_listed_with_the_command_that_posts_them_again() {
-        let now = UnixMs(1_795_400_000_000);
-        let of = Backlog {
-            webhook: "status".into(),
-            waiting: 0,
-            oldest: None,
-            failed: 3,
-            failed_at: Some(now),
-            off_since: None,
-        };
-        let item = of_given_up(&of, now).unwrap();
-        assert_eq!((item.reason, item.count), (Some("given_up"), Some(3)));
-        let command = "hongyan webhooks redeliver status";
-        assert_eq!(item.command.as_deref(), Some(command));
-        let later = now.plus(Duration::from_millis(1));
-        assert!(of_given_up(&of, later).is_none(), "that was too long ago");
     }
 
     #[test]

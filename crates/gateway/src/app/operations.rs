@@ -34,6 +34,7 @@ impl Core {
             accounts: self.accounts.load_full(),
             conditions: self.conditions.clone(),
             quotas: self.quotas.clone(),
+            book: self.store.clone(),
             templates: self.store.clone(),
             dead_letters: self.store.clone(),
             webhooks,

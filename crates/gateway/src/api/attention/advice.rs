@@ -34,10 +34,16 @@ pub(super) const ACCOUNT: Advice = look(
     "该账号的消息正在等待。请按微信的提示处理，处理后会自动恢复。",
 );
 
-pub(super) const QUOTA: Advice = look(
+pub(super) const QUOTA_LOW: Advice = look(
     "What is left of the day is sent by priority, the rest waits for midnight in Beijing. Pause a broadcast that can wait, or \
      ask WeChat for more.",
     "剩余额度将按优先级使用，其余消息等到北京时间零点。可暂停不急的群发，或向微信申请提高额度。",
+);
+
+pub(super) const QUOTA_EXHAUSTED: Advice = look(
+    "The day's quota is spent: messages wait until midnight in Beijing and then go by themselves. If they cannot wait, \
+     `hongyan accounts clear-quota` spends one of the month's ten clearings.",
+    "当日额度已用完：消息等到北京时间零点后自动发送。如果不能等，可用 `hongyan accounts clear-quota` 清零（每月共十次）。",
 );
 
 /// Of a template whose messages wait.
