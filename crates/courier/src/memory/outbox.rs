@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::State;
-use crate::message::{Message, Status};
+use crate::message::{Message, MessageId, Status};
 use crate::time::UnixMs;
 use crate::webhook::{
     Again, Backlog, Event, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR,
@@ -159,9 +159,11 @@ impl Outbox {
         webhook: &str,
         which: Again,
         limit: usize,
+        is_there: impl Fn(MessageId) -> bool,
         now: UnixMs,
     ) -> usize {
         let meant = |entry: &&mut Entry| match which {
+            _ if !is_there(entry.kept.event.message) => false,
             Again::One(id) => entry.kept.event.id == id,
             Again::Failed(since) => {
                 entry.kept.state == EventState::Failed && entry.kept.event.at >= since

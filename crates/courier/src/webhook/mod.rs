@@ -267,7 +267,8 @@ pub trait Outbox: Send + Sync {
         before: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<Kept>, StoreError>;
-    /// Makes events due again, at most `limit`, with all their tries and time ahead of them. Answers how many.
+    /// Makes events due again, at most `limit`, with all their tries and time ahead of them. One whose message was forgotten
+    /// is left as it is: there is nothing to post. Answers how many.
     async fn post_again(
         &self,
         webhook: &str,

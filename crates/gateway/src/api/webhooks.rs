@@ -245,14 +245,15 @@ pub struct Redelivered {
     events: usize,
 }
 
-/// Posts events again, with all their tries and time ahead of them.
+/// Posts events again, with all their tries and time ahead of them. Those whose message was forgotten are left as they are:
+/// there is nothing to post.
 #[utoipa::path(
     post, path = "/v1/webhooks/{name}/redeliver", tag = "webhooks",
     params(("name" = String, Path, description = "The webhook's name")),
     request_body(content = Option<Redelivery>, description = "May be left out"),
     responses(
         (status = 202, description = "They are due now", body = Redelivered),
-        (status = 404, description = "No such webhook or event", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such webhook or event, or the event's message was forgotten", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn redeliver(
@@ -271,7 +272,9 @@ pub async fn redeliver(
         .post_again(&name, which, AGAIN_MAX, signed.nonce, now);
     let events = again.await?;
     if events == 0 && matches!(which, Again::One(_)) {
-        return Err(Problem::not_found("there is no such event"));
+        return Err(Problem::not_found(
+            "there is no such event, or its message was forgotten, so that there is nothing left to post",
+        ));
     }
     webhooks.bell.ring();
     Ok((StatusCode::ACCEPTED, Json(Redelivered { events })))
