@@ -53,9 +53,11 @@ pub struct Wish {
 pub struct Retried {
     /// So many are queued again.
     pub count: usize,
+    /// So many of them wait until their broadcast, which is paused, goes on.
+    pub held: usize,
     /// So many are not, and why.
     pub left_alone: BTreeMap<LeftAlone, usize>,
-    /// When the last of them is due.
+    /// When the last of those is due that are not held.
     pub last_due: Option<UnixMs>,
     /// Where the next call goes on, and when its first message is due; none if all were looked at.
     pub next: Option<(MessageId, UnixMs)>,
@@ -81,24 +83,7 @@ impl BulkRetry {
             };
             left -= page.len();
             filter.before = Some(last);
-            let mut step = Vec::with_capacity(page.len());
-            for message in page {
-                let mut delivery = message.delivery.clone();
-                match delivery.retry_as_one_of_many(&message.content, due, now) {
-                    Ok(()) => {
-                        step.push((
-                            Again {
-                                id: message.id,
-                                due_at: due,
-                            },
-                            message,
-                        ));
-                        due = due.plus(wish.every);
-                    }
-                    Err(why) => *done.left_alone.entry(why).or_default() += 1,
-                }
-            }
-            self.take(step, &mut done).await?;
+            due = self.take(page, (due, wish.every), &mut done).await?;
             done.next = Some((last, due));
             if left == 0 || began.elapsed() >= PATIENCE {
                 return Ok(done);
@@ -106,27 +91,38 @@ impl BulkRetry {
         }
     }
 
+    /// One step. Answers when the next message is due.
     async fn take(
         &self,
-        step: Vec<(Again, Message)>,
+        page: Vec<Message>,
+        (first_due, every): (UnixMs, Duration),
         done: &mut Retried,
-    ) -> Result<(), StoreError> {
-        if step.is_empty() {
-            return Ok(());
-        }
+    ) -> Result<UnixMs, StoreError> {
         let now = self.clock.now();
-        let which = step.iter().map(|(again, _)| *again).collect();
-        let moved = self.dead_letters.retry_all(which, now).await?;
-        for ((again, message), moved) in step.into_iter().zip(moved) {
-            let Some(moved) = moved else {
-                // Somebody else changed it since it was looked at.
-                *done.left_alone.entry(LeftAlone::NotEnded).or_default() += 1;
-                continue;
+        let again = Again {
+            ids: page.iter().map(|message| message.id).collect(),
+            first_due,
+            every,
+        };
+        let retried = self.dead_letters.retry_all(again, now).await?;
+        let mut due = first_due;
+        for (message, retried) in page.into_iter().zip(retried) {
+            let moved = match retried {
+                Ok(moved) => moved,
+                Err(why) => {
+                    *done.left_alone.entry(why).or_default() += 1;
+                    continue;
+                }
             };
             done.count += 1;
-            done.last_due = Some(again.due_at);
             let account = message.content.account.clone();
-            self.slots.waiting(&account, moved.due_at, now);
+            if moved.is_held() {
+                done.held += 1;
+            } else {
+                done.last_due = Some(due);
+                self.slots.waiting(&account, moved.due_at, now);
+            }
+            due = due.plus(every);
             self.observer.observe(&Event::Moved {
                 id: message.id,
                 account,
@@ -135,6 +131,6 @@ impl BulkRetry {
                 msgid: moved.msgid,
             });
         }
-        Ok(())
+        Ok(due)
     }
 }

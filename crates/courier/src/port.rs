@@ -302,6 +302,8 @@ pub struct Filter {
     pub since: Option<UnixMs>,
     /// Accepted before this moment.
     pub until: Option<UnixMs>,
+    /// Ended at this moment or later.
+    pub ended_since: Option<UnixMs>,
     /// Of this broadcast.
     pub broadcast: Option<BroadcastId>,
     /// Older than this message.
@@ -311,7 +313,7 @@ pub struct Filter {
 }
 
 hongyan_wechat::debug_without!(
-    Filter: account, status, reason, template_id, code, msgid, since, until, broadcast, before, within; touser, reference
+    Filter: account, status, reason, template_id, code, msgid, since, until, ended_since, broadcast, before, within; touser, reference
 );
 
 /// What time does to messages that wait.

@@ -332,6 +332,7 @@ impl Core {
         let ledger: Arc<dyn Ledger> = self.store.clone();
         let clock: Arc<dyn Clock> = self.clock.clone();
         let intake = Arc::new(self.intake(config, dispatch)?);
+        let webhooks = Arc::new(webhooks::calls(self, config, sender));
         Ok(UseCases {
             client_tokens: Arc::new(callers::client_tokens(self, config)),
             compat: Arc::new(callers::compat(self, config, &secrets, intake.clone())?),
@@ -351,7 +352,7 @@ impl Core {
             }),
             changes: self.changes(),
             retries: self.bulk_retry(),
-            attention: self.attention(),
+            attention: self.attention(webhooks.clone()),
             audit: self.store.clone(),
             accounts: Arc::new(AccountBook {
                 accounts: self.accounts.load_full(),
@@ -383,7 +384,7 @@ impl Core {
             }),
             contacts: Arc::new(recipients::contacts(self)),
             broadcasts: Arc::new(broadcasts::calls(self, config.templates.counting)),
-            webhooks: Arc::new(webhooks::calls(self, config, sender)),
+            webhooks,
             callbacks: Arc::new(callbacks::callbacks(self, config, &secrets.accounts)?),
             oauth: Arc::new(oauth::calls(self, config, &secrets.clients)),
             readiness: Arc::new(Readiness {

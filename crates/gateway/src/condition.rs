@@ -62,6 +62,8 @@ pub struct Condition {
     pub state: State,
     /// What an operator should read.
     pub detail: Option<String>,
+    /// Calls found it out, and nothing else is wrong.
+    pub by_calls: bool,
 }
 
 /// Tells how accounts fare.
@@ -89,6 +91,7 @@ fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
     let degraded = |detail: &str| Condition {
         state: State::Degraded,
         detail: Some(detail.to_owned()),
+        by_calls: false,
     };
     let Some(view) = view else {
         return degraded("the account is not configured");
@@ -97,6 +100,7 @@ fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
         return Condition {
             state: State::Stopped,
             detail: Some(stop.detail.clone()),
+            by_calls: false,
         };
     }
     let trouble = view.standing.trouble.as_ref();
@@ -106,7 +110,10 @@ fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
         );
     }
     if let Some(detail) = reported {
-        return degraded(&detail);
+        return Condition {
+            by_calls: true,
+            ..degraded(&detail)
+        };
     }
     // One rejection is nothing to act on: the next token is on its way.
     let is_replaced = trouble.is_some() && view.token.is_some() && !view.failing;
@@ -116,6 +123,7 @@ fn condition(view: Option<&View>, reported: Option<String>) -> Condition {
     Condition {
         state: State::Ok,
         detail: None,
+        by_calls: false,
     }
 }
 

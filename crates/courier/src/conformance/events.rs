@@ -272,6 +272,32 @@ pub async fn what_was_given_up_can_be_posted_again<A: Adapter>() {
     assert_eq!(stores.events_due("all", at(6)).await[0].event.id, id);
 }
 
+pub async fn an_event_whose_message_was_forgotten_is_not_posted_again<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    stores.hooked(&[hook("all")]).await;
+    for n in [0, 100] {
+        stores.cancelled(&format!("o{n}"), at(n)).await;
+    }
+    let due = stores.events_due("all", at(100)).await;
+    for taken in &due {
+        stores.tried(taken.event.id, given_up(), at(100)).await;
+    }
+    assert_eq!(stores.prune_messages(at(50)).await, 1);
+    let of_forgotten = due.iter().find(|one| one.event.at == NOW).unwrap();
+    let again = async |which| {
+        let made = stores.outbox.post_again("all", which, 10, None, at(101));
+        made.await.unwrap()
+    };
+    assert_eq!(again(Again::One(of_forgotten.event.id)).await, 0);
+    assert_eq!(again(Again::Failed(NOW)).await, 1);
+    let due = stores.events_due("all", at(101)).await;
+    assert_eq!((due.len(), due[0].event.at), (1, at(100)));
+    let left = stores
+        .outbox
+        .events("all", Some(EventState::Failed), None, 10);
+    assert_eq!(left.await.unwrap()[0].event.id, of_forgotten.event.id);
+}
+
 pub async fn events_are_listed_newest_first_and_by_their_state<A: Adapter>() {
     let stores = A::fresh().await.stores();
     stores.hooked(&[hook("all"), hook("other")]).await;
@@ -313,6 +339,7 @@ pub async fn backlogs_count_what_waits_and_what_was_given_up<A: Adapter>() {
         waiting: 2,
         oldest: Some(at(1)),
         failed: 1,
+        failed_at: Some(at(3)),
         off_since: None,
     };
     let new = Backlog {
@@ -320,6 +347,7 @@ pub async fn backlogs_count_what_waits_and_what_was_given_up<A: Adapter>() {
         waiting: 0,
         oldest: None,
         failed: 0,
+        failed_at: None,
         off_since: None,
     };
     assert_eq!(backlogs, [all, new]);

@@ -10,7 +10,7 @@ use crate::broadcast::port::{Append, Expansion};
 use crate::broadcast::{self, Cursor, Place, Upload, Wish};
 use crate::delivery::{LeftAlone, Outcome, ReceiptWord, RetryRefused};
 use crate::message::{MessageId, Reason, Status};
-use crate::port::{Accept, AcceptError, Again, ChangeError, Filter};
+use crate::port::{Accept, AcceptError, ChangeError, Filter};
 use crate::reach::Reach;
 use crate::receipt::ReceiptTaken;
 use crate::recipient::forget::{Forgotten, PSEUDONYM, Whom};
@@ -158,15 +158,11 @@ pub async fn a_message_that_names_nobody_is_never_sent<A: Adapter>() {
         let refused = RetryRefused::Forgotten;
         assert!(matches!(again, Err(ChangeError::Refused(why)) if why == refused));
     }
-    let which = vec![Again {
-        id: failed.id,
-        due_at: at(2),
-    }];
-    let many = stores.dead_letters.retry_all(which, at(2)).await.unwrap();
-    assert_eq!(many, [None]);
+    let many = stores.retry_all(&[failed.id], at(2)).await;
+    assert_eq!(many, [Err(LeftAlone::Forgotten)]);
     let message = stores.message(failed.id).await;
     let (content, mut delivery) = (message.content, message.delivery);
-    let alone = delivery.retry_as_one_of_many(&content, at(2), at(2));
+    let alone = delivery.retry_as_one_of_many(&content, None, at(2), at(2));
     assert_eq!(alone, Err(LeftAlone::Forgotten));
     // WeChat's system failed, for which a message that names somebody is sent anew.
     let word = ReceiptWord::Failed(Reason::SystemFailed);

@@ -31,7 +31,7 @@ pub async fn a_page_is_newest_first_and_goes_on_at_its_cursor<A: Adapter>() {
 pub async fn every_filter_narrows<A: Adapter>() {
     let stores = A::fresh().await.stores();
     let (_, failed) = stores.leased(content("o1"), NOW).await;
-    stores.settle(&failed, answered(43004), NOW).await;
+    stores.settle(&failed, answered(43004), at(10)).await;
     let other = Content {
         account: "school".into(),
         template_id: "homework".into(),
@@ -48,7 +48,7 @@ pub async fn every_filter_narrows<A: Adapter>() {
         narrow(&mut filter);
         filter
     };
-    let of_failed: [fn(&mut Filter); 7] = [
+    let of_failed: [fn(&mut Filter); 9] = [
         |filter| filter.account = Some("clinic".into()),
         |filter| filter.status = Some(Status::Failed),
         |filter| filter.reason = Some(Reason::NotSubscribed),
@@ -56,6 +56,8 @@ pub async fn every_filter_narrows<A: Adapter>() {
         |filter| filter.touser = Some("o1".into()),
         |filter| filter.template_id = Some("appointment".into()),
         |filter| filter.until = Some(at(60)),
+        |filter| filter.ended_since = Some(at(10)),
+        |filter| (filter.status, filter.ended_since) = (Some(Status::Failed), Some(at(10))),
     ];
     for (n, narrow) in of_failed.into_iter().enumerate() {
         assert_eq!(listed(narrowed(narrow)).await, [failed.id], "filter {n}");
@@ -69,12 +71,15 @@ pub async fn every_filter_narrows<A: Adapter>() {
     for (n, narrow) in of_other.into_iter().enumerate() {
         assert_eq!(listed(narrowed(narrow)).await, [other], "filter {n}");
     }
-    let of_neither = Filter {
-        account: Some("school".into()),
-        touser: Some("o1".into()),
-        ..Filter::default()
-    };
-    assert_eq!(listed(of_neither).await, []);
+    let of_neither: [fn(&mut Filter); 4] = [
+        |filter| (filter.account, filter.code) = (Some("school".into()), Some(43004)),
+        |filter| filter.ended_since = Some(at(11)),
+        |filter| (filter.status, filter.ended_since) = (Some(Status::Failed), Some(at(11))),
+        |filter| (filter.touser, filter.ended_since) = (Some("o1".into()), Some(at(11))),
+    ];
+    for (n, narrow) in of_neither.into_iter().enumerate() {
+        assert_eq!(listed(narrowed(narrow)).await, [], "filter {n}");
+    }
 }
 
 pub async fn a_message_is_found_by_its_msgid_and_by_the_number_of_its_id<A: Adapter>() {

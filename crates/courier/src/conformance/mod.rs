@@ -277,6 +277,8 @@ macro_rules! dead_letters_conformance {
                 many_are_sent_again_each_when_it_is_told
                 what_had_better_not_be_sent_again_is_left_alone
                 what_a_receipt_failed_is_sent_again_as_another_message
+                whoever_is_suppressed_is_left_alone_and_takes_no_place
+                what_is_sent_again_of_a_paused_broadcast_waits_for_it
             }
         }
     };
@@ -392,6 +394,7 @@ macro_rules! outbox_conformance {
                 an_event_too_old_is_given_up
                 a_webhook_that_says_it_is_gone_is_left_alone_until_it_is_resumed
                 what_was_given_up_can_be_posted_again
+                an_event_whose_message_was_forgotten_is_not_posted_again
                 events_are_listed_newest_first_and_by_their_state
                 backlogs_count_what_waits_and_what_was_given_up
                 a_webhook_that_is_gone_is_left_nothing

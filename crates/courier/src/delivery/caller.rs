@@ -3,6 +3,7 @@
 
 use super::Delivery;
 use crate::message::{Content, Status};
+use crate::recipient::Hold;
 use crate::time::UnixMs;
 
 /// What a cancel did.
@@ -42,7 +43,7 @@ pub enum RetryRefused {
 pub enum LeftAlone {
     /// Its `expires_at` passed: it would come too late.
     Expired,
-    /// Its recipient was suppressed: that ends by an act of the user or of an operator.
+    /// Its recipient is suppressed, or was: that ends by an act of the user or of an operator.
     Suppressed,
     /// The user may have it already.
     InDoubt,
@@ -69,10 +70,11 @@ impl Delivery {
     }
 
     /// Sends a message again that failed or was cancelled, as one of many that nobody looked at one by one: not before
-    /// `due_at`, and only where it can do no harm.
+    /// `due_at`, and only where it can do no harm. `hold` is what holds its recipient back at that time.
     pub fn retry_as_one_of_many(
         &mut self,
         content: &Content,
+        hold: Option<Hold>,
         due_at: UnixMs,
         now: UnixMs,
     ) -> Result<(), LeftAlone> {
@@ -83,6 +85,9 @@ impl Delivery {
             Status::Unconfirmed => return Err(LeftAlone::InDoubt),
             _ if self.doubtful() => return Err(LeftAlone::InDoubt),
             _ if self.expired(due_at) => return Err(LeftAlone::Expired),
+            Status::Failed | Status::Cancelled if matches!(hold, Some(Hold::End(_))) => {
+                return Err(LeftAlone::Suppressed);
+            }
             _ => {}
         }
         self.retry(content, false, now)

@@ -73,6 +73,7 @@ pub(super) struct Lane {
     paced_until: UnixMs,
     /// Messages that WeChat took.
     taken: ByKind<u64>,
+    taken_at: ByKind<Option<UnixMs>>,
     pub(super) gate: Gate,
     /// What holds back a kind besides template messages.
     pub(super) kinds: ByKind<KindGate>,
@@ -97,6 +98,7 @@ impl Lane {
             paused_until: UnixMs(0),
             paced_until: UnixMs(0),
             taken: ByKind::default(),
+            taken_at: ByKind::default(),
             gate: Gate::default(),
             kinds: ByKind::default(),
         }
@@ -265,6 +267,7 @@ impl Lane {
                     self.gate.spent();
                 }
                 self.taken[ended.kind as usize] += 1;
+                self.taken_at[ended.kind as usize] = Some(now);
             }
             Health::Fine | Health::Failing | Health::Stopped(_) => {}
         }
@@ -290,6 +293,7 @@ impl Lane {
             held: self.gate.at_most(self.in_flight).map(|room| room == 0),
             taken: self.taken,
             kinds: self.kinds.each_ref().map(KindGate::held),
+            taken_at: self.taken_at,
         }
     }
 

@@ -33,6 +33,8 @@ pub struct LaneView {
     pub taken: ByKind<u64>,
     /// Which kinds WeChat does not take, though it may take the others.
     pub kinds: ByKind<Option<KindHold>>,
+    /// When the last of them was.
+    pub taken_at: ByKind<Option<UnixMs>>,
 }
 
 impl Slots {

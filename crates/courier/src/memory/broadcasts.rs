@@ -17,7 +17,7 @@ use crate::broadcast::{
     Broadcast, BroadcastId, BroadcastRow, NewBroadcast, Place, State as Stands, Wish, WishRefused,
 };
 use crate::delivery::Delivery;
-use crate::message::{AccountName, MessageId, Status};
+use crate::message::{AccountName, Content, MessageId, Status};
 use crate::port::{AcceptError, Accepted, ChangeError, IdempotencyKey, Nonce, StoreError};
 use crate::time::UnixMs;
 
@@ -74,6 +74,11 @@ impl State {
             .and_then(|row| row.message.content.broadcast);
         let kept = of.and_then(|of| self.broadcasts.get(&of.id));
         kept.is_some_and(|kept| kept.broadcast.state == Stands::Cancelled)
+    }
+
+    pub(super) fn is_paused(&self, content: &Content) -> bool {
+        let kept = content.broadcast.and_then(|of| self.broadcasts.get(&of.id));
+        kept.is_some_and(|kept| kept.broadcast.state == Stands::Paused)
     }
 
     /// Blanks the rows of these recipients. Answers how many.

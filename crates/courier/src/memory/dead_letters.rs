@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::state::State;
-use crate::message::Status;
+use crate::delivery::LeftAlone;
+use crate::message::{MessageId, Status};
 use crate::port::{Again, DeadLetterOffice, DeadLetters, Moved, StoreError};
 use crate::time::UnixMs;
 
@@ -19,11 +20,18 @@ impl DeadLetterOffice for MemoryStore {
 
     async fn retry_all(
         &self,
-        which: Vec<Again>,
+        again: Again,
         now: UnixMs,
-    ) -> Result<Vec<Option<Moved>>, StoreError> {
+    ) -> Result<Vec<Result<Moved, LeftAlone>>, StoreError> {
         let mut state = self.state();
-        let each = which.into_iter().map(|again| state.retry_one(again, now));
+        let mut due_at = again.first_due;
+        let each = again.ids.into_iter().map(|id| {
+            let done = state.retry_one(id, due_at, now);
+            if done.is_ok() {
+                due_at = due_at.plus(again.every);
+            }
+            done
+        });
         Ok(each.collect())
     }
 }
@@ -61,12 +69,23 @@ impl State {
         heaps
     }
 
-    fn retry_one(&mut self, again: Again, now: UnixMs) -> Option<Moved> {
-        let Again { id, due_at } = again;
-        self.change(id, now, |content, delivery| {
-            delivery.retry_as_one_of_many(content, due_at, now)
-        })?
-        .ok()?;
-        self.moved(id)
+    fn retry_one(
+        &mut self,
+        id: MessageId,
+        due_at: UnixMs,
+        now: UnixMs,
+    ) -> Result<Moved, LeftAlone> {
+        let message = self.find(id).ok_or(LeftAlone::NotEnded)?;
+        let hold = self.held(&message.content, due_at);
+        let paused = self.is_paused(&message.content);
+        let retried = self.change(id, now, |content, delivery| {
+            delivery.retry_as_one_of_many(content, hold, due_at, now)?;
+            if paused {
+                delivery.hold();
+            }
+            Ok(())
+        });
+        retried.ok_or(LeftAlone::NotEnded)??;
+        self.moved(id).ok_or(LeftAlone::NotEnded)
     }
 }

@@ -288,7 +288,9 @@ impl Outbox for MemoryStore {
         if !state.spend(nonce.as_ref()) {
             return Err(AcceptError::NonceSeen);
         }
-        let again = state.outbox.post_again(webhook, which, limit, now);
+        let State { outbox, rows, .. } = &mut *state;
+        let is_there = |id| rows.contains_key(&id);
+        let again = outbox.post_again(webhook, which, limit, is_there, now);
         state.note(nonce.as_ref());
         Ok(again)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::State;
-use crate::message::{Message, Status};
+use crate::message::{Message, MessageId, Status};
 use crate::time::UnixMs;
 use crate::webhook::{
     Again, Backlog, Event, EventId, EventState, GIVE_UP_AFTER, Kept, Subscription, TAKEN_FOR,
@@ -122,11 +122,16 @@ impl Outbox {
                 let all = self.events.values().map(|entry| &entry.kept);
                 all.filter(move |kept| kept.event.webhook == hook.name && kept.state == state)
             };
+            let given_up = self.events.values().filter(|entry| {
+                let kept = &entry.kept;
+                kept.event.webhook == hook.name && kept.state == EventState::Failed
+            });
             Backlog {
                 webhook: hook.name.clone(),
                 waiting: of(EventState::Waiting).count() as u64,
                 oldest: of(EventState::Waiting).map(|kept| kept.event.at).min(),
                 failed: of(EventState::Failed).count() as u64,
+                failed_at: given_up.filter_map(|entry| entry.ended_at).max(),
                 off_since: self.off.get(&hook.name).copied(),
             }
         };
@@ -154,9 +159,11 @@ impl Outbox {
         webhook: &str,
         which: Again,
         limit: usize,
+        is_there: impl Fn(MessageId) -> bool,
         now: UnixMs,
     ) -> usize {
         let meant = |entry: &&mut Entry| match which {
+            _ if !is_there(entry.kept.event.message) => false,
             Again::One(id) => entry.kept.event.id == id,
             Again::Failed(since) => {
                 entry.kept.state == EventState::Failed && entry.kept.event.at >= since

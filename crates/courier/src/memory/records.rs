@@ -20,7 +20,12 @@ impl State {
     }
 
     pub(super) fn page(&self, filter: &Filter, limit: usize) -> Vec<Message> {
-        let newest_first = self.rows.values().rev().map(|row| &row.message);
+        let ended = |row: &&Row| {
+            let since = filter.ended_since;
+            since.is_none_or(|since| row.ended_at.is_some_and(|at| at >= since))
+        };
+        let newest_first = self.rows.values().rev().filter(ended);
+        let newest_first = newest_first.map(|row| &row.message);
         let by_msgid = |message: &Message| {
             let Some(msgid) = filter.msgid else {
                 return true;
@@ -48,8 +53,14 @@ impl State {
         force: bool,
         now: UnixMs,
     ) -> Result<Moved, ChangeError<RetryRefused>> {
+        let message = self.find(id).ok_or(ChangeError::NotFound)?;
+        let paused = self.is_paused(&message.content);
         self.change(id, now, |content, delivery| {
-            delivery.retry(content, force, now)
+            delivery.retry(content, force, now)?;
+            if paused {
+                delivery.hold();
+            }
+            Ok(())
         })
         .ok_or(ChangeError::NotFound)?
         .map_err(ChangeError::Refused)?;

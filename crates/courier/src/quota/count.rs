@@ -9,6 +9,8 @@ use crate::time::UnixMs;
 
 /// The pace is that of so long a time.
 const PACE_WINDOW: Duration = Duration::from_secs(3_600);
+/// Over less than this it would tell of a burst, and not of a pace.
+const PACE_OVER_MIN: Duration = Duration::from_secs(15 * 60);
 
 /// So many calls in a time.
 pub(super) type CallsIn = (u64, Duration);
@@ -92,10 +94,41 @@ impl Count {
         let Some((since, before)) = self.samples.front() else {
             return 0;
         };
-        let passed = u64::try_from(now.since(*since).as_millis()).unwrap_or(u64::MAX);
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let sent = used.saturating_sub(*before);
-        // A pace of less than a minute would say little.
-        let hour = u64::try_from(PACE_WINDOW.as_millis()).unwrap_or(u64::MAX);
-        sent.saturating_mul(hour) / passed.max(60_000)
+        let passed = now.since(*since).max(PACE_OVER_MIN);
+        sent.saturating_mul(millis(PACE_WINDOW)) / millis(passed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMs = UnixMs(1_795_400_000_000);
+
+    fn at(seconds: u64) -> UnixMs {
+        NOW.plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_burst_after_a_start_is_not_the_pace_of_the_day() {
+        let told = Told {
+            limit: 1_000_000,
+            used: 0,
+            remaining: 1_000_000,
+            at: NOW,
+        };
+        let mut count = Count::since(0);
+        count.told(told, None, 0);
+        let pace = |taken, seconds| count.today(told, taken, at(seconds)).per_hour;
+        assert_eq!(
+            pace(30_000, 30),
+            120_000,
+            "as if nothing more came for a quarter"
+        );
+        assert_eq!(pace(30_000, 900), 120_000);
+        assert_eq!(pace(30_000, 1_800), 60_000);
+        assert_eq!(pace(30_000, 3_600), 30_000);
     }
 }

@@ -22,7 +22,7 @@ pub use record::{QuotaRecord, Told};
 use count::Count;
 
 use crate::by_account::ByAccount;
-use crate::dispatch::Slots;
+use crate::dispatch::{KindHold, Slots};
 use crate::kind::ByKind;
 use crate::message::{AccountName, Kind, Priority};
 use crate::observer::Observer;
@@ -121,6 +121,10 @@ struct Held {
 pub struct QuotaView {
     /// WeChat's last word of today on each kind, carried on by counting.
     pub today: ByKind<Option<Today>>,
+    /// When WeChat took the last message of a kind, since this process began.
+    pub sent_at: ByKind<Option<UnixMs>>,
+    /// Kinds besides template messages that WeChat does not take, for want of quota or because it does not grant them.
+    pub refused: ByKind<Option<KindHold>>,
     /// Why WeChat's word is missing or old, if the last poll failed.
     pub error: Option<String>,
     /// Until when WeChat refuses a kind for want of quota.
@@ -221,10 +225,15 @@ impl Quotas {
     pub fn view(&self, account: &AccountName) -> Option<QuotaView> {
         let now = self.parts.clock.now();
         let found = self.accounts.get(account)?;
-        let taken = self.taken(account, now);
+        let lane = self.parts.slots.lane(account, now);
+        let (taken, sent_at, refused) = lane
+            .map(|lane| (lane.taken, lane.taken_at, lane.kinds))
+            .unwrap_or_default();
         let held = found.held();
         Some(QuotaView {
             today: held.today(taken, now),
+            sent_at,
+            refused,
             error: held.error.clone(),
             spent: spent_of(&held.record, now),
             clearings_left: held.record.clearings_left(now),

@@ -14,6 +14,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
+    /// Since when it has taken none.
+    failing_since: Option<UnixMs>,
     /// Set while it is open: when the next probe may go, and the pause that led there.
     open: Option<(UnixMs, Duration)>,
     paused_until: UnixMs,
@@ -29,26 +31,34 @@ impl Breaker {
         }
     }
 
-    /// It took one.
-    pub(super) fn well(&mut self) {
-        *self = Self::default();
+    /// It took one. Answers whether that closed it.
+    pub(super) fn well(&mut self) -> bool {
+        std::mem::take(self).open.is_some()
     }
 
-    /// It did not. What was under way when it opened says nothing new.
-    pub(super) fn failed(&mut self, now: UnixMs) {
+    /// It did not. What was under way when it opened says nothing new. Answers whether that opened it.
+    pub(super) fn failed(&mut self, now: UnixMs) -> bool {
         self.failures = self.failures.saturating_add(1);
+        self.failing_since.get_or_insert(now);
+        let opens = self.open.is_none();
         let pause = match self.open {
-            Some((probe_at, _)) if now < probe_at => return,
+            Some((probe_at, _)) if now < probe_at => return false,
             Some((_, pause)) => (pause * 2).min(PAUSE.1),
-            None if self.failures < FAILURES_TO_OPEN => return,
+            None if self.failures < FAILURES_TO_OPEN => return false,
             None => PAUSE.0,
         };
         self.open = Some((now.plus(pause), pause));
+        opens
     }
 
     /// It asks to be left alone until then.
     pub(super) fn pause(&mut self, until: UnixMs) {
         self.paused_until = self.paused_until.max(until);
+    }
+
+    /// Since when it has taken none; none while it is well.
+    pub(super) fn failing_since(&self) -> Option<UnixMs> {
+        self.failing_since
     }
 
     /// Whether only probes go out, and when the next may.

@@ -219,6 +219,8 @@ pub struct Backlog {
     pub oldest: Option<UnixMs>,
     /// So many were given up and not forgotten yet.
     pub failed: u64,
+    /// When the last of those was.
+    pub failed_at: Option<UnixMs>,
     /// Since when it is switched off, because it said that it was gone; none while it is not.
     pub off_since: Option<UnixMs>,
 }
@@ -265,7 +267,8 @@ pub trait Outbox: Send + Sync {
         before: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<Kept>, StoreError>;
-    /// Makes events due again, at most `limit`, with all their tries and time ahead of them. Answers how many.
+    /// Makes events due again, at most `limit`, with all their tries and time ahead of them. One whose message was forgotten
+    /// is left as it is: there is nothing to post. Answers how many.
     async fn post_again(
         &self,
         webhook: &str,

@@ -75,6 +75,8 @@ impl Observer for Bell {
 pub struct Condition {
     /// While it fails: when it is asked again. None while it is well.
     pub open_until: Option<crate::UnixMs>,
+    /// Since when it has taken none; none while it is well.
+    pub failing_since: Option<crate::UnixMs>,
     /// What came of the last try that failed; none since one was taken.
     pub last_error: Option<String>,
 }
@@ -211,13 +213,21 @@ impl Line<'_> {
         let parts = &self.sender.parts;
         let (name, now) = (&self.target.name, parts.clock.now());
         let verdict = judge(taken.begun_at, taken.tries, &posted, now, Roll::draw());
+        let mut opened = false;
         match (&verdict, &posted) {
             // The store lets nothing out to one that is gone; once it is resumed, it begins anew.
-            (Verdict::Delivered | Verdict::Gone { .. }, _) => self.breaker.well(),
+            (Verdict::Gone { .. }, _) => {
+                self.breaker.well();
+            }
+            (Verdict::Delivered, _) => {
+                if self.breaker.well() {
+                    tracing::info!(webhook = %name, "a webhook takes events again");
+                }
+            }
             // It says nothing of the webhook.
             (_, Posted::Unpostable(_)) => {}
             (_, posted) => {
-                self.breaker.failed(now);
+                opened = self.breaker.failed(now);
                 if let Posted::Refused {
                     retry_after: Some(wait),
                     ..
@@ -242,8 +252,13 @@ impl Line<'_> {
                 Some(why.clone())
             }
         };
+        if opened {
+            let why = why.as_deref().unwrap_or_default();
+            tracing::warn!(webhook = %name, why, "a webhook is failing: one event at a time is tried until one is taken");
+        }
         let condition = Condition {
             open_until: self.breaker.is_open(),
+            failing_since: self.breaker.failing_since(),
             last_error: why,
         };
         self.sender.conditions().insert(name.clone(), condition);

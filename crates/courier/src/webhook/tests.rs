@@ -131,20 +131,23 @@ fn a_webhook_may_ask_for_time_but_not_for_ever() {
 fn an_outage_lets_one_probe_out_at_a_time_until_one_is_taken() {
     let mut breaker = Breaker::default();
     for _ in 0..4 {
-        breaker.failed(NOW);
+        assert!(!breaker.failed(NOW));
     }
     assert_eq!(breaker.room(8, NOW), 8);
-    breaker.failed(NOW);
+    assert!(breaker.failed(NOW), "that opens it");
     assert_eq!(breaker.room(8, NOW), 0);
     // What was under way at that moment says nothing new.
-    breaker.failed(NOW);
+    assert!(!breaker.failed(NOW));
     let probe_at = breaker.is_open().unwrap();
     assert_eq!(probe_at, NOW.plus(Duration::from_secs(5)));
     assert_eq!(breaker.room(8, probe_at), 1);
-    breaker.failed(probe_at);
+    assert!(!breaker.failed(probe_at));
+    assert_eq!(breaker.failing_since(), Some(NOW));
     let second = breaker.is_open().unwrap();
     assert_eq!(second, probe_at.plus(Duration::from_secs(10)));
-    breaker.well();
+    assert!(breaker.well(), "that closes it");
+    assert!(!breaker.well());
+    assert_eq!(breaker.failing_since(), None);
     assert_eq!(breaker.room(8, second), 8);
     breaker.pause(second.plus(Duration::from_secs(9)));
     assert_eq!(breaker.room(8, second), 0);

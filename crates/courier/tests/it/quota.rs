@@ -167,6 +167,10 @@ async fn a_broadcast_leaves_the_last_part_of_the_quota_to_others() {
         .lane(&ACCOUNT.into(), stage.clock.now())
         .unwrap();
     assert_eq!(lane.held, [false, false, true]);
+    let sent_at = quotas.view(&ACCOUNT.into()).unwrap().sent_at;
+    let last = sent_at[Kind::Template as usize].unwrap();
+    assert!(last <= stage.clock.now().minus(seconds(50)), "{last:?}");
+    assert_eq!(sent_at[Kind::Subscription as usize], None);
     stage.hand_over(call(of(Priority::Normal, 50..60))).await;
     stage.hand_over(call(of(Priority::High, 60..70))).await;
     tokio::time::sleep(seconds(5)).await;

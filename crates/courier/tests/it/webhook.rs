@@ -16,6 +16,9 @@ use hongyan_courier::webhook::{
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Level, Metadata, Subscriber};
 
 use crate::rig::clock::{NOW, PausedClock};
 use crate::rig::{ACCOUNT, call, content, seconds};
@@ -126,6 +129,43 @@ impl Stage {
     }
 }
 
+/// What an operator reads.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<(Level, String)>>>);
+
+impl Log {
+    fn told(&self) -> Vec<(Level, String)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            line.push_str(&format!("{field}={value:?} "));
+        });
+        let level = *event.metadata().level();
+        self.0.lock().unwrap().push((level, line));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
 fn away() -> Posted {
     Posted::Unreached("no route".into())
 }
@@ -154,6 +194,8 @@ async fn a_webhook_that_is_away_holds_up_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_a_day_loses_no_event_and_is_no_storm() {
+    let log = Log::default();
+    let _listening = tracing::subscriber::set_default(log.clone());
     let stage = Stage::start(&["one"]).await;
     stage.outside.answer("one", away());
     stage.moves(0..100).await;
@@ -164,11 +206,30 @@ async fn an_outage_of_a_day_loses_no_event_and_is_no_storm() {
     assert_eq!(stage.count("one", EventState::Failed).await, 0);
     let condition = stage.sender.condition("one");
     assert!(condition.open_until.is_some());
+    let since = condition.failing_since.unwrap();
+    assert!(since <= NOW.plus(seconds(1)), "{since:?}");
     assert_eq!(condition.last_error.as_deref(), Some("no route"));
     stage.outside.answer("one", Posted::Taken);
     tokio::time::sleep(seconds(310)).await;
     assert_eq!(stage.count("one", EventState::Delivered).await, 100);
-    assert_eq!(stage.sender.condition("one").open_until, None);
+    let condition = stage.sender.condition("one");
+    assert_eq!(
+        (condition.open_until, condition.failing_since),
+        (None, None)
+    );
+    let told = log.told();
+    let opened = told.iter().filter(|(_, line)| line.contains("is failing"));
+    let closed = told
+        .iter()
+        .filter(|(_, line)| line.contains("takes events again"));
+    assert!(
+        opened.map(|(level, _)| *level).eq([Level::WARN]),
+        "{told:?}"
+    );
+    assert!(
+        closed.map(|(level, _)| *level).eq([Level::INFO]),
+        "{told:?}"
+    );
     stage.stopped().await;
 }
 

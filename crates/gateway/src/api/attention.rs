@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use hongyan_courier::message::{AccountName, Kind};
+use hongyan_courier::message::AccountName;
+use hongyan_courier::port::quota::QuotaBook;
 use hongyan_courier::port::{DeadLetterOffice, DeadLetters};
-use hongyan_courier::quota::{QuotaView, Quotas, Today};
+use hongyan_courier::quota::Quotas;
 use hongyan_courier::template::catalogue::Templates;
 use hongyan_courier::template::stop::Stop;
 use hongyan_courier::time::{Clock, UnixMs};
-use hongyan_courier::webhook::Outbox;
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,10 +22,13 @@ use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
 use crate::api::query::Query;
+use crate::api::webhooks::Webhooks;
 use crate::auth::client::Identity;
-use crate::condition::{Conditions, State as Standing};
+use crate::condition::Conditions;
 
 mod advice;
+mod quota;
+mod webhook;
 
 use advice::Advice;
 
@@ -37,9 +40,10 @@ pub struct Attention {
     pub accounts: Arc<Accounts>,
     pub conditions: Arc<Conditions>,
     pub quotas: Arc<Quotas>,
+    pub book: Arc<dyn QuotaBook>,
     pub templates: Arc<dyn Templates>,
     pub dead_letters: Arc<dyn DeadLetterOffice>,
-    pub outbox: Arc<dyn Outbox>,
+    pub webhooks: Arc<Webhooks>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -52,18 +56,18 @@ pub struct AttentionList {
 /// One thing that needs a human.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AttentionItem {
-    /// `account`, `quota`, `template`, `webhook`, `failed` or `unconfirmed`
+    /// `account`, `kind`, `quota`, `template`, `webhook`, `failed` or `unconfirmed`
     #[schema(example = "failed")]
     subject: &'static str,
     /// None where it is about a webhook.
     account: Option<String>,
-    /// The template's id, the webhook's name or the quota's kind, where it is about one.
+    /// The template's id, the webhook's name, or the kind of messages, where it is about one.
     key: Option<String>,
     /// Why, as a stable word.
     reason: Option<&'static str>,
-    /// How many messages it is about, or how many events wait for the webhook.
+    /// How many messages it is about, or how many events wait for the webhook or were given up.
     count: Option<u64>,
-    /// When it was so last; of a quota, when it will run out.
+    /// When it was so last; of a quota, when it will run out; of a kind, when it is tried again; of a webhook that is off or failing, since when.
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Moment>,
     /// One of the messages.
@@ -76,13 +80,13 @@ pub struct AttentionItem {
     command: Option<String>,
 }
 
-/// What needs a human: accounts, templates and webhooks that stand still, quotas that will not last the day, messages that
+/// What needs a human: accounts, templates and webhooks that stand still, events that were given up, quotas that will not last the day, messages that
 /// failed, messages of which nobody knows whether they arrived; each with what to do about it.
 #[utoipa::path(
     get, path = "/v1/attention", tag = "operations",
     params(
         ("account" = Option<String>, Query),
-        ("since" = Option<String>, Query, description = "Messages that ended at this time or later; a week back by default"),
+        ("since" = Option<String>, Query, description = "Messages that ended, and events that were given up, at this time or later; a week back by default"),
     ),
     responses(
         (status = 200, body = AttentionList),
@@ -120,9 +124,12 @@ impl Attention {
         let accounts: Vec<&AccountName> = accounts.filter(|name| wanted(name)).collect();
         let mut items: Vec<AttentionItem> = Vec::new();
         for name in &accounts {
-            items.extend(self.of_account(name));
+            items.extend(quota::of_account(self, name));
+            items.extend(quota::of_kinds(self, name));
         }
-        items.extend(accounts.iter().flat_map(|name| self.of_quotas(name)));
+        for name in &accounts {
+            items.extend(quota::of_quotas(self, name).await?);
+        }
         for name in &accounts {
             let catalogue = self.templates.catalogue(name).await?;
             let stops = catalogue.stops.values();
@@ -134,72 +141,15 @@ impl Attention {
             return Ok(items);
         }
         if account.is_none() {
-            items.extend(self.of_webhooks().await?);
+            items.extend(webhook::of_webhooks(self, caller, since).await?);
         }
         let heaps = self.dead_letters.dead_letters(since).await?;
         let heaps = heaps
             .into_iter()
             .filter(|heap| accounts.contains(&&heap.account));
-        items.extend(heaps.map(of_messages));
+        items.extend(heaps.map(|heap| of_messages(heap, since)));
         Ok(items)
     }
-
-    async fn of_webhooks(&self) -> Result<Vec<AttentionItem>, Problem> {
-        let backlogs = self.outbox.backlogs().await?.into_iter();
-        let off = backlogs.filter(|of| of.off_since.is_some());
-        let items = off.map(|of| AttentionItem {
-            command: Some(format!("hongyan webhooks resume {}", of.webhook)),
-            key: Some(of.webhook),
-            count: Some(of.waiting),
-            at: of.off_since.map(Moment),
-            ..AttentionItem::new("webhook", None, advice::WEBHOOK)
-        });
-        Ok(items.collect())
-    }
-
-    fn of_account(&self, name: &AccountName) -> Option<AttentionItem> {
-        let (condition, _) = self.conditions.of(name);
-        if condition.state == Standing::Ok {
-            return None;
-        }
-        let advice = advice::ACCOUNT;
-        Some(AttentionItem {
-            detail: condition.detail,
-            command: Some(format!("hongyan token show {name}")),
-            ..AttentionItem::new("account", name, advice)
-        })
-    }
-
-    /// Quotas that run out today at the pace of late. One that WeChat calls spent has stopped its account.
-    fn of_quotas(&self, name: &AccountName) -> Vec<AttentionItem> {
-        let quota = self.quotas.view(name);
-        let known = quota.iter().flat_map(QuotaView::known);
-        let stopped = |of: &QuotaView| of.spent[Kind::Template as usize].is_some();
-        let stopped = quota.as_ref().is_some_and(stopped);
-        known
-            .filter(|(kind, _)| !(stopped && *kind == Kind::Template))
-            .filter_map(|(kind, today)| of_quota(name, kind, today))
-            .collect()
-    }
-}
-
-fn of_quota(name: &AccountName, kind: Kind, today: Today) -> Option<AttentionItem> {
-    let runs_out_at = today.runs_out_at?;
-    Some(AttentionItem {
-        key: Some(kind.as_str().to_owned()),
-        reason: Some(if today.remaining == 0 {
-            "quota_exhausted"
-        } else {
-            "quota_low"
-        }),
-        at: Some(Moment(runs_out_at)),
-        detail: Some(format!(
-            "{} of {} left; {} an hour of late",
-            today.remaining, today.limit, today.per_hour
-        )),
-        command: Some("hongyan accounts".to_owned()),
-        ..AttentionItem::new("quota", name, advice::QUOTA)
-    })
 }
 
 fn of_template(account: &AccountName, stop: &Stop) -> AttentionItem {
@@ -221,12 +171,13 @@ fn is_plain(word: &str) -> bool {
     !word.starts_with('-') && word.bytes().all(plain)
 }
 
-fn of_messages(heap: DeadLetters) -> AttentionItem {
+/// `since` is how far back they were counted: the command sends these again, and none that ended before.
+fn of_messages(heap: DeadLetters, since: UnixMs) -> AttentionItem {
     let advice = advice::of_messages(heap.status, heap.reason);
     let reason = heap.reason.map(|reason| reason.as_str());
-    let command = match (advice.retry, reason) {
-        (true, Some(reason)) => format!(
-            "hongyan messages retry --account {} --status failed --reason {reason} --rate 10",
+    let command = match (advice.retry, reason, Moment(since).shown()) {
+        (true, Some(reason), Some(since)) => format!(
+            "hongyan messages retry --account {} --status failed --reason {reason} --ended-since {since} --rate 10",
             heap.account
         ),
         _ => format!("hongyan messages show {}", heap.example),
@@ -265,7 +216,26 @@ impl AttentionItem {
 
 #[cfg(test)]
 mod tests {
+    use hongyan_courier::message::{MessageId, Reason, Status};
+
     use super::*;
+
+    #[test]
+    fn the_command_for_failed_messages_sends_those_that_were_counted() {
+        let now = UnixMs(1_795_400_000_000);
+        let heap = DeadLetters {
+            account: "clinic".into(),
+            status: Status::Failed,
+            reason: Some(Reason::UpstreamUnavailable),
+            count: 3,
+            last_at: now,
+            example: MessageId::new(now),
+        };
+        let item = of_messages(heap, now.minus(Duration::from_secs(7 * 86_400)));
+        let command = "hongyan messages retry --account clinic --status failed --reason upstream_unavailable \
+            --ended-since 2026-11-16T02:13:20Z --rate 10";
+        assert_eq!(item.command.as_deref(), Some(command));
+    }
 
     #[test]
     fn a_command_holds_nothing_that_a_shell_would_run() {

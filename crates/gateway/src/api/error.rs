@@ -64,7 +64,7 @@ pub struct FieldProblem {
     /// The path of the field, such as `data.thing1.value`.
     pub field: String,
     pub problem: String,
-    /// The same in Chinese, where it is about what WeChat takes.
+    /// The same in Chinese, where it is about what WeChat takes, a time or the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_zh: Option<String>,
     /// The rule that was broken, where there is one to name.

@@ -11,12 +11,19 @@ use crate::api::error::Problem;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(pub UnixMs);
 
+impl Moment {
+    /// None where it is a thousand millennia off: nothing that a caller could use.
+    pub fn shown(self) -> Option<String> {
+        let at = jiff::Timestamp::from_millisecond(self.0.0);
+        at.ok().map(|at| at.to_string())
+    }
+}
+
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match jiff::Timestamp::from_millisecond(self.0.0) {
-            Ok(at) => out.collect_str(&at),
-            // A thousand millennia off: nothing that a caller could use.
-            Err(_) => out.serialize_none(),
+        match self.shown() {
+            Some(at) => out.serialize_str(&at),
+            None => out.serialize_none(),
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use hongyan_courier::time::{Clock, UnixMs};
 use hongyan_courier::webhook::{
-    Again, Backlog, Bell, EventId, EventState, Kept, Outbox, Sender, Subscription,
+    Again, Backlog, Bell, Condition, EventId, EventState, Kept, Outbox, Sender, Subscription,
 };
 use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
@@ -121,11 +121,7 @@ impl From<Kept> for EventView {
 
 impl Webhooks {
     fn view(&self, (hook, url): &(Subscription, String), backlog: Option<&Backlog>) -> WebhookView {
-        let condition = self
-            .sender
-            .as_ref()
-            .map(|sender| sender.condition(&hook.name));
-        let condition = condition.unwrap_or_default();
+        let condition = self.condition(&hook.name);
         let off_since = backlog.and_then(|of| of.off_since);
         let retry_at = condition.open_until.filter(|_| off_since.is_none());
         let events = hook
@@ -152,12 +148,24 @@ impl Webhooks {
         }
     }
 
+    /// How a webhook fares, where this process posts.
+    pub(super) fn condition(&self, name: &str) -> Condition {
+        let sender = self.sender.as_ref();
+        sender
+            .map(|sender| sender.condition(name))
+            .unwrap_or_default()
+    }
+
     /// Whether a caller is shown a webhook: one that is confined sees its own alone, since each tells of one client's messages.
     fn shows(caller: &Identity, hook: &Subscription) -> bool {
         caller.reach.is_everywhere() || *hook.client == *caller.client
     }
 
-    fn known(&self, name: &str, caller: &Identity) -> Result<&(Subscription, String), Problem> {
+    pub(super) fn known(
+        &self,
+        name: &str,
+        caller: &Identity,
+    ) -> Result<&(Subscription, String), Problem> {
         let known = self.hooks.iter().find(|(hook, _)| hook.name == name);
         known
             .filter(|(hook, _)| Self::shows(caller, hook))
@@ -237,14 +245,15 @@ pub struct Redelivered {
     events: usize,
 }
 
-/// Posts events again, with all their tries and time ahead of them.
+/// Posts events again, with all their tries and time ahead of them. Those whose message was forgotten are left as they are:
+/// there is nothing to post.
 #[utoipa::path(
     post, path = "/v1/webhooks/{name}/redeliver", tag = "webhooks",
     params(("name" = String, Path, description = "The webhook's name")),
     request_body(content = Option<Redelivery>, description = "May be left out"),
     responses(
         (status = 202, description = "They are due now", body = Redelivered),
-        (status = 404, description = "No such webhook or event", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such webhook or event, or the event's message was forgotten", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn redeliver(
@@ -263,7 +272,9 @@ pub async fn redeliver(
         .post_again(&name, which, AGAIN_MAX, signed.nonce, now);
     let events = again.await?;
     if events == 0 && matches!(which, Again::One(_)) {
-        return Err(Problem::not_found("there is no such event"));
+        return Err(Problem::not_found(
+            "there is no such event, or its message was forgotten, so that there is nothing left to post",
+        ));
     }
     webhooks.bell.ring();
     Ok((StatusCode::ACCEPTED, Json(Redelivered { events })))

@@ -7,6 +7,7 @@ use hongyan_courier::change::Changes;
 
 use super::Core;
 use crate::api::attention::Attention;
+use crate::api::webhooks::Webhooks;
 
 impl Core {
     pub(super) fn changes(&self) -> Arc<Changes> {
@@ -28,14 +29,15 @@ impl Core {
         })
     }
 
-    pub(super) fn attention(&self) -> Arc<Attention> {
+    pub(super) fn attention(&self, webhooks: Arc<Webhooks>) -> Arc<Attention> {
         Arc::new(Attention {
             accounts: self.accounts.load_full(),
             conditions: self.conditions.clone(),
             quotas: self.quotas.clone(),
+            book: self.store.clone(),
             templates: self.store.clone(),
             dead_letters: self.store.clone(),
-            outbox: self.store.clone(),
+            webhooks,
             clock: self.clock.clone(),
         })
     }

@@ -12,15 +12,15 @@ use crate::cli::http::GatewayClient;
 use crate::cli::runtime::block_on_here;
 use crate::cli::table::{cell, elements, encoded};
 
-/// Show what needs a human: accounts, templates and webhooks that stand still, quotas that run out today, messages that failed
-/// or are unconfirmed.
+/// Show what needs a human: accounts, templates and webhooks that stand still, events that were given up, quotas that run out
+/// today, messages that failed or are unconfirmed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hongyan attention --account clinic")]
 pub struct AttentionArgs {
     /// Of this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Messages that ended at this time or later; a week back by default
+    /// Messages that ended, and events that were given up, at this time or later; a week back by default
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     #[command(flatten)]

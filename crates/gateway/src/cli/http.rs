@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 use crate::api::token::REFRESH_TIMEOUT;
 use crate::auth::signer::Signer;
+use crate::cli::context::Lang;
 use crate::cli::gateway::GatewayArgs;
 use crate::clock::SystemClock;
 
@@ -160,6 +161,17 @@ struct Away(String);
 struct Refused {
     status: StatusCode,
     line: String,
+    /// The same, with what is wrong with each field in Chinese.
+    chinese: String,
+}
+
+/// An error as one line, in the language as far as the gateway answered in it.
+pub fn said(error: &anyhow::Error, lang: Lang) -> String {
+    let line = format!("{error:#}");
+    match error.downcast_ref::<Refused>() {
+        Some(refused) => line.replace(&refused.line, lang.pick(&refused.line, &refused.chinese)),
+        None => line,
+    }
 }
 
 /// Whether the same call may go well in a moment: nobody answered, or the gateway said so.
@@ -218,37 +230,43 @@ fn read_answer(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
     if status.is_success() {
         return Ok(value);
     }
-    let line = one_line(status, &value);
-    Err(Refused { status, line }.into())
+    let refused = Refused {
+        status,
+        line: one_line(status, &value, Lang::En),
+        chinese: one_line(status, &value, Lang::Zh),
+    };
+    Err(refused.into())
 }
 
 /// A problem document as one line: what is wrong, field by field, then how to find it again.
-fn one_line(status: StatusCode, problem: &Value) -> String {
+fn one_line(status: StatusCode, problem: &Value, lang: Lang) -> String {
     let text = |key: &str| problem[key].as_str().unwrap_or_default();
     let mut line = match text("detail") {
         "" => format!("HTTP {status}"),
         detail => detail.to_owned(),
     };
-    if let Some(errors) = problem["errors"]
-        .as_array()
-        .filter(|errors| errors.len() > 1)
-    {
-        let each = |error: &Value| {
-            format!(
-                "{}: {}",
-                error["field"].as_str().unwrap_or("?"),
-                error["problem"].as_str().unwrap_or("?")
-            )
-        };
-        line = format!(
-            "{line}: {}",
-            errors.iter().map(each).collect::<Vec<_>>().join("; ")
-        );
+    let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    let in_chinese = lang == Lang::Zh && errors.iter().any(|of| of["problem_zh"].is_string());
+    let each: Vec<String> = errors.iter().map(|error| field(error, lang)).collect();
+    match errors.len() {
+        // One that is alone is the detail.
+        0 | 1 if !in_chinese => {}
+        1 => line = each.concat(),
+        count if in_chinese => line = format!("{count} 个字段有误：{}", each.join("；")),
+        _ => line = format!("{line}: {}", each.join("; ")),
     }
     if !text("code").is_empty() {
         line = format!("{line} [{}, trace {}]", text("code"), text("trace_id"));
     }
     line
+}
+
+/// What is wrong with a field; in English where the gateway has no other word for it.
+fn field(error: &Value, lang: Lang) -> String {
+    let english = error["problem"].as_str().unwrap_or("?");
+    let chinese = error["problem_zh"].as_str().unwrap_or(english);
+    let name = error["field"].as_str().unwrap_or("?");
+    format!("{name}: {}", lang.pick(english, chinese))
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub fn main(environment: &Environment) -> ExitCode {
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        let _ = writeln!(std::io::stderr(), "hongyan: {error:#}");
+        let _ = writeln!(std::io::stderr(), "hongyan: {}", http::said(&error, lang));
         ExitCode::FAILURE
     })
 }

@@ -22,7 +22,7 @@ const PAGE: u64 = 1_000;
     after_help = "Example:\n  hongyan messages retry 0198c7a1f0c27d3aa5c2f4d1e8b97f10\n  hongyan messages retry --status failed --reason upstream_unavailable --rate 20"
 )]
 pub struct RetryArgs {
-    #[arg(required_unless_present_any = ["account", "status", "reason", "code", "template", "to", "reference", "since"])]
+    /// The message's id; without one, filters say which messages
     id: Option<String>,
     /// Also an unconfirmed message, which the user may have already
     #[arg(long, requires = "id")]
@@ -44,6 +44,9 @@ struct Which {
     /// Of this account
     #[arg(long, value_name = "NAME", conflicts_with = "id")]
     account: Option<String>,
+    /// Of this broadcast
+    #[arg(long, value_name = "ID", conflicts_with = "id")]
+    broadcast: Option<String>,
     /// failed (the default) or cancelled
     #[arg(long, conflicts_with = "id")]
     status: Option<String>,
@@ -68,12 +71,30 @@ struct Which {
     /// Accepted before this time
     #[arg(long, value_name = "TIME", conflicts_with = "id")]
     until: Option<String>,
+    /// Ended at this time or later
+    #[arg(long, value_name = "TIME", conflicts_with = "id")]
+    ended_since: Option<String>,
 }
 
+const NARROWS_NOTHING: (&str, &str) = (
+    "give the id of a message, or say which messages by at least one of --account, --broadcast, --reason, --code, --template, \
+     --to, --reference, --since and --ended-since; --status, --until and --limit alone do not narrow it enough",
+    "请给出消息 id，或用 --account、--broadcast、--reason、--code、--template、--to、--reference、--since、--ended-since \
+     中的至少一个指明要重发哪些消息；仅有 --status、--until、--limit 范围过大",
+);
+
 impl Which {
+    /// Whether it says more than that everything is meant which ever failed.
+    fn narrows(&self) -> bool {
+        let mut body = self.body();
+        body.retain(|name, _| name != "status" && name != "until");
+        !body.is_empty()
+    }
+
     fn body(&self) -> Map<String, Value> {
         let words = [
             ("account", &self.account),
+            ("broadcast", &self.broadcast),
             ("status", &self.status),
             ("reason", &self.reason),
             ("template_id", &self.template),
@@ -81,6 +102,7 @@ impl Which {
             ("reference", &self.reference),
             ("since", &self.since),
             ("until", &self.until),
+            ("ended_since", &self.ended_since),
         ];
         let given = words.into_iter().filter_map(|(name, value)| {
             let value = value.as_ref()?;
@@ -92,6 +114,10 @@ impl Which {
 }
 
 pub fn run(args: &RetryArgs, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    if args.id.is_none() && !args.which.narrows() {
+        let (english, chinese) = NARROWS_NOTHING;
+        anyhow::bail!(context.lang.pick(english, chinese));
+    }
     let client = GatewayClient::new(&args.gateway)?;
     let Some(id) = &args.id else {
         return many(args, &client, context);
@@ -112,12 +138,13 @@ fn many(
     let mut body = args.which.body();
     body.insert("rate".to_owned(), json!(args.rate));
     let mut left = args.limit.unwrap_or(u64::MAX);
-    let (mut retried, mut skipped) = (0, Map::new());
+    let (mut retried, mut held, mut skipped) = (0, 0, Map::new());
     let mut last_due = Value::Null;
     while left > 0 {
         body.insert("limit".to_owned(), json!(left.min(PAGE)));
         let done = block_on_here(client.post("/v1/messages/retry", &json!(body)))?;
         retried += done["retried"].as_u64().unwrap_or(0);
+        held += done["held"].as_u64().unwrap_or(0);
         for (why, count) in done["skipped"].as_object().into_iter().flatten() {
             let before = skipped.get(why).and_then(Value::as_u64).unwrap_or(0);
             skipped.insert(why.clone(), json!(before + count.as_u64().unwrap_or(0)));
@@ -131,13 +158,21 @@ fn many(
         body.insert("cursor".to_owned(), json!(cursor));
         left = left.saturating_sub(PAGE);
     }
-    let summary = json!({"retried": retried, "skipped": skipped, "last_due_at": last_due});
+    let summary =
+        json!({"retried": retried, "held": held, "skipped": skipped, "last_due_at": last_due});
     if context.json {
         context.value(&summary)?;
         return Ok(ExitCode::SUCCESS);
     }
     let queued = context.lang.pick("queued again", "已重新排队");
     context.line(&format!("{queued}: {retried}"))?;
+    if held > 0 {
+        let waits = context.lang.pick(
+            "of these, waiting until their broadcast is resumed",
+            "其中等待所属群发恢复",
+        );
+        context.line(&format!("{waits}: {held}"))?;
+    }
     for (why, count) in &skipped {
         let left_alone = context.lang.pick("left alone", "未处理");
         context.line(&format!("{left_alone} ({why}): {count}"))?;

@@ -150,9 +150,11 @@ fn redeliver(args: &RedeliverArgs, context: &mut Context<'_>) -> anyhow::Result<
     if context.json {
         context.value(&json!({"events": total}))?;
     } else {
-        let said = context
-            .lang
-            .pick("events are posted again", "个事件将重新投递");
+        let english = match total {
+            1 => "event is posted again",
+            _ => "events are posted again",
+        };
+        let said = context.lang.pick(english, "个事件将重新投递");
         context.line(&format!("{total} {said}"))?;
     }
     Ok(ExitCode::SUCCESS)

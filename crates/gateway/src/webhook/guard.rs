@@ -22,6 +22,8 @@ fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
+    // Azure's metadata and agents are behind a public address, the same for every machine there.
+    let azure = address == Ipv4Addr::new(168, 63, 129, 16);
     let shared = a == 100 && (64..128).contains(&b);
     let protocols = (a, b, c) == (192, 0, 0);
     let relays = (a, b, c) == (192, 88, 99);
@@ -37,6 +39,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || protocols
         || relays
         || benchmarks
+        || azure
         || reserved)
 }
 
@@ -67,6 +70,8 @@ mod tests {
             "100.100.100.200",
             "127.0.0.1",
             "127.8.8.8",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
@@ -100,6 +105,7 @@ mod tests {
         for address in [
             "1.1.1.1",
             "100.63.255.255",
+            "168.63.129.15",
             "172.15.0.1",
             "172.32.0.1",
             "223.5.5.5",

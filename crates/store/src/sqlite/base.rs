@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use hongyan_courier::UnixMs;
 use hongyan_courier::account::Flag;
+use hongyan_courier::broadcast::State;
 use hongyan_courier::delivery::{Delivery, Lease};
 use hongyan_courier::message::{AccountName, Content, Message, MessageId, Status};
 use hongyan_courier::port::{Moved, NodeEpoch, Nonce, Swept};
+use hongyan_courier::recipient::Hold;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accounts::Accounts;
@@ -21,6 +23,7 @@ use super::held::Held;
 use super::hooks::Hooks;
 use super::nonces::Nonces;
 use super::ops::claim::Lines;
+use super::read::broadcast;
 use super::rows::{self, Found, Updates};
 use super::tallies::Tallies;
 use super::templates::{self, Stops};
@@ -243,6 +246,26 @@ impl Base {
             self.touched.push(message.id);
             self.leases.insert(message.id, (rowid, message));
         }
+    }
+
+    /// What its recipient's suppressions do to a message at this time.
+    pub(super) fn hold(&mut self, content: &Content, at: UnixMs) -> Result<Option<Hold>, Fault> {
+        if !self.held.may_hold(&content.touser) {
+            return Ok(None);
+        }
+        match self.accounts.known(&self.conn, &content.account)? {
+            Some(account) => self.held.hold(&self.conn, account, content, at),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a message's broadcast is paused.
+    pub(super) fn is_paused(&self, content: &Content) -> Result<bool, Fault> {
+        let Some(of) = content.broadcast else {
+            return Ok(false);
+        };
+        let stands = broadcast::stands(&self.conn, of.id)?;
+        Ok(stands.is_some_and(|(state, ..)| state == State::Paused))
     }
 
     /// Whether a lease on this epoch would belong to somebody.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hongyan_courier::UnixMs;
+use hongyan_courier::delivery::LeftAlone;
 use hongyan_courier::port::{Again, DeadLetterOffice, DeadLetters, Moved, StoreError};
 
 use super::SqliteStore;
@@ -19,9 +20,9 @@ impl DeadLetterOffice for SqliteStore {
 
     async fn retry_all(
         &self,
-        which: Vec<Again>,
+        again: Again,
         now: UnixMs,
-    ) -> Result<Vec<Option<Moved>>, StoreError> {
-        self.ask(RetryAllOp { which, now }).await
+    ) -> Result<Vec<Result<Moved, LeftAlone>>, StoreError> {
+        self.ask(RetryAllOp { again, now }).await
     }
 }

@@ -34,10 +34,22 @@ pub(super) const ACCOUNT: Advice = look(
     "该账号的消息正在等待。请按微信的提示处理，处理后会自动恢复。",
 );
 
-pub(super) const QUOTA: Advice = look(
+pub(super) const KIND: Advice = look(
+    "WeChat does not grant the account this kind of messages; its others go on. Have it granted on WeChat's platform, or cancel \
+     these messages.",
+    "微信未授予该账号发送此类消息的权限；其他消息照常发送。请在微信平台开通，或取消这些消息。",
+);
+
+pub(super) const QUOTA_LOW: Advice = look(
     "What is left of the day is sent by priority, the rest waits for midnight in Beijing. Pause a broadcast that can wait, or \
      ask WeChat for more.",
     "剩余额度将按优先级使用，其余消息等到北京时间零点。可暂停不急的群发，或向微信申请提高额度。",
+);
+
+pub(super) const QUOTA_EXHAUSTED: Advice = look(
+    "The day's quota is spent: messages wait until midnight in Beijing and then go by themselves. If they cannot wait, \
+     `hongyan accounts clear-quota` spends one of the month's ten clearings.",
+    "当日额度已用完：消息等到北京时间零点后自动发送。如果不能等，可用 `hongyan accounts clear-quota` 清零（每月共十次）。",
 );
 
 /// Of a template whose messages wait.
@@ -46,9 +58,20 @@ pub(super) fn of_template(cause: StopCause) -> Advice {
     look(english, chinese)
 }
 
-pub(super) const WEBHOOK: Advice = look(
+pub(super) const WEBHOOK_OFF: Advice = look(
     "It answered 410, so nothing is posted to it any more; its events wait for a week. Put its url right if it moved, then resume it.",
     "该 webhook 返回了 410，已停止投递；事件最多等待一周。若地址已变更请先更正 url，再恢复投递。",
+);
+
+pub(super) const WEBHOOK_FAILING: Advice = look(
+    "It takes no events: its program is away or answers with errors, or its url is wrong. Put that right; what waits then goes \
+     out by itself. An event is given up after ten tries or three days.",
+    "该 webhook 收不下事件：对方程序不可用、返回错误，或 url 有误。请先排除故障，之后等待的事件会自动投递；一个事件投递十次或满三天仍未成功就会被放弃。",
+);
+
+pub(super) const EVENTS_GIVEN_UP: Advice = look(
+    "These events were given up, so its program does not know what became of their messages. Once it takes events, post them again.",
+    "这些事件已被放弃，对方程序不知道相应消息的结果。待其恢复接收后，请重新投递。",
 );
 
 /// Of messages that failed or are unconfirmed.

@@ -56,6 +56,7 @@ pub struct Retry {
 }
 
 /// Sends a message again that has failed, expired or been cancelled or suppressed; with `force` also an unconfirmed one.
+/// One of a broadcast that is paused waits for it: it has no `next_attempt_at`.
 #[utoipa::path(
     post, path = "/v1/messages/{id}/retry", tag = "messages",
     params(("id" = String, Path, description = "The message's id")),

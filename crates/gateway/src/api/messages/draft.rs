@@ -12,7 +12,7 @@ use hongyan_courier::time::UnixMs;
 use serde_json::value::RawValue;
 
 use super::data;
-use super::faults::Faults;
+use super::faults::{Faults, in_both};
 use super::fields::{Field, link, miniprogram, moment, text};
 use crate::api::accounts::Seen;
 use crate::api::error::Problem;
@@ -296,7 +296,11 @@ impl Written<'_> {
                 }
                 let found = accounts.find(&name).cloned();
                 if found.is_none() {
-                    faults.add_passing("account", format!("unknown account; known: {accounts}"));
+                    let problem = in_both(
+                        format!("unknown account; known: {accounts}"),
+                        format!("未知账号；已配置：{accounts}"),
+                    );
+                    faults.add_passing("account", problem);
                 }
                 // It may have been configured when the message was taken.
                 Some(found.unwrap_or_else(|| AccountName::from(&*name)))
@@ -304,7 +308,11 @@ impl Written<'_> {
             (None, None) => {
                 let sole = accounts.sole().cloned();
                 if sole.is_none() {
-                    faults.add_passing("account", format!("is missing; known: {accounts}"));
+                    let problem = in_both(
+                        format!("is missing; known: {accounts}"),
+                        format!("未填写；已配置：{accounts}"),
+                    );
+                    faults.add_passing("account", problem);
                 }
                 sole
             }
@@ -342,19 +350,22 @@ impl Written<'_> {
         let send_at = moment(self.send_at, "send_at", faults);
         let expires_at = moment(self.expires_at, "expires_at", faults);
         if send_at.is_some_and(|at| at > now.plus(SEND_AHEAD_MAX)) {
-            faults.add_passing("send_at", "is more than a year ahead");
+            let problem = in_both("is more than a year ahead", "比现在晚一年以上");
+            faults.add_passing("send_at", problem);
         }
         if send_at.is_some_and(|at| at < now.minus(SEND_BEHIND_MAX)) {
-            faults.add_passing(
-                "send_at",
+            let problem = in_both(
                 "has passed by more than 5 minutes; leave it out to send at once",
+                "已过去超过 5 分钟；如需立即发送请不要填写",
             );
+            faults.add_passing("send_at", problem);
         }
         if let Some(end) = expires_at {
             if end <= now {
-                faults.add_passing("expires_at", "has passed");
+                faults.add_passing("expires_at", in_both("has passed", "已经过去"));
             } else if send_at.is_some_and(|at| end <= at) {
-                faults.add("expires_at", "is not after send_at");
+                let problem = in_both("is not after send_at", "必须晚于 send_at");
+                faults.add_in_both("expires_at", problem);
             }
         }
         (send_at, expires_at)

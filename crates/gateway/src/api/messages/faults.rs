@@ -13,6 +13,16 @@ use crate::auth::error::AuthError;
 /// template asks for besides, nothing is left out.
 const FAULTS_MAX: usize = 64 + 2 * KEYS_MAX;
 
+/// What is wrong, in English and in Chinese.
+pub(super) struct InBoth(Cow<'static, str>, Cow<'static, str>);
+
+pub(super) fn in_both(
+    english: impl Into<Cow<'static, str>>,
+    chinese: impl Into<Cow<'static, str>>,
+) -> InBoth {
+    InBoth(english.into(), chinese.into())
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) list: Vec<FieldProblem>,
@@ -32,6 +42,16 @@ impl Faults {
         }
     }
 
+    /// Adds a fault that is told in English and Chinese.
+    pub(super) fn add_in_both(&mut self, field: &'static str, InBoth(english, chinese): InBoth) {
+        if self.list.len() < FAULTS_MAX {
+            self.list.push(FieldProblem {
+                problem_zh: Some(chinese.into_owned()),
+                ..FieldProblem::new(field, english)
+            });
+        }
+    }
+
     /// Adds what WeChat would refuse: by the templates of the moment, and if the configuration wants it refused here.
     pub(super) fn add_violation(&mut self, violation: &Violation) {
         let known = self.list.iter().any(|fault| fault.field == violation.field);
@@ -42,13 +62,9 @@ impl Faults {
     }
 
     /// Adds a fault that the very same message may have had not or will not have at another moment.
-    pub(super) fn add_passing(
-        &mut self,
-        field: &'static str,
-        problem: impl Into<Cow<'static, str>>,
-    ) {
+    pub(super) fn add_passing(&mut self, field: &'static str, problem: InBoth) {
         let before = self.list.len();
-        self.add(field, problem);
+        self.add_in_both(field, problem);
         self.passing += self.list.len() - before;
     }
 

@@ -9,7 +9,7 @@ use hongyan_courier::time::UnixMs;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::faults::Faults;
+use super::faults::{Faults, in_both};
 use super::text::{Text, push_json_string};
 use crate::api::moments::parse_moment;
 
@@ -138,10 +138,11 @@ pub(super) fn moment(
         .ok()
         .and_then(|Text(text)| parse_moment(&text));
     if parsed.is_none() {
-        faults.add(
-            name,
+        let problem = in_both(
             "must be an RFC 3339 time such as 2027-01-01T08:00:00+08:00",
+            "必须是 RFC 3339 格式的时间，例如 2027-01-01T08:00:00+08:00",
         );
+        faults.add_in_both(name, problem);
     }
     parsed
 }

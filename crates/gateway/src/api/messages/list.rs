@@ -93,17 +93,23 @@ fn read(uri: &Uri) -> Result<(Filter, usize), Problem> {
         reference: query.text("reference")?,
         broadcast: query
             .text("broadcast")?
-            .map(|id| id.parse::<BroadcastId>())
-            .transpose()
-            .map_err(|error| Problem::malformed(format!("broadcast is {error}")))?,
+            .map(|id| broadcast_called(&id))
+            .transpose()?,
         since: query.moment("since")?,
         until: query.moment("until")?,
+        ended_since: None,
         before: query.cursor(|place| place.try_into().ok().map(MessageId::from_bytes))?,
         within: Reach::default(),
     };
     let limit = page::limit(&mut query)?;
     query.nothing_else(&NAMES)?;
     Ok((filter, limit))
+}
+
+/// The broadcast that a caller gave by this name.
+pub(super) fn broadcast_called(id: &str) -> Result<BroadcastId, Problem> {
+    id.parse()
+        .map_err(|error| Problem::malformed(format!("broadcast is {error}")))
 }
 
 /// Lets a filter find only what the caller reaches; one that names something else is refused.

@@ -16,7 +16,7 @@ use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::list::confine;
+use super::list::{broadcast_called, confine};
 use crate::api::body;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
@@ -30,8 +30,8 @@ const RATE_MAX: f64 = 1_000.0;
 const LIMIT_DEFAULT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
 
-/// Which messages are sent again, and how fast. All that is given must fit; at least one of `reason`, `code`,
-/// `template_id`, `touser`, `reference`, `since` and `account` narrows it.
+/// Which messages are sent again, and how fast. All that is given must fit; at least one of `account`, `broadcast`, `reason`,
+/// `code`, `template_id`, `touser`, `reference`, `since` and `ended_since` narrows it.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryAll {
@@ -44,10 +44,14 @@ pub struct RetryAll {
     template_id: Option<String>,
     touser: Option<String>,
     reference: Option<String>,
+    /// Made of rows of this broadcast
+    broadcast: Option<String>,
     /// Accepted at this time or later
     since: Option<String>,
     /// Accepted before this time
     until: Option<String>,
+    /// Ended at this time or later
+    ended_since: Option<String>,
     /// Messages a second, 10 by default, 1,000 at most
     rate: Option<f64>,
     /// How many are looked at, 1,000 by default, 10,000 at most
@@ -61,9 +65,11 @@ pub struct RetryAll {
 pub struct RetryAllDone {
     /// So many are queued again.
     retried: usize,
+    /// So many of them wait until their broadcast, which is paused, goes on.
+    held: usize,
     /// So many were left alone: `expired`, `suppressed`, `in_doubt`, `forgotten` with their recipient, or `changed` meanwhile.
     skipped: BTreeMap<&'static str, usize>,
-    /// When the last of them is due.
+    /// When the last of those is due that are not held.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_due_at: Option<Moment>,
     /// Goes on with the rest, at the same rate; none if all were looked at.
@@ -72,6 +78,7 @@ pub struct RetryAllDone {
 
 /// Sends many messages again: those that failed, or were cancelled, by filter and at a rate. What expired, is suppressed or
 /// may have reached its user is left alone. Each is queued with a time of its own, so a restart does not change the rate.
+/// What is of a broadcast that is paused is queued and waits for it.
 #[utoipa::path(
     post, path = "/v1/messages/retry", tag = "messages",
     request_body = RetryAll,
@@ -113,6 +120,12 @@ fn wish(asked: RetryAll) -> Result<Wish, Problem> {
             .transpose()?,
         since: moment("since", asked.since.as_deref())?,
         until: moment("until", asked.until.as_deref())?,
+        ended_since: moment("ended_since", asked.ended_since.as_deref())?,
+        broadcast: asked
+            .broadcast
+            .as_deref()
+            .map(broadcast_called)
+            .transpose()?,
         account: asked.account.as_deref().map(AccountName::from),
         code: asked.code,
         template_id: asked.template_id,
@@ -127,10 +140,12 @@ fn wish(asked: RetryAll) -> Result<Wish, Problem> {
         || filter.template_id.is_some()
         || filter.touser.is_some()
         || filter.reference.is_some()
-        || filter.since.is_some();
+        || filter.broadcast.is_some()
+        || filter.since.is_some()
+        || filter.ended_since.is_some();
     if !narrowed {
         return Err(Problem::malformed(
-            "give at least one of account, reason, code, template_id, touser, reference and since: \
+            "give at least one of account, broadcast, reason, code, template_id, touser, reference, since and ended_since: \
              else everything that ever failed would be sent again",
         ));
     }
@@ -167,6 +182,7 @@ fn shown(done: Retried) -> RetryAllDone {
     let skipped = done.left_alone.into_iter();
     RetryAllDone {
         retried: done.count,
+        held: done.held,
         skipped: skipped.map(|(why, count)| (word(why), count)).collect(),
         last_due_at: done.last_due.map(Moment),
         next_cursor: done.next.map(|next| page::cursor(written(next))),

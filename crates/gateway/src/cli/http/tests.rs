@@ -96,7 +96,7 @@ async fn a_problem_becomes_one_line() {
     let many = json!({"detail": "2 fields are wrong", "code": "invalid_message", "trace_id": "ab",
         "errors": [{"field": "touser", "problem": "is missing"}, {"field": "data", "problem": "is empty"}]});
     assert_eq!(
-        one_line(StatusCode::UNPROCESSABLE_ENTITY, &many),
+        one_line(StatusCode::UNPROCESSABLE_ENTITY, &many, Lang::Zh),
         "2 fields are wrong: touser: is missing; data: is empty [invalid_message, trace ab]"
     );
     let page = read_answer(StatusCode::BAD_GATEWAY, b"<html>")
@@ -106,6 +106,35 @@ async fn a_problem_becomes_one_line() {
         page.contains("502") && page.contains("check the URL"),
         "{page}"
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_field_is_said_in_the_language_of_its_reader() {
+    let late = json!({"field": "send_at", "problem": "is more than a year ahead", "problem_zh": "比现在晚一年以上"});
+    let missing = json!({"field": "touser", "problem": "is missing"});
+    for (detail, errors, english, chinese) in [
+        (
+            "send_at: is more than a year ahead",
+            json!([late]),
+            "send_at: is more than a year ahead [invalid_message, trace ab]",
+            "send_at: 比现在晚一年以上 [invalid_message, trace ab]",
+        ),
+        (
+            "2 fields are wrong",
+            json!([missing, late]),
+            "2 fields are wrong: touser: is missing; send_at: is more than a year ahead [invalid_message, trace ab]",
+            "2 个字段有误：touser: is missing；send_at: 比现在晚一年以上 [invalid_message, trace ab]",
+        ),
+    ] {
+        let body = json!({"detail": detail, "code": "invalid_message", "trace_id": "ab", "errors": errors});
+        let error = read_answer(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            body.to_string().as_bytes(),
+        );
+        let error = error.unwrap_err().context("line 3");
+        assert_eq!(said(&error, Lang::En), format!("line 3: {english}"));
+        assert_eq!(said(&error, Lang::Zh), format!("line 3: {chinese}"));
+    }
 }
 
 #[tokio::test]

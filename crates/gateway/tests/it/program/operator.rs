@@ -3,7 +3,7 @@
 use hongyan_wechat_sim::config::TemplateConfig;
 use serde_json::Value;
 
-use super::{hongyan, operate, run};
+use super::{hongyan, operate, operating, run};
 use crate::harness::{
     ACCOUNT, APPID, CLIENT, Receiver, Settings, TEMPLATE, TestGateway, message, openid,
 };
@@ -42,6 +42,40 @@ async fn operators_send_and_look_after_messages() {
         send("nobody").await.is_err(),
         "a message that failed is a failure"
     );
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_message_is_said_in_the_readers_language() {
+    let gateway = TestGateway::start().await;
+    let to = openid(1);
+    let words = [
+        "send",
+        "--template",
+        TEMPLATE,
+        "--to",
+        &to,
+        "--data",
+        "thing1=咖啡",
+        "--account",
+        "hospital",
+    ];
+    let folder = tempfile::TempDir::new().unwrap();
+    for (lang, said) in [
+        (
+            "en_GB.UTF-8",
+            "hongyan: account: unknown account; known: clinic [",
+        ),
+        (
+            "zh_CN.UTF-8",
+            "hongyan: account: 未知账号；已配置：clinic [",
+        ),
+    ] {
+        let mut command = operating(&gateway, folder.path(), &words);
+        command.env("LANG", lang);
+        let refused = run(command).await.unwrap_err();
+        assert!(refused.starts_with(said), "{refused}");
+    }
     gateway.finish().await;
 }
 
@@ -230,6 +264,20 @@ async fn what_failed_can_be_sent_again() {
         refused.starts_with("hongyan: the message is sent") && refused.lines().count() == 1,
         "{refused}"
     );
+    for words in [
+        &["messages", "retry"][..],
+        &["messages", "retry", "--status", "failed", "--limit", "5"],
+        &["messages", "retry", "--until", "2027-01-01T00:00:00Z"],
+    ] {
+        let refused = operate(&gateway, words).await.unwrap_err();
+        assert!(refused.contains("--ended-since"), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+    let since = ["--ended-since", "2026-01-01T00:00:00Z"];
+    let nothing = operate(&gateway, &["messages", "retry", since[0], since[1]])
+        .await
+        .unwrap();
+    assert_eq!(nothing, "queued again: 0\n");
     gateway.finish().await;
 }
 

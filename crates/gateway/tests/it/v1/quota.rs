@@ -100,6 +100,9 @@ async fn a_quota_that_runs_out_costs_nothing_but_time() {
         (&json!("clinic"), &json!("quota_exhausted"))
     );
     assert!(item["detail"].as_str().unwrap().starts_with("0 of 60 left"));
+    assert_eq!(item["command"], "hongyan accounts show clinic");
+    let action = item["action"].as_str().unwrap();
+    assert!(action.starts_with("The day's quota is spent"), "{action}");
 
     // Midnight comes at WeChat's.
     let now = gateway.sim.clock().now_ms();
@@ -145,6 +148,20 @@ async fn a_spent_quota_is_known_after_a_restart_and_an_operator_clears_it() {
         shown["detail"].as_str().unwrap().contains("quota"),
         "{shown}"
     );
+    let attention = gateway.get("/v1/attention").await.json();
+    let item = &attention["items"][0];
+    assert_eq!(
+        (&item["subject"], &item["reason"], &item["key"]),
+        (
+            &json!("account"),
+            &json!("quota_exhausted"),
+            &json!("template")
+        ),
+        "{attention}"
+    );
+    assert_eq!(item["command"], "hongyan accounts show clinic");
+    let action = item["action"].as_str().unwrap();
+    assert!(action.contains("hongyan accounts clear-quota"), "{action}");
     let refused = gateway.sim.calls_of(APPID).rejected_with(45009);
     hand_over(&gateway, "school", "normal", 10).await;
     until_count(&gateway, "account=school&status=sent", 10).await;

@@ -126,19 +126,9 @@ impl AcceptOp {
 
     /// What holds a message back that would go now; one that is to go later is judged when its time has come.
     fn held(&self, base: &mut Base, new: &NewMessage) -> Result<Option<Hold>, Fault> {
-        let Base {
-            conn,
-            accounts,
-            held,
-            ..
-        } = base;
-        let later = due_at(new).is_some_and(|at| at > self.now);
-        if later || !held.may_hold(&new.content.touser) {
-            return Ok(None);
-        }
-        match accounts.known(conn, &new.content.account)? {
-            Some(account) => held.hold(conn, account, &new.content, self.now),
-            None => Ok(None),
+        match due_at(new).is_some_and(|at| at > self.now) {
+            true => Ok(None),
+            false => base.hold(&new.content, self.now),
         }
     }
 

@@ -2,7 +2,7 @@
 //! so that no call can be played twice.
 
 use hongyan_courier::UnixMs;
-use hongyan_courier::delivery::{CancelRefused, Cancelled, RetryRefused};
+use hongyan_courier::delivery::{CancelRefused, Cancelled, LeftAlone, RetryRefused};
 use hongyan_courier::message::MessageId;
 use hongyan_courier::port::{Again, ChangeError, Moved, Nonce};
 
@@ -58,8 +58,16 @@ impl Op for RetryOp {
             return Ok(Err(ChangeError::NonceSeen));
         }
         let (force, now) = (self.force, self.now);
+        let Some(message) = base.find(self.id)? else {
+            return Ok(Err(ChangeError::NotFound));
+        };
+        let paused = base.is_paused(&message.content)?;
         let changed = base.change(self.id, now, |content, delivery| {
-            delivery.retry(content, force, now)
+            delivery.retry(content, force, now)?;
+            if paused {
+                delivery.hold();
+            }
+            Ok(())
         })?;
         let retried = changed.ok_or(ChangeError::NotFound);
         let retried = retried.and_then(|changed| match changed.answer {
@@ -74,16 +82,16 @@ impl Op for RetryOp {
 }
 
 pub(in crate::sqlite) struct RetryAllOp {
-    pub(in crate::sqlite) which: Vec<Again>,
+    pub(in crate::sqlite) again: Again,
     pub(in crate::sqlite) now: UnixMs,
 }
 
 impl Op for RetryAllOp {
-    type Answer = Vec<Option<Moved>>;
+    type Answer = Vec<Result<Moved, LeftAlone>>;
     const NAME: &'static str = "retry_all";
 
     fn rows(&self) -> usize {
-        self.which.len()
+        self.again.ids.len()
     }
 
     fn now(&self) -> Option<UnixMs> {
@@ -91,15 +99,37 @@ impl Op for RetryAllOp {
     }
 
     fn run(&mut self, base: &mut Base) -> Result<Self::Answer, Fault> {
-        let now = self.now;
-        let mut retried = Vec::with_capacity(self.which.len());
-        for Again { id, due_at } in &self.which {
-            let changed = base.change(*id, now, |content, delivery| {
-                delivery.retry_as_one_of_many(content, *due_at, now)
-            })?;
-            let went = changed.filter(|changed| changed.answer.is_ok());
-            retried.push(went.map(|changed| changed.moved));
+        let mut retried = Vec::with_capacity(self.again.ids.len());
+        let mut due_at = self.again.first_due;
+        for id in &self.again.ids {
+            let done = retry_one(base, *id, due_at, self.now)?;
+            if done.is_ok() {
+                due_at = due_at.plus(self.again.every);
+            }
+            retried.push(done);
         }
         Ok(retried)
     }
+}
+
+fn retry_one(
+    base: &mut Base,
+    id: MessageId,
+    due_at: UnixMs,
+    now: UnixMs,
+) -> Result<Result<Moved, LeftAlone>, Fault> {
+    let Some(message) = base.find(id)? else {
+        return Ok(Err(LeftAlone::NotEnded));
+    };
+    let hold = base.hold(&message.content, due_at)?;
+    let paused = base.is_paused(&message.content)?;
+    let changed = base.change(id, now, |content, delivery| {
+        delivery.retry_as_one_of_many(content, hold, due_at, now)?;
+        if paused {
+            delivery.hold();
+        }
+        Ok(())
+    })?;
+    let changed = changed.ok_or(LeftAlone::NotEnded);
+    Ok(changed.and_then(|changed| changed.answer.map(|()| changed.moved)))
 }

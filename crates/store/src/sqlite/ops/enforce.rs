@@ -84,7 +84,7 @@ impl EnforceOp {
         let sql = match state {
             State::Paused => {
                 "SELECT id FROM messages INDEXED BY messages_broadcast_queued WHERE broadcast = ?1 AND status = 0 \
-                    AND due_at < ?2 AND doubt_at IS NULL AND old_doubt = 0 ORDER BY due_at LIMIT ?3"
+                    AND due_at < ?2 AND doubt_at IS NULL ORDER BY due_at LIMIT ?3"
             }
             State::Running => {
                 "SELECT id FROM messages INDEXED BY messages_broadcast_queued WHERE broadcast = ?1 AND status = 0 \

@@ -204,6 +204,9 @@ pub(in crate::sqlite) struct PostAgainOp {
     pub(in crate::sqlite) now: UnixMs,
 }
 
+/// The most events that are looked through for those whose message is still there. It is forgotten of the oldest first.
+const LOOK_THROUGH: i64 = 10_000;
+
 /// What makes events due again; the tail says which.
 macro_rules! again {
     ($tail:literal) => {
@@ -239,15 +242,19 @@ impl Op for PostAgainOp {
         Ok(Ok(match self.which {
             Again::One(id) => {
                 let id = id.as_bytes().as_slice();
-                let sql = again!("WHERE id = ?2 AND webhook = ?3");
+                let sql = again!(
+                    "WHERE id = ?2 AND webhook = ?3 AND EXISTS (SELECT 1 FROM messages WHERE id = webhook_events.message)"
+                );
                 conn.execute(sql, params![self.now.0, id, number])?
             }
             Again::Failed(since) => {
                 let sql = again!(
-                    "WHERE id IN (SELECT id FROM webhook_events WHERE webhook = ?2 AND state = 2 \
-                     AND ended_at IS NOT NULL AND at >= ?3 ORDER BY ended_at LIMIT ?4)"
+                    "WHERE id IN (SELECT id FROM (SELECT id, message FROM webhook_events WHERE webhook = ?2 AND state = 2 \
+                     AND ended_at IS NOT NULL AND at >= ?3 ORDER BY ended_at DESC LIMIT ?5) AS given_up \
+                     WHERE EXISTS (SELECT 1 FROM messages WHERE id = given_up.message) LIMIT ?4)"
                 );
-                conn.execute(sql, params![self.now.0, number, since.0, limit])?
+                let values = params![self.now.0, number, since.0, limit, LOOK_THROUGH];
+                conn.execute(sql, values)?
             }
         }))
     }

@@ -87,7 +87,8 @@ pub(in crate::sqlite) fn backlogs(reader: &mut Reader) -> Result<Vec<Backlog>, F
     let sql = "SELECT name, off_since, \
         (SELECT count(*) FROM webhook_events WHERE webhook = webhooks.id AND due_at IS NOT NULL), \
         (SELECT count(*) FROM webhook_events WHERE webhook = webhooks.id AND state = 2 AND ended_at IS NOT NULL), \
-        (SELECT min(at) FROM webhook_events WHERE webhook = webhooks.id AND due_at IS NOT NULL) \
+        (SELECT min(at) FROM webhook_events WHERE webhook = webhooks.id AND due_at IS NOT NULL), \
+        (SELECT max(ended_at) FROM webhook_events WHERE webhook = webhooks.id AND state = 2 AND ended_at IS NOT NULL) \
         FROM webhooks WHERE body IS NOT NULL ORDER BY name";
     let mut count = reader.conn.prepare_cached(sql)?;
     let mut found = count.query([])?;
@@ -99,6 +100,7 @@ pub(in crate::sqlite) fn backlogs(reader: &mut Reader) -> Result<Vec<Backlog>, F
             waiting: row.get::<_, i64>(2)?.unsigned_abs(),
             failed: row.get::<_, i64>(3)?.unsigned_abs(),
             oldest: row.get::<_, Option<i64>>(4)?.map(UnixMs),
+            failed_at: row.get::<_, Option<i64>>(5)?.map(UnixMs),
         });
     }
     Ok(backlogs)

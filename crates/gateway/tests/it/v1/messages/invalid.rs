@@ -25,9 +25,11 @@ async fn check(cases: Vec<Case>) {
         let reply = gateway.post("/v1/messages", &body).await;
         let detail = reply.problem(422, "invalid_message");
         assert_eq!(detail, format!("{field}: {problem}"));
+        let errors = reply.json()["errors"].clone();
+        assert_eq!(errors.as_array().unwrap().len(), 1, "{errors}");
         assert_eq!(
-            reply.json()["errors"],
-            json!([{"field": field, "problem": problem}])
+            (&errors[0]["field"], &errors[0]["problem"]),
+            (&json!(field), &json!(problem))
         );
     }
     let stored = gateway.get("/v1/messages").await.json();
@@ -140,6 +142,32 @@ async fn what_the_gateway_adds_has_its_words() {
         ),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_time_is_told_in_chinese_too() {
+    let gateway = TestGateway::start().await;
+    for (field, value, chinese) in [
+        (
+            "send_at",
+            "tomorrow",
+            "必须是 RFC 3339 格式的时间，例如 2027-01-01T08:00:00+08:00",
+        ),
+        ("send_at", "2199-01-01T00:00:00Z", "比现在晚一年以上"),
+        (
+            "send_at",
+            "2020-01-01T00:00:00Z",
+            "已过去超过 5 分钟；如需立即发送请不要填写",
+        ),
+        ("expires_at", "2020-01-01T00:00:00Z", "已经过去"),
+    ] {
+        let reply = gateway
+            .post("/v1/messages", &with(field, json!(value)))
+            .await;
+        let errors = reply.json()["errors"].clone();
+        assert_eq!(errors[0]["problem_zh"], chinese, "{errors}");
+    }
+    gateway.finish().await;
 }
 
 #[tokio::test]

@@ -108,6 +108,14 @@ async fn a_kind_that_wechat_does_not_grant_stops_no_other() {
     assert_eq!(subscription["reason"], "account_unusable", "{sending}");
     assert_eq!(one_time["reason"], "quota_exhausted", "{sending}");
     assert_eq!(sending["lane"], "open");
+    let attention = gateway.get("/v1/attention").await.json();
+    let items = attention["items"].as_array().unwrap();
+    let kinds: Vec<&Value> = items
+        .iter()
+        .filter(|item| item["subject"] == "kind")
+        .collect();
+    assert_eq!(kinds.len(), 2, "{attention}");
+    assert_eq!(kinds[0]["key"], "subscription");
     let urgent = gateway.send(&message(&openid(2))).await;
     gateway.until(&urgent, "sent").await;
     for id in refused {
