@@ -90,6 +90,13 @@ impl QuotaNews {
         self.0.remove(account);
     }
 
+    /// A kind's quota is known to be spent, though no call was refused.
+    pub(super) fn spent(&self, account: &AccountName, kind: Kind) {
+        if let Some(of) = self.0.get(account) {
+            of.told().spent[kind as usize] = true;
+        }
+    }
+
     /// Which kinds were sent since the process began, besides template messages.
     pub(super) fn sent(&self, account: &AccountName) -> ByKind<bool> {
         self.0

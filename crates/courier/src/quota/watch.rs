@@ -146,7 +146,7 @@ impl Quotas {
         let now = self.parts.clock.now();
         let taken = self.taken(account, now)[kind as usize];
         let told = said.told;
-        let (record, since, stopped) = {
+        let (record, since, stopped, ended) = {
             let mut held = found.held();
             held.record.tell(kind, told);
             let count = &mut held.counts[kind as usize];
@@ -157,9 +157,22 @@ impl Quotas {
             let soon = found.habit().poll / MORE_OFTEN[0].1;
             let spent_at = held.spent_at[kind as usize];
             let later = spent_at.is_none_or(|at| told.at >= at.plus(soon));
-            (held.record.clone(), since, stopped && later)
+            let ended = told.remaining == 0 && told.limit > 0 && !stopped;
+            if ended {
+                held.record.spend(kind, Some(renewed_after(now)));
+            }
+            (held.record.clone(), since, stopped && later, ended)
         };
         let slots = &self.parts.slots;
+        // As if a call had been refused: whoever looks sees why nothing goes.
+        if ended {
+            self.parts.news.spent(account, kind);
+            let until = renewed_after(now);
+            slots.stop_until(account, kind, until, now);
+            if kind == Kind::Template {
+                tell_spent(&self.parts, account, until);
+            }
+        }
         slots.allow(account, kind, told.allowance(&found.habit(), since, now));
         // WeChat's two words may differ for long, so one message alone tries it.
         if stopped && told.remaining > 0 {
