@@ -19,6 +19,7 @@ pub mod matching;
 pub mod nodes;
 pub mod pacing;
 pub mod permits;
+pub mod put_off;
 pub mod quotas;
 pub mod receiving;
 pub mod recipients;
@@ -202,6 +203,10 @@ macro_rules! ledger_conformance {
                 a_kept_receipt_survives_a_restart
                 a_receipt_and_its_settlement_at_once_find_each_other
                 a_success_outweighs_a_failure
+                a_success_outweighs_a_failure_that_came_before_the_msgid
+                a_success_takes_back_its_own_failures_word_alone
+                a_success_that_is_said_twice_stands_as_it_was
+                a_receipt_for_another_openid_is_not_joined
                 an_older_generations_failure_is_only_recorded
                 a_late_receipt_settles_but_never_sends_again
                 a_msgid_belongs_to_its_account
@@ -324,6 +329,10 @@ macro_rules! recipients_conformance {
                 suppressions_are_listed_newest_first
                 who_may_not_follow_is_to_be_confirmed
                 an_agreement_is_used_up_by_one_message
+            }
+            put_off {
+                what_waited_goes_on_in_its_order_when_its_recipient_is_resumed
+                what_waited_for_a_word_that_is_taken_back_goes_on
             }
             forgotten {
                 nothing_names_who_was_forgotten

@@ -255,6 +255,37 @@ async fn a_person_stops_messages_to_somebody_and_lets_them_go_again() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_recipient_goes_on_when_a_person_resumes_them() {
+    let gateway = TestGateway::start().await;
+    for (number, wish) in [
+        (1, json!({})),
+        (2, json!({"override_until": "2099-01-01T00:00:00Z"})),
+    ] {
+        gateway.sim.fault("code=43117:first=1".parse().unwrap());
+        let mut waiting = Vec::new();
+        for _ in 0..2 {
+            let id = gateway.send(&message(&openid(number))).await;
+            let path = format!("/v1/messages/{id}");
+            let waits = |message: &Value| {
+                message["status"] == "queued" && message["reason"] == "frequency_limited"
+            };
+            gateway.until_reply(&path, "waiting", waits).await;
+            waiting.push(id);
+        }
+        let resume = format!("{}/resume", path(number));
+        assert_eq!(gateway.post(&resume, &wish).await.status, 200);
+        let mut calls = Vec::new();
+        for id in &waiting {
+            let sent = gateway.until(id, "sent").await;
+            let last = sent["attempts"].as_array().unwrap().last().unwrap().clone();
+            calls.push(last["at"].as_str().unwrap().to_owned());
+        }
+        assert!(calls.is_sorted(), "in the order they came: {calls:?}");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
 async fn an_override_outweighs_what_wechat_says() {
     let gateway = TestGateway::start().await;
     let wish = json!({"override_until": "2099-01-01T00:00:00Z"});
