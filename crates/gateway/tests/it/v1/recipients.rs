@@ -133,6 +133,49 @@ async fn a_message_overrides_what_is_recorded_if_its_client_may_change_that() {
     gateway.finish().await;
 }
 
+fn in_days(days: i64) -> String {
+    let at = SystemClock::new().wall().0 + days * 86_400_000;
+    jiff::Timestamp::from_millisecond(at).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_is_held_back_from_its_recipient() {
+    let gateway = TestGateway::start().await;
+    let dry_run = async |number: usize, more: Value| {
+        let mut body = message(&openid(number));
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let reply = gateway.post("/v1/messages?dry_run=true", &body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let answer = reply.json();
+        (answer["would"].clone(), answer["reason"].clone())
+    };
+    let none = json!({});
+    let send = (json!("send"), Value::Null);
+    let suppressed = (json!("suppress"), json!("suppressed_by_operator"));
+    let limited = (json!("wait"), json!("frequency_limited"));
+    assert_eq!(dry_run(1, none.clone()).await, send);
+    let for_a_day = json!({"expires_at": in_days(1)});
+    let suppress = format!("{}/suppress", path(1));
+    let reply = gateway.post(&suppress, &for_a_day).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(dry_run(1, none.clone()).await, suppressed);
+    let later = json!({"send_at": in_days(2)});
+    assert_eq!(dry_run(1, later).await, send, "it has run out by then");
+    let all_the_same = json!({"override_suppression": true});
+    assert_eq!(dry_run(1, all_the_same).await, send);
+
+    gateway.sim.fault("code=43117:first=1".parse().unwrap());
+    let id = gateway.send(&message(&openid(2))).await;
+    let waits = |message: &Value| message["reason"] == "frequency_limited";
+    let waiting = format!("/v1/messages/{id}");
+    gateway.until_reply(&waiting, "waiting", waits).await;
+    assert_eq!(dry_run(2, none.clone()).await, limited);
+    assert_eq!(dry_run(3, none).await, send);
+    gateway.finish().await;
+}
+
 fn receipts_lost() -> Settings {
     Settings::receipts(Mode::Plain)
 }

@@ -280,7 +280,10 @@ async fn a_dry_run_stores_nothing_and_shows_what_the_user_would_see() {
     );
     gateway.relist(TEMPLATE, "{{thing1.DATA}}").await;
     let waits = gateway.post(path, &good()).await.json();
-    assert_eq!(waits["would"], "wait", "{waits}");
+    assert_eq!(
+        (&waits["would"], &waits["reason"]),
+        (&json!("wait"), &json!("template_stopped"))
+    );
     gateway.finish().await;
 }
 
