@@ -1,12 +1,14 @@
 //! The lists of accounts, kept in step with WeChat's: fetched at start, from time to time, when an answer to a message
 //! gives cause, and when somebody asks. One task an account fetches them; whoever waits for a fetch waits for that one.
 
+mod denied;
 mod known;
 mod prompts;
 mod ration;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,8 +25,9 @@ use crate::kind::ListOf;
 use crate::message::{AccountName, Kind};
 use crate::observer::{Event, Observer};
 use crate::port::StoreError;
-use crate::time::Clock;
+use crate::time::{Clock, UnixMs};
 use crate::token::Keeper;
+use denied::Denied;
 use ration::Ration;
 
 pub use known::{Known, List, Lists, Lookup};
@@ -82,6 +85,7 @@ struct Shelf {
     wanted: Notify,
     outcome: watch::Sender<Outcome>,
     ration: Mutex<Ration>,
+    denied: Mutex<Denied>,
 }
 
 /// The last fetch.
@@ -129,6 +133,14 @@ impl Lists for Book {
         let shelf = self.shelves.get(account);
         shelf.map(|shelf| shelf.known()).unwrap_or_default()
     }
+
+    fn was_looked_for(&self, account: &AccountName, kind: Kind, template_id: &str) -> bool {
+        let (shelf, list) = (self.shelves.get(account), kind.traits().list);
+        let now = self.parts.clock.now();
+        shelf
+            .zip(list)
+            .is_some_and(|(shelf, of)| shelf.denied().has(of, template_id, now))
+    }
 }
 
 impl Book {
@@ -170,6 +182,7 @@ impl Book {
             wanted: Notify::new(),
             outcome: watch::Sender::new(never),
             ration: Mutex::new(Ration::full()),
+            denied: Mutex::default(),
         };
         self.parts.prompts.add(account.clone());
         self.shelves.insert(account, shelf);
@@ -195,36 +208,38 @@ impl Book {
         outcome.map_or(Err(SyncError::Stopping), |outcome| outcome.result.clone())
     }
 
-    /// What is known of a template that is not in the list, after the list was fetched once more. How often that is done
-    /// for unknown ids is rationed, and nobody waits longer than `patience`.
+    /// Has the lists fetched once more for templates that are in none. How often that is done for unknown ids is rationed;
+    /// for one that was [looked for](Lists::was_looked_for) just before it is not done again. Nobody waits longer than
+    /// `patience`.
     pub async fn look_again(
         &self,
         account: &AccountName,
-        kind: Kind,
-        template_id: &str,
+        wanted: &[(Kind, &str)],
         patience: Duration,
-    ) -> Lookup {
-        let list = kind.traits().list;
-        let (Some(shelf), Some(of)) = (self.shelves.get(account), list) else {
-            return Lookup::Unchecked;
+    ) {
+        let Some(shelf) = self.shelves.get(account) else {
+            return;
         };
-        let found = shelf.known().look_up(kind, template_id);
-        if matches!(found, Lookup::Known(_) | Lookup::Unchecked) {
-            return found;
-        }
-        let now = self.parts.clock.now();
-        let allowed = {
-            let ration = shelf.ration.lock();
-            ration.unwrap_or_else(PoisonError::into_inner).take(now)
+        let (known, now) = (shelf.known(), self.parts.clock.now());
+        let new = |(kind, id): &(Kind, &str)| {
+            let of = kind.traits().list?;
+            let unlisted = matches!(
+                known.look_up(*kind, id),
+                Lookup::Unknown | Lookup::Unverified
+            );
+            (unlisted && !shelf.denied().has(of, id, now)).then_some(of)
         };
-        if allowed
-            && tokio::time::timeout(patience, self.sync(account))
-                .await
-                .is_err()
-        {
-            shelf.failed(of, "WeChat has not answered yet".to_owned());
+        let lists: BTreeSet<ListOf> = wanted.iter().filter_map(new).collect();
+        if lists.is_empty() || !shelf.may_look(now) {
+            return;
         }
-        shelf.known().look_up(kind, template_id)
+        match tokio::time::timeout(patience, self.sync(account)).await {
+            Ok(Err(SyncError::Stopping)) => {}
+            Ok(_) => shelf.deny(wanted, self.parts.clock.now()),
+            Err(_) => lists
+                .into_iter()
+                .for_each(|of| shelf.failed(of, "WeChat has not answered yet".to_owned())),
+        }
     }
 
     /// Ends a stop. Its messages that wait go on. Answers whether there was one.
@@ -420,6 +435,28 @@ impl Shelf {
             failure.into_iter().for_each(|why| stored.fail(*of, why));
         }
         *place = Arc::new(stored);
+    }
+
+    fn denied(&self) -> MutexGuard<'_, Denied> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the lists may be fetched for the sake of an unknown id.
+    fn may_look(&self, now: UnixMs) -> bool {
+        let ration = self.ration.lock();
+        ration.unwrap_or_else(PoisonError::into_inner).take(now)
+    }
+
+    /// Remembers which of these a list that was just fetched does not have.
+    fn deny(&self, wanted: &[(Kind, &str)], now: UnixMs) {
+        let (known, mut denied) = (self.known(), self.denied());
+        for (kind, id) in wanted {
+            if let Some(of) = kind.traits().list
+                && matches!(known.look_up(*kind, id), Lookup::Unknown)
+            {
+                denied.add(of, id, now);
+            }
+        }
     }
 
     /// What was known of a list stands, but it is not known to be all.

@@ -17,19 +17,21 @@ const LANGUAGES: [&str; 4] = ["zh_CN", "en_US", "zh_HK", "zh_TW"];
 const STATES: [&str; 3] = ["developer", "trial", "formal"];
 
 impl Written<'_> {
-    pub(super) fn kind(&self, faults: &mut Faults) -> Kind {
+    /// The kind as it is read, and whether it is what was meant.
+    pub(super) fn kind(&self, faults: &mut Faults) -> (Kind, bool) {
         let field = Field {
             name: "kind",
             chars_max: 32,
         };
         let Some(word) = text(self.kind, field, faults) else {
-            return Kind::Template;
+            return (Kind::Template, self.kind.is_none());
         };
-        Kind::from_word(&word).unwrap_or_else(|| {
-            let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-            faults.add("kind", format!("must be one of {}", known.join(", ")));
-            Kind::Template
-        })
+        if let Some(kind) = Kind::from_word(&word) {
+            return (kind, true);
+        }
+        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        faults.add("kind", format!("must be one of {}", known.join(", ")));
+        (Kind::Template, false)
     }
 
     /// Every field belongs to the kind, and those that the kind cannot do without are there.
