@@ -58,6 +58,8 @@ pub enum Fault {
     UnknownTemplate,
     /// The message is of another kind than its template (40037).
     OtherKind(ListOf),
+    /// A one-time message has no text: it shows one key alone.
+    NoContent,
 }
 
 impl Violation {
@@ -65,7 +67,7 @@ impl Violation {
     #[must_use]
     pub fn rule(&self) -> String {
         let aspect = match self.fault {
-            Fault::Missing { .. } => return "missing".to_owned(),
+            Fault::Missing { .. } | Fault::NoContent => return "missing".to_owned(),
             Fault::Empty => return "empty".to_owned(),
             Fault::AppId => return "miniprogram.appid".to_owned(),
             Fault::PagePath => return "miniprogram.pagepath".to_owned(),
@@ -117,6 +119,7 @@ impl Violation {
             Fault::UnknownTemplate => {
                 "is not a template of this account: WeChat does not list it".to_owned()
             }
+            Fault::NoContent => "is missing; a one-time message shows this key alone".to_owned(),
             Fault::OtherKind(ListOf::Templates) => {
                 "is not the template's: WeChat lists it as one of template messages".to_owned()
             }
@@ -163,6 +166,7 @@ impl Violation {
             Fault::AppId => "不是小程序的 AppID：应为 wx 加 16 位十六进制数".to_owned(),
             Fault::PagePath => "不是小程序内的页面：不能是网址，也不能有空格".to_owned(),
             Fault::UnknownTemplate => "不是该账号的模板：微信的模板列表中没有它".to_owned(),
+            Fault::NoContent => "缺失：一次性订阅消息只显示该字段".to_owned(),
             Fault::OtherKind(ListOf::Templates) => {
                 "与模板不符：微信把它列为模板消息的模板".to_owned()
             }

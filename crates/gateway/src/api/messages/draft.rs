@@ -200,7 +200,7 @@ impl Written<'_> {
         );
         faults.forbid_template(around.accounts.lacks_template(template_id.as_deref()));
         let (kind, kind_is_sound) = self.kind(faults);
-        let (mut data, data_is_sound) = self.data(kind, faults);
+        let (mut data, is_sound) = self.data((kind, kind_is_sound), faults);
         let optional = |value, name, chars_max, faults: &mut Faults| {
             text(value, Field { name, chars_max }, faults).map(String::from)
         };
@@ -224,10 +224,7 @@ impl Written<'_> {
         if let Some(target) = &miniprogram {
             fit.judge(&target.violations, faults);
         }
-        if data_is_sound
-            && kind_is_sound
-            && let (Some(account), Some(template_id)) = (&account, &template_id)
-        {
+        if is_sound && let (Some(account), Some(template_id)) = (&account, &template_id) {
             let template = (account, &**template_id);
             fit.template(around, template, &mut data, faults);
         }
@@ -259,7 +256,7 @@ impl Written<'_> {
     }
 
     /// The data as it is written anew, and whether it can be held against a template.
-    fn data(&self, kind: Kind, faults: &mut Faults) -> (String, bool) {
+    fn data(&self, (kind, kind_is_sound): (Kind, bool), faults: &mut Faults) -> (String, bool) {
         let before = faults.list.len();
         let data = match self.data {
             Some(raw) => data::rewrite(raw, faults),
@@ -269,7 +266,8 @@ impl Written<'_> {
             }
         };
         kinds::check_data(kind, &data, faults);
-        (data, faults.list.len() == before)
+        let is_sound = kind_is_sound && faults.list.len() == before;
+        (data, is_sound)
     }
 
     fn terms(
