@@ -5,17 +5,17 @@ mod denied;
 mod known;
 mod prompts;
 mod ration;
+mod shelf;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hongyan_wechat::AccessToken;
 use hongyan_wechat::errcode::{AccountFault, Class};
 use hongyan_wechat::error::CallError;
-use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,10 +25,9 @@ use crate::kind::ListOf;
 use crate::message::{AccountName, Kind};
 use crate::observer::{Event, Observer};
 use crate::port::StoreError;
-use crate::time::{Clock, UnixMs};
+use crate::time::Clock;
 use crate::token::Keeper;
-use denied::Denied;
-use ration::Ration;
+use shelf::Shelf;
 
 pub use known::{Known, List, Lists, Lookup};
 pub use prompts::Prompts;
@@ -76,16 +75,6 @@ pub struct Parts {
 pub struct Book {
     parts: Parts,
     shelves: ByAccount<Shelf>,
-}
-
-struct Shelf {
-    known: RwLock<Arc<Known>>,
-    /// How often a fetch was asked for.
-    asked: AtomicU64,
-    wanted: Notify,
-    outcome: watch::Sender<Outcome>,
-    ration: Mutex<Ration>,
-    denied: Mutex<Denied>,
 }
 
 /// The last fetch.
@@ -176,14 +165,7 @@ impl Book {
             covers: 0,
             result: Err(SyncError::NoToken),
         };
-        let shelf = Shelf {
-            known: RwLock::new(Arc::new(known)),
-            asked: AtomicU64::new(0),
-            wanted: Notify::new(),
-            outcome: watch::Sender::new(never),
-            ration: Mutex::new(Ration::full()),
-            denied: Mutex::default(),
-        };
+        let shelf = Shelf::new(known, never);
         self.parts.prompts.add(account.clone());
         self.shelves.insert(account, shelf);
         Ok(())
@@ -418,54 +400,6 @@ fn log(account: &AccountName, update: &Update) {
     }
     for template_id in &update.resumed {
         tracing::info!(%account, template_id, "the template is as it was: its messages go on");
-    }
-}
-
-impl Shelf {
-    fn known(&self) -> Arc<Known> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&known)
-    }
-
-    /// Takes over what is stored by now. That a list could not be fetched stands, but for one that just was.
-    fn renew(&self, mut stored: Known, fetched: Option<ListOf>) {
-        let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for of in ListOf::ALL.iter().filter(|of| Some(**of) != fetched) {
-            let failure = place.list(*of).and_then(|list| list.failure.clone());
-            failure.into_iter().for_each(|why| stored.fail(*of, why));
-        }
-        *place = Arc::new(stored);
-    }
-
-    fn denied(&self) -> MutexGuard<'_, Denied> {
-        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the lists may be fetched for the sake of an unknown id.
-    fn may_look(&self, now: UnixMs) -> bool {
-        let ration = self.ration.lock();
-        ration.unwrap_or_else(PoisonError::into_inner).take(now)
-    }
-
-    /// Remembers which of these a list that was just fetched does not have.
-    fn deny(&self, wanted: &[(Kind, &str)], now: UnixMs) {
-        let (known, mut denied) = (self.known(), self.denied());
-        for (kind, id) in wanted {
-            if let Some(of) = kind.traits().list
-                && matches!(known.look_up(*kind, id), Lookup::Unknown)
-            {
-                denied.add(of, id, now);
-            }
-        }
-    }
-
-    /// What was known of a list stands, but it is not known to be all.
-    fn failed(&self, of: ListOf, why: String) {
-        // In one go, else a list that came meanwhile would be forgotten again.
-        let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let mut known = Known::clone(&place);
-        known.fail(of, why);
-        *place = Arc::new(known);
     }
 }
 
