@@ -21,6 +21,7 @@ pub(crate) fn run(body: &[u8]) {
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: UnixMs(1_795_400_000_000),
         lists: &(),
+        asked: false,
         counting: Counting::Scalars,
         may_override: true,
     };

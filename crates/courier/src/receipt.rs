@@ -91,6 +91,10 @@ impl Receipts {
             status: said,
             joined: joined.map(|(id, _)| id),
         });
+        // What did not count for its message was not heard either.
+        let counts =
+            joined.is_none_or(|(_, stands)| matches!(stands, Status::Failed | Status::Unconfirmed));
+        let news = news.filter(|_| counts);
         if let Some(reason) = news.and_then(|news| news.suppresses_for()) {
             self.observer.observe(&Event::Suppressed {
                 account: account.clone(),

@@ -345,6 +345,7 @@ impl Core {
             }),
             intake,
             messages: Arc::new(Messages {
+                accounts: self.accounts.load_full(),
                 ledger: ledger.clone(),
                 slots: self.slots.clone(),
                 keeper: self.keeper.clone(),

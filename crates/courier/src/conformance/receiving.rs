@@ -1,8 +1,9 @@
 //! Promises of `receive`: WeChat's later word finds its message whenever it comes, and acts once.
 
 use super::Adapter;
-use super::fixture::{NODE, NOW, accepted, at, content, nonce, receipt, settlement};
-use crate::delivery::ReceiptWord::{Failed, Success};
+use super::fixture::{NODE, NOW, accepted, answered, at, content, nonce, receipt, settlement};
+use super::recipients::{by_operator, no_more};
+use crate::delivery::ReceiptWord::{self, Failed, Success};
 use crate::message::{Content, Reason, Status};
 use crate::port::{AcceptError, Nonce, Sweep};
 use crate::receipt::{NewReceipt, ReceiptTaken};
@@ -118,20 +119,124 @@ pub async fn a_receipt_and_its_settlement_at_once_find_each_other<A: Adapter>() 
     }
 }
 
+/// Words of which the success wins, in every order.
+const CONTRADICTIONS: [[ReceiptWord; 2]; 5] = [
+    [Success, Failed(Reason::UserBlocked)],
+    [Failed(Reason::UserBlocked), Success],
+    [Success, Failed(Reason::FrequencyLimited)],
+    [Failed(Reason::FrequencyLimited), Success],
+    [Failed(Reason::SystemFailed), Success],
+];
+
 pub async fn a_success_outweighs_a_failure<A: Adapter>() {
     let stores = A::fresh().await.stores();
-    for (msgid, words) in [
-        (1, [Success, Failed(Reason::UserBlocked)]),
-        (2, [Failed(Reason::UserBlocked), Success]),
-        (3, [Failed(Reason::SystemFailed), Success]),
-    ] {
+    for (msgid, words) in (1..).zip(CONTRADICTIONS) {
         let openid = format!("o{msgid}");
         let message = stores.sent(content(&openid), msgid, NOW).await;
-        for word in words {
-            stores.receive(receipt(msgid, &openid, word), at(1)).await;
+        for (word, second) in words.into_iter().zip(1..) {
+            let told = receipt(msgid, &openid, word);
+            stores.receive(told, at(second)).await;
         }
         assert_eq!(stores.status(message.id).await, Status::Delivered);
+        // What it had said of the recipient counts no more either.
+        let known = stores.known(&openid).await;
+        assert_eq!(known.suppressions, [], "{words:?}");
     }
+}
+
+pub async fn a_success_outweighs_a_failure_that_came_before_the_msgid<A: Adapter>() {
+    let adapter = A::fresh().await;
+    let mut stores = adapter.stores();
+    let mut leased = Vec::new();
+    for (msgid, words) in (1..).zip(CONTRADICTIONS) {
+        let openid = format!("o{msgid}");
+        let (_, message) = stores.leased(content(&openid), NOW).await;
+        for (word, second) in words.into_iter().zip(1..) {
+            let told = receipt(msgid, &openid, word);
+            assert_eq!(stores.receive(told, at(second)).await, ReceiptTaken::Orphan);
+        }
+        leased.push((msgid, message));
+    }
+    drop(stores);
+    stores = adapter.reopened().await.stores();
+    for (msgid, message) in leased {
+        let moved = stores.settle(&message, accepted(msgid), at(3)).await;
+        assert_eq!(moved.status, Status::Delivered);
+        let known = stores.known(&message.content.touser).await;
+        assert_eq!(known.suppressions, []);
+    }
+}
+
+pub async fn a_success_takes_back_its_own_failures_word_alone<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let blocked = |msgid, openid| receipt(msgid, openid, Failed(Reason::UserBlocked));
+    for (msgid, openid) in [(1, "o1"), (2, "o1"), (3, "o2"), (4, "o3")] {
+        stores.sent(content(openid), msgid, NOW).await;
+    }
+    stores.receive(blocked(1, "o1"), at(1)).await;
+    // A later receipt says it again, of another message.
+    stores.receive(blocked(2, "o1"), at(2)).await;
+    stores.receive(blocked(3, "o2"), at(1)).await;
+    stores
+        .hear("o2", by_operator(no_more(None), at(2)), at(2))
+        .await;
+    // An answer to a send says the same, by the same word.
+    stores.receive(blocked(4, "o3"), at(1)).await;
+    let (_, message) = stores.leased(content("o4"), at(2)).await;
+    stores.settle(&message, answered(43019), at(2)).await;
+    for (msgid, openid) in [(1, "o1"), (3, "o2"), (4, "o3")] {
+        stores.receive(receipt(msgid, openid, Success), at(3)).await;
+    }
+    for (openid, stands) in [
+        ("o1", Some(Reason::UserBlocked)),
+        ("o2", Some(Reason::SuppressedByOperator)),
+        ("o3", None),
+        ("o4", Some(Reason::UserBlocked)),
+    ] {
+        let known = stores.known(openid).await.suppressions;
+        let reasons: Vec<_> = known.iter().map(|one| one.reason).collect();
+        assert_eq!(reasons, Vec::from_iter(stands), "{openid}");
+    }
+}
+
+pub async fn a_success_that_is_said_twice_stands_as_it_was<A: Adapter>() {
+    let stores = A::fresh().await.stores();
+    let message = stores.sent(content("o1"), 1, NOW).await;
+    let again = NewReceipt {
+        create_time: NOW.0 / 1_000 + 9,
+        ..receipt(1, "o1", Success)
+    };
+    let between = receipt(1, "o1", Failed(Reason::UserBlocked));
+    for (told, second) in [(receipt(1, "o1", Success), 1), (between, 2), (again, 9)] {
+        stores.receive(told, at(second)).await;
+    }
+    let kept = stores.message(message.id).await.delivery.receipt.unwrap();
+    assert_eq!((kept.status.as_str(), kept.at), ("success", at(1)));
+    assert_eq!(kept.outweighed, ["failed:user block"]);
+}
+
+pub async fn a_receipt_for_another_openid_is_not_joined<A: Adapter>() {
+    let adapter = A::fresh().await;
+    let stores = adapter.stores();
+    let message = stores.sent(content("o1"), 1, NOW).await;
+    let (_, leased) = stores.leased(content("o3"), NOW).await;
+    for (msgid, openid) in [(1, "o2"), (2, "o4")] {
+        let blocked = receipt(msgid, openid, Failed(Reason::UserBlocked));
+        let taken = stores.receive(blocked, at(1)).await;
+        assert_eq!(taken, ReceiptTaken::Orphan);
+    }
+    stores.settle(&leased, accepted(2), at(2)).await;
+    stores.join_orphans(at(2)).await;
+    drop(stores);
+    let stores = adapter.reopened().await.stores();
+    for id in [message.id, leased.id] {
+        assert_eq!(stores.status(id).await, Status::Sent);
+        assert_eq!(stores.message(id).await.delivery.receipt, None);
+    }
+    assert_eq!(stores.known("o1").await.suppressions, []);
+    assert_eq!(stores.known("o2").await.suppressions.len(), 1);
+    let own = stores.receive(receipt(1, "o1", Success), at(3)).await;
+    assert_eq!(own, ReceiptTaken::Joined(message.id, Status::Delivered));
 }
 
 pub async fn an_older_generations_failure_is_only_recorded<A: Adapter>() {
@@ -154,6 +259,7 @@ pub async fn an_older_generations_failure_is_only_recorded<A: Adapter>() {
     let late = receipt(1, "o1", Failed(Reason::UserBlocked));
     let taken = stores.receive(late, missing).await;
     assert_eq!(taken, ReceiptTaken::Joined(message.id, Status::Sent));
+    assert_eq!(stores.known("o1").await.suppressions, []);
 }
 
 pub async fn a_late_receipt_settles_but_never_sends_again<A: Adapter>() {

@@ -8,6 +8,7 @@ use hongyan_wechat::errcode::{Class, classify};
 use super::Delivery;
 use crate::kind::{Kind, ReceiptBy};
 use crate::message::{Message, MessageId, Status};
+use crate::recipient::forget::PSEUDONYM;
 use crate::time::UnixMs;
 
 /// How long after a call the time that its event tells can be, at the most. The event tells when WeChat sent the message,
@@ -17,6 +18,13 @@ pub const EVENT_AFTER_CALL: Duration = Duration::from_secs(3_600);
 pub const CLOCKS_APART: Duration = Duration::from_secs(60);
 /// The most messages that are looked through for one receipt; where there are more, it stays unmatched.
 pub const MATCH_AMONG: usize = 200;
+
+/// Whether a receipt for this openid can be about a message to `touser`, who may have been forgotten since. One that names
+/// the call of somebody else's message is not believed.
+#[must_use]
+pub fn may_be_to(touser: &str, openid: &str) -> bool {
+    touser == openid || touser.starts_with(PSEUDONYM)
+}
 
 impl Delivery {
     /// Whether a receipt that names no call can be about this message: it was called at about that time, WeChat may have

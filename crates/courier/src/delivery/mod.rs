@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub use caller::{CancelRefused, Cancelled, LeftAlone, RetryRefused};
 pub use lease::{Lease, LeaseRef, Look, Objection};
-pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, the_one_meant};
+pub use matching::{CLOCKS_APART, EVENT_AFTER_CALL, MATCH_AMONG, may_be_to, the_one_meant};
 pub use park::PARKED;
-pub use receipt::{Addressed, OUTWEIGHED_KEPT, ReceiptRecord, ReceiptWord};
+pub use receipt::{Addressed, Effect, OUTWEIGHED_KEPT, ReceiptRecord, ReceiptWord, Received};
 pub use settle::{CONTENT_MINUTE, Outcome, Settled, Settlement};
 
 use crate::message::{Kind, Reason, Status};

@@ -73,6 +73,9 @@ pub struct ReceiptRecord {
     pub status: String,
     /// When it came in.
     pub at: UnixMs,
+    /// Why the user does not have the message, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
     /// What else WeChat said of the message, which this outweighs; oldest first, at most [`OUTWEIGHED_KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outweighed: Vec<String>,
@@ -85,6 +88,7 @@ impl ReceiptRecord {
         Self {
             status: status.into(),
             at,
+            reason: None,
             outweighed: Vec::new(),
         }
     }
@@ -95,8 +99,36 @@ impl ReceiptRecord {
     }
 }
 
+/// What a receipt did to its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// What is to be flagged.
+    pub flag: Option<Flag>,
+    /// Whether it counts.
+    pub effect: Effect,
+}
+
+/// Whether a receipt counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The message stands where it says.
+    Acted,
+    /// The same, and a failure that had acted until then does not count any more: it had said this, at that moment.
+    Outweighs(Reason, UnixMs),
+    /// It does not count: a success is known.
+    Outweighed,
+    /// It is only kept: of an earlier generation, or one more failure after the end.
+    Kept,
+}
+
+impl From<Effect> for Received {
+    fn from(effect: Effect) -> Self {
+        Self { flag: None, effect }
+    }
+}
+
 impl Delivery {
-    /// Applies a receipt, which the store knows to be one of this message's. Answers what is to be flagged.
+    /// Applies a receipt, which the store knows to be one of this message's. Answers what that did.
     pub fn receive(
         &mut self,
         content: &Content,
@@ -104,18 +136,13 @@ impl Delivery {
         (word, mut record): (ReceiptWord, ReceiptRecord),
         (policy, roll): (Policy, Roll),
         now: UnixMs,
-    ) -> Option<Flag> {
+    ) -> Received {
         let reason = match word {
-            ReceiptWord::Success => {
-                if let Some(before) = self.receipt.take() {
-                    record.outweigh([before.status].into_iter().chain(before.outweighed));
-                }
-                self.receipt = Some(record);
-                self.end(Status::Delivered, None);
-                self.doubt = None;
-                self.old_doubt = false;
-                return None;
+            // Said once more, in another envelope.
+            ReceiptWord::Success if self.status == Status::Delivered => {
+                return Effect::Kept.into();
             }
+            ReceiptWord::Success => return self.succeed(record).into(),
             ReceiptWord::Failed(reason) => reason,
         };
         let of_this_generation = match by {
@@ -128,8 +155,12 @@ impl Delivery {
             if let Some(standing) = &mut self.receipt {
                 standing.outweigh([record.status]);
             }
-            return None;
+            return match self.status {
+                Status::Delivered => Effect::Outweighed.into(),
+                _ => Effect::Kept.into(),
+            };
         }
+        record.reason = Some(reason);
         self.receipt = Some(record);
         self.doubt = None;
         // Only a call that WeChat named is known so well that another may follow it, and nothing can be sent to nobody.
@@ -142,22 +173,26 @@ impl Delivery {
         } else {
             self.finish(Status::Failed, Some(reason));
         }
-        let subject = match reason {
-            _ if content.names_nobody() => return None,
-            Reason::UserBlocked
-            | Reason::FrequencyLimited
-            | Reason::UserRefused
-            | Reason::NotSubscribed
-            | Reason::UserUnavailable => FlagSubject::Recipient,
-            _ => return None,
-        };
-        Some(Flag {
-            subject,
-            key: content.touser.clone(),
-            reason,
-            errcode: None,
-            at: now,
-        })
+        Received {
+            flag: flag(content, reason, now),
+            effect: Effect::Acted,
+        }
+    }
+
+    /// The user has it, whatever was said before.
+    fn succeed(&mut self, mut record: ReceiptRecord) -> Effect {
+        let mut effect = Effect::Acted;
+        if let Some(before) = self.receipt.take() {
+            if let Some(reason) = before.reason {
+                effect = Effect::Outweighs(reason, before.at);
+            }
+            record.outweigh([before.status].into_iter().chain(before.outweighed));
+        }
+        self.receipt = Some(record);
+        self.end(Status::Delivered, None);
+        self.doubt = None;
+        self.old_doubt = false;
+        effect
     }
 
     /// A new generation, because the outcome of the old one is known and WeChat would swallow a repeat.
@@ -170,4 +205,23 @@ impl Delivery {
         self.repeats = 0;
         self.requeue(at, Some(reason));
     }
+}
+
+/// What a failure says of the recipient, for an operator to look at.
+fn flag(content: &Content, reason: Reason, at: UnixMs) -> Option<Flag> {
+    let of_recipient = matches!(
+        reason,
+        Reason::UserBlocked
+            | Reason::FrequencyLimited
+            | Reason::UserRefused
+            | Reason::NotSubscribed
+            | Reason::UserUnavailable
+    );
+    (of_recipient && !content.names_nobody()).then(|| Flag {
+        subject: FlagSubject::Recipient,
+        key: content.touser.clone(),
+        reason,
+        errcode: None,
+        at,
+    })
 }

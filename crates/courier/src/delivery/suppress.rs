@@ -23,6 +23,22 @@ impl Delivery {
         }
     }
 
+    /// Lets a message go that was put off, since its recipient may be written to again. Its broadcast may hold it all the
+    /// same. Answers whether it had been put off.
+    pub fn put_off_no_more(&mut self, now: UnixMs) -> bool {
+        let reason = self.reason == Some(Reason::FrequencyLimited);
+        let waits = self.status == Status::Queued && reason && !self.doubtful();
+        if waits {
+            let held = self.let_go();
+            self.due_at = self.due_at.min(now);
+            self.reason = None;
+            if held {
+                self.hold();
+            }
+        }
+        waits
+    }
+
     /// When WeChat last took this message, or may have, as far as its recipient's limits are concerned.
     #[must_use]
     pub fn went_out_at(&self) -> Option<UnixMs> {
@@ -36,5 +52,43 @@ impl Delivery {
         let took = |attempt: &&Attempt| attempt.errcode == Some(0);
         let taken = attempts.iter().rev().find(took).map(|call| call.at);
         taken.max(may_be)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: UnixMs = UnixMs(1_795_400_000_000);
+
+    fn put_off() -> Delivery {
+        let mut message = Delivery::queued(NOW, None);
+        message.put_off(NOW.plus(Duration::from_secs(3_600)));
+        message
+    }
+
+    #[test]
+    fn what_was_put_off_goes_on_at_once() {
+        let later = NOW.plus(Duration::from_secs(60));
+        let mut message = put_off();
+        assert!(message.put_off_no_more(later) && !message.put_off_no_more(later));
+        assert_eq!(message, Delivery::queued(later, None));
+    }
+
+    #[test]
+    fn a_paused_broadcast_holds_it_all_the_same() {
+        let mut message = put_off();
+        assert!(message.hold() && message.put_off_no_more(NOW) && message.is_held());
+        assert!(message.let_go());
+        assert_eq!(message, Delivery::queued(NOW, None));
+    }
+
+    #[test]
+    fn a_message_in_doubt_keeps_its_plan() {
+        let mut message = put_off();
+        message.doubt = Some(NOW);
+        assert!(!message.put_off_no_more(NOW));
     }
 }

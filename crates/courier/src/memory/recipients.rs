@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::state::State;
 use crate::delivery::{LeaseRef, Objection};
-use crate::message::{AccountName, Content, Message, Priority};
+use crate::message::{AccountName, Content, Message, MessageId, Priority, Reason};
 use crate::port::{AcceptError, Claim, Nonce, StoreError};
 use crate::recipient::limit::{COUNT_MAX, opens_at};
-use crate::recipient::{Heard, Hold, Listed, News, Recipient, Recipients, SuppressionFilter, hold};
+use crate::recipient::{
+    Heard, Hold, Listed, News, RELEASED_MAX, Recipient, Recipients, SuppressionFilter, hold,
+};
 use crate::time::UnixMs;
 
 impl State {
@@ -22,11 +24,35 @@ impl State {
     ) -> Heard {
         let key = (account.clone(), openid.to_owned());
         let known = self.recipients.entry(key).or_default();
+        let was_spared = known.is_spared();
         let raised = news.iter().filter_map(|news| known.hear(news, now));
+        let raised = raised.collect();
+        let recipient = known.clone();
+        let released = match was_spared && !recipient.is_spared() {
+            true => self.release_put_off(account, openid, now),
+            false => 0,
+        };
         Heard {
-            raised: raised.collect(),
-            recipient: known.clone(),
+            recipient,
+            raised,
+            released,
         }
+    }
+
+    /// Lets go what was put off for a recipient who is spared no more. Answers how many.
+    fn release_put_off(&mut self, account: &AccountName, openid: &str, now: UnixMs) -> usize {
+        let waiting = self.waiting.iter().filter_map(|(.., id)| self.rows.get(id));
+        let own = waiting.map(|row| &row.message).filter(|message| {
+            (&message.content.account, message.content.touser.as_str()) == (account, openid)
+                && message.delivery.reason == Some(Reason::FrequencyLimited)
+        });
+        let mut ids: Vec<MessageId> = own.map(|message| message.id).collect();
+        ids.sort_unstable();
+        ids.truncate(RELEASED_MAX);
+        let go = ids.iter().filter(|id| {
+            self.change(**id, now, |_, delivery| delivery.put_off_no_more(now)) == Some(true)
+        });
+        go.count()
     }
 
     /// What its recipient's suppressions do to a message.

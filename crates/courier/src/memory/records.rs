@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::state::{Row, State, receipt_key};
 use crate::delivery::{
-    Addressed, CancelRefused, Cancelled, Delivery, ReceiptRecord, RetryRefused, the_one_meant,
+    Addressed, CancelRefused, Cancelled, Delivery, ReceiptRecord, RetryRefused, may_be_to,
+    the_one_meant,
 };
 use crate::kind::ReceiptBy;
 use crate::message::{AccountName, Content, Message, MessageId, Priority, Status};
@@ -71,30 +72,38 @@ impl State {
         if self.receipts.insert(receipt_key(&receipt), now).is_some() {
             return ReceiptTaken::Known;
         }
+        if let Some((id, status)) = self.join(&receipt, false, now) {
+            return ReceiptTaken::Joined(id, status);
+        }
+        // Of whoever it is about, even if another program sent the message.
         if let Some(news) = News::of_receipt(&receipt) {
             self.hear(&receipt.account, &receipt.openid, &[news], now);
         }
-        match self.join(&receipt, now) {
-            Some((id, status)) => ReceiptTaken::Joined(id, status),
-            None => {
-                self.orphans.push((receipt, now));
-                ReceiptTaken::Orphan
-            }
-        }
+        self.orphans.push((receipt, now));
+        ReceiptTaken::Orphan
     }
 
-    fn join(&mut self, receipt: &NewReceipt, now: UnixMs) -> Option<(MessageId, Status)> {
+    /// Joins a receipt with its message, if that is known; `heard` is one that was kept until now.
+    fn join(
+        &mut self,
+        receipt: &NewReceipt,
+        heard: bool,
+        now: UnixMs,
+    ) -> Option<(MessageId, Status)> {
         let (id, by) = self.meant_by(receipt)?;
         let record = ReceiptRecord::new(receipt.status.clone(), now);
         let policy = match self.is_of_a_cancelled_broadcast(id) {
             true => receipt.policy.sending_no_more(),
             false => receipt.policy,
         };
-        let flag = self.change(id, now, |content, delivery| {
+        let received = self.change(id, now, |content, delivery| {
             let said = (receipt.word, record);
             delivery.receive(content, by, said, (policy, receipt.roll), now)
         })?;
-        self.raise(&receipt.account, flag);
+        self.raise(&receipt.account, received.flag);
+        if let Some(news) = News::of_joined(receipt, &received.effect, heard, now) {
+            self.hear(&receipt.account, &receipt.openid, &[news], now);
+        }
         let content = &self.rows.get(&id)?.message.content;
         if content.names_nobody() {
             let mut key = receipt_key(receipt);
@@ -114,8 +123,12 @@ impl State {
         let known = (receipt.account.clone(), receipt.msgid);
         let of_kind = |id: &MessageId| {
             let row = self.rows.get(id);
-            let by = row.map(|row| row.message.content.kind.traits().receipt);
-            (by == Some(ReceiptBy::Match)) == receipt.template_id.is_some()
+            row.is_some_and(|row| {
+                let content = &row.message.content;
+                let by_match = content.kind.traits().receipt == ReceiptBy::Match;
+                by_match == receipt.template_id.is_some()
+                    && may_be_to(&content.touser, &receipt.openid)
+            })
         };
         if let Some(id) = self.msgids.get(&known).filter(|id| of_kind(id)) {
             return Some((*id, Addressed::Msgid(receipt.msgid)));
@@ -138,7 +151,7 @@ impl State {
         for (receipt, at) in std::mem::take(&mut self.orphans) {
             let wanted = joined.len() < limit && which(&receipt);
             match if wanted {
-                self.join(&receipt, now)
+                self.join(&receipt, true, now)
             } else {
                 None
             } {

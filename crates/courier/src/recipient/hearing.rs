@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{Heard, News, Recipients};
+use crate::dispatch::Slots;
 use crate::message::AccountName;
 use crate::observer::{Event, Observer};
 use crate::port::{AcceptError, Nonce};
@@ -13,6 +14,8 @@ use crate::time::Clock;
 pub struct Hearing {
     /// The recipients.
     pub recipients: Arc<dyn Recipients>,
+    /// The node's sender slots: messages that waited may go on.
+    pub slots: Arc<Slots>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whoever watches.
@@ -38,6 +41,9 @@ impl Hearing {
                 account: account.clone(),
                 reason: *reason,
             });
+        }
+        if heard.released > 0 {
+            self.slots.waiting(account, now, now);
         }
         Ok(heard)
     }

@@ -19,7 +19,7 @@ use crate::time::UnixMs;
 pub use limit::RecipientLimit;
 use news::end_of_second;
 pub use news::{News, What};
-pub use port::{Followers, Heard, Listed, Place, Recipients, SuppressionFilter};
+pub use port::{Followers, Heard, Listed, Place, RELEASED_MAX, Recipients, SuppressionFilter};
 
 words! {
     /// How a user stands to an account.
@@ -153,6 +153,13 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// Whether the user is spared because of getting too much. Its messages are put off until a moment that may have passed.
+    #[must_use]
+    pub fn is_spared(&self) -> bool {
+        let mut held = self.suppressions.iter();
+        held.any(|one| one.reason == Reason::FrequencyLimited)
+    }
+
     /// Whether all that the user was heard to agree to of a template was sent. Where nothing was heard nobody can say.
     #[must_use]
     pub fn has_used_up(&self, template_id: &str) -> bool {

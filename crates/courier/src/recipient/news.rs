@@ -6,7 +6,7 @@ use std::time::Duration;
 use hongyan_wechat::errcode::{Class, Fault, RateScope, RecipientFault};
 
 use super::{Credit, Following, Recipient, Source, Suppression};
-use crate::delivery::ReceiptWord;
+use crate::delivery::{Effect, ReceiptWord};
 use crate::message::{Content, Reason};
 use crate::receipt::NewReceipt;
 use crate::time::UnixMs;
@@ -64,6 +64,13 @@ pub enum What {
     Accepts(String),
     /// A message of this template was accepted that needs such an agreement.
     Spent(String),
+    /// What a receipt said until then is outweighed: the user got the message.
+    TakenBack {
+        /// What it had said.
+        reason: Reason,
+        /// Of this template alone; none for all.
+        template_id: Option<String>,
+    },
     /// A person does not want anything, or this template, sent.
     Suppress {
         /// This template alone; none for all.
@@ -142,6 +149,35 @@ impl News {
         })
     }
 
+    /// What a receipt tells of the recipient once it did this to its message. Of whoever it is about it was heard before
+    /// then, if it came before its message's msgid.
+    #[must_use]
+    pub fn of_joined(
+        receipt: &NewReceipt,
+        effect: &Effect,
+        heard: bool,
+        now: UnixMs,
+    ) -> Option<Self> {
+        let (reason, at) = match (effect, receipt.word) {
+            (Effect::Acted, _) if !heard => return Self::of_receipt(receipt),
+            (Effect::Outweighs(reason, at), _) => (*reason, *at),
+            (Effect::Outweighed, ReceiptWord::Failed(reason)) if heard => (reason, now),
+            _ => return None,
+        };
+        Some(Self {
+            what: What::TakenBack {
+                reason,
+                template_id: receipt
+                    .template_id
+                    .clone()
+                    .filter(|_| reason == Reason::UserRefused),
+            },
+            source: Source::Receipt,
+            at,
+            errcode: None,
+        })
+    }
+
     /// What an event of WeChat tells; `create_time` is WeChat's, in Unix seconds.
     #[must_use]
     pub fn of_event(what: What, create_time: i64) -> Self {
@@ -169,6 +205,7 @@ impl News {
             | What::AskAgain(_)
             | What::Accepts(_)
             | What::Spent(_)
+            | What::TakenBack { .. }
             | What::Resume { .. } => None,
         }
     }
@@ -223,6 +260,13 @@ impl Recipient {
                     .for_each(|credit| credit.left = credit.left.saturating_sub(1));
                 None
             }
+            What::TakenBack {
+                reason,
+                template_id,
+            } => {
+                self.take_back(*reason, template_id.as_deref(), news);
+                None
+            }
             What::Suppress {
                 template_id,
                 expires_at,
@@ -244,10 +288,7 @@ impl Recipient {
                 template_id,
                 override_until,
             } => {
-                self.suppressions
-                    .retain(|one| template_id.is_some() && one.template_id != *template_id);
-                self.lifted_at = Some(now);
-                self.override_until = *override_until;
+                self.resume(template_id.as_deref(), *override_until, now);
                 None
             }
         }
@@ -367,6 +408,21 @@ impl Recipient {
         let of_template = |one: &Suppression| one.template_id.as_deref() == Some(template_id);
         self.suppressions
             .retain(|one| !(one.reason == Reason::UserRefused && of_template(one)));
+    }
+
+    fn resume(&mut self, template_id: Option<&str>, override_until: Option<UnixMs>, now: UnixMs) {
+        self.suppressions
+            .retain(|one| template_id.is_some() && one.template_id.as_deref() != template_id);
+        self.lifted_at = Some(now);
+        self.override_until = override_until;
+    }
+
+    /// A later word of another receipt stands, and so does anybody else's.
+    fn take_back(&mut self, reason: Reason, template_id: Option<&str>, news: &News) {
+        self.suppressions.retain(|one| {
+            let same = one.reason == reason && one.template_id.as_deref() == template_id;
+            !same || one.source != news.source || one.at > news.at
+        });
     }
 
     fn suppress(

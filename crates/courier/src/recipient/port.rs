@@ -18,7 +18,12 @@ pub struct Heard {
     pub recipient: Recipient,
     /// The words for the suppressions that were raised or renewed.
     pub raised: Vec<Reason>,
+    /// So many messages that waited go on, because the user is spared no more.
+    pub released: usize,
 }
+
+/// The most messages of one recipient that go on at once; any others do when the time has come that they were put off to.
+pub const RELEASED_MAX: usize = 1_000;
 
 /// Which suppressions to list; those said last come first.
 #[derive(Clone, Debug)]
@@ -80,7 +85,7 @@ pub trait Recipients: Send + Sync {
     /// What is known of one.
     async fn recipient(&self, account: &AccountName, openid: &str)
     -> Result<Recipient, StoreError>;
-    /// Takes note of all of this; durable when answered. `NonceSeen` if it came before with another body.
+    /// Takes note of all of this, and lets go what was put off for something that it lifts; durable when answered. `NonceSeen` if it came before with another body.
     async fn hear(
         &self,
         account: &AccountName,

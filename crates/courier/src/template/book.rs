@@ -1,19 +1,21 @@
 //! The lists of accounts, kept in step with WeChat's: fetched at start, from time to time, when an answer to a message
 //! gives cause, and when somebody asks. One task an account fetches them; whoever waits for a fetch waits for that one.
 
+mod denied;
 mod known;
 mod prompts;
 mod ration;
+mod shelf;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hongyan_wechat::AccessToken;
 use hongyan_wechat::errcode::{AccountFault, Class};
 use hongyan_wechat::error::CallError;
-use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +27,7 @@ use crate::observer::{Event, Observer};
 use crate::port::StoreError;
 use crate::time::Clock;
 use crate::token::Keeper;
-use ration::Ration;
+use shelf::Shelf;
 
 pub use known::{Known, List, Lists, Lookup};
 pub use prompts::Prompts;
@@ -75,15 +77,6 @@ pub struct Book {
     shelves: ByAccount<Shelf>,
 }
 
-struct Shelf {
-    known: RwLock<Arc<Known>>,
-    /// How often a fetch was asked for.
-    asked: AtomicU64,
-    wanted: Notify,
-    outcome: watch::Sender<Outcome>,
-    ration: Mutex<Ration>,
-}
-
 /// The last fetch.
 #[derive(Clone)]
 struct Outcome {
@@ -129,6 +122,14 @@ impl Lists for Book {
         let shelf = self.shelves.get(account);
         shelf.map(|shelf| shelf.known()).unwrap_or_default()
     }
+
+    fn was_looked_for(&self, account: &AccountName, kind: Kind, template_id: &str) -> bool {
+        let (shelf, list) = (self.shelves.get(account), kind.traits().list);
+        let now = self.parts.clock.now();
+        shelf
+            .zip(list)
+            .is_some_and(|(shelf, of)| shelf.denied().has(of, template_id, now))
+    }
 }
 
 impl Book {
@@ -164,13 +165,7 @@ impl Book {
             covers: 0,
             result: Err(SyncError::NoToken),
         };
-        let shelf = Shelf {
-            known: RwLock::new(Arc::new(known)),
-            asked: AtomicU64::new(0),
-            wanted: Notify::new(),
-            outcome: watch::Sender::new(never),
-            ration: Mutex::new(Ration::full()),
-        };
+        let shelf = Shelf::new(known, never);
         self.parts.prompts.add(account.clone());
         self.shelves.insert(account, shelf);
         Ok(())
@@ -195,36 +190,38 @@ impl Book {
         outcome.map_or(Err(SyncError::Stopping), |outcome| outcome.result.clone())
     }
 
-    /// What is known of a template that is not in the list, after the list was fetched once more. How often that is done
-    /// for unknown ids is rationed, and nobody waits longer than `patience`.
+    /// Has the lists fetched once more for templates that are in none. How often that is done for unknown ids is rationed;
+    /// for one that was [looked for](Lists::was_looked_for) just before it is not done again. Nobody waits longer than
+    /// `patience`.
     pub async fn look_again(
         &self,
         account: &AccountName,
-        kind: Kind,
-        template_id: &str,
+        wanted: &[(Kind, &str)],
         patience: Duration,
-    ) -> Lookup {
-        let list = kind.traits().list;
-        let (Some(shelf), Some(of)) = (self.shelves.get(account), list) else {
-            return Lookup::Unchecked;
+    ) {
+        let Some(shelf) = self.shelves.get(account) else {
+            return;
         };
-        let found = shelf.known().look_up(kind, template_id);
-        if matches!(found, Lookup::Known(_) | Lookup::Unchecked) {
-            return found;
-        }
-        let now = self.parts.clock.now();
-        let allowed = {
-            let ration = shelf.ration.lock();
-            ration.unwrap_or_else(PoisonError::into_inner).take(now)
+        let (known, now) = (shelf.known(), self.parts.clock.now());
+        let new = |(kind, id): &(Kind, &str)| {
+            let of = kind.traits().list?;
+            let unlisted = matches!(
+                known.look_up(*kind, id),
+                Lookup::Unknown | Lookup::Unverified
+            );
+            (unlisted && !shelf.denied().has(of, id, now)).then_some(of)
         };
-        if allowed
-            && tokio::time::timeout(patience, self.sync(account))
-                .await
-                .is_err()
-        {
-            shelf.failed(of, "WeChat has not answered yet".to_owned());
+        let lists: BTreeSet<ListOf> = wanted.iter().filter_map(new).collect();
+        if lists.is_empty() || !shelf.may_look(now) {
+            return;
         }
-        shelf.known().look_up(kind, template_id)
+        match tokio::time::timeout(patience, self.sync(account)).await {
+            Ok(Err(SyncError::Stopping)) => {}
+            Ok(_) => shelf.deny(wanted, self.parts.clock.now()),
+            Err(_) => lists
+                .into_iter()
+                .for_each(|of| shelf.failed(of, "WeChat has not answered yet".to_owned())),
+        }
     }
 
     /// Ends a stop. Its messages that wait go on. Answers whether there was one.
@@ -403,32 +400,6 @@ fn log(account: &AccountName, update: &Update) {
     }
     for template_id in &update.resumed {
         tracing::info!(%account, template_id, "the template is as it was: its messages go on");
-    }
-}
-
-impl Shelf {
-    fn known(&self) -> Arc<Known> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&known)
-    }
-
-    /// Takes over what is stored by now. That a list could not be fetched stands, but for one that just was.
-    fn renew(&self, mut stored: Known, fetched: Option<ListOf>) {
-        let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for of in ListOf::ALL.iter().filter(|of| Some(**of) != fetched) {
-            let failure = place.list(*of).and_then(|list| list.failure.clone());
-            failure.into_iter().for_each(|why| stored.fail(*of, why));
-        }
-        *place = Arc::new(stored);
-    }
-
-    /// What was known of a list stands, but it is not known to be all.
-    fn failed(&self, of: ListOf, why: String) {
-        // In one go, else a list that came meanwhile would be forgotten again.
-        let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let mut known = Known::clone(&place);
-        known.fail(of, why);
-        *place = Arc::new(known);
     }
 }
 

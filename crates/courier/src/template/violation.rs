@@ -4,6 +4,7 @@
 use super::rules::Rule;
 use super::shape::Bound;
 use super::stop::StopCause;
+use crate::kind::ListOf;
 
 /// One field that WeChat would refuse (47003, 40165, 40166), and by which rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,10 @@ pub enum Fault {
     PagePath,
     /// The account has no such template (40037).
     UnknownTemplate,
+    /// The message is of another kind than its template (40037).
+    OtherKind(ListOf),
+    /// A one-time message has no text: it shows one key alone.
+    NoContent,
 }
 
 impl Violation {
@@ -62,11 +67,12 @@ impl Violation {
     #[must_use]
     pub fn rule(&self) -> String {
         let aspect = match self.fault {
-            Fault::Missing { .. } => return "missing".to_owned(),
+            Fault::Missing { .. } | Fault::NoContent => return "missing".to_owned(),
             Fault::Empty => return "empty".to_owned(),
             Fault::AppId => return "miniprogram.appid".to_owned(),
             Fault::PagePath => return "miniprogram.pagepath".to_owned(),
             Fault::UnknownTemplate => return "template_id.unknown".to_owned(),
+            Fault::OtherKind(_) => return "kind.other".to_owned(),
             Fault::Form { .. } => "form",
             Fault::TooLong { .. } => "length",
             Fault::NotAChoice { .. } => "choice",
@@ -113,6 +119,13 @@ impl Violation {
             Fault::UnknownTemplate => {
                 "is not a template of this account: WeChat does not list it".to_owned()
             }
+            Fault::NoContent => "is missing; a one-time message shows this key alone".to_owned(),
+            Fault::OtherKind(ListOf::Templates) => {
+                "is not the template's: WeChat lists it as one of template messages".to_owned()
+            }
+            Fault::OtherKind(ListOf::Subscriptions) => {
+                "is not the template's: WeChat lists it as one of subscription messages".to_owned()
+            }
         }
     }
 
@@ -153,6 +166,13 @@ impl Violation {
             Fault::AppId => "不是小程序的 AppID：应为 wx 加 16 位十六进制数".to_owned(),
             Fault::PagePath => "不是小程序内的页面：不能是网址，也不能有空格".to_owned(),
             Fault::UnknownTemplate => "不是该账号的模板：微信的模板列表中没有它".to_owned(),
+            Fault::NoContent => "缺失：一次性订阅消息只显示该字段".to_owned(),
+            Fault::OtherKind(ListOf::Templates) => {
+                "与模板不符：微信把它列为模板消息的模板".to_owned()
+            }
+            Fault::OtherKind(ListOf::Subscriptions) => {
+                "与模板不符：微信把它列为订阅消息的模板".to_owned()
+            }
         }
     }
 }
@@ -189,7 +209,7 @@ pub enum About {
     },
     /// Sent against a rule, because the caller wants it so; WeChat will probably refuse it.
     SentAnyway(Box<Violation>),
-    /// The template is not in the list that is known, and WeChat could not be asked again.
+    /// The template is not in the list that is known, and WeChat could not be asked again, or not so soon.
     Unverified,
     /// The template is stopped, so that the message waits.
     Stopped(StopCause),
@@ -219,7 +239,7 @@ impl Warning {
                 format!("is sent against the rule: {}", violation.english())
             }
             About::Unverified => {
-                "is not in the last list of the account's templates, and WeChat could not be asked again".to_owned()
+                "is not in the last list of the account's templates, and WeChat cannot be asked again now".to_owned()
             }
             About::Stopped(cause) => {
                 format!("is stopped ({cause}): the message waits until it is resumed")

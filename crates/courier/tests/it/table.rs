@@ -241,7 +241,8 @@ impl Row {
         let said = (word, ReceiptRecord::new(status, at(seconds)));
         let content = self.content.clone();
         let settings = (POLICY, Roll(0.5));
-        self.delivery
+        let received = self
+            .delivery
             .receive(&content, by, said, settings, at(seconds));
         let receipt = NewReceipt {
             account: content.account,
@@ -254,7 +255,7 @@ impl Row {
             policy: POLICY,
             roll: Roll(0.5),
         };
-        if let Some(news) = News::of_receipt(&receipt) {
+        if let Some(news) = News::of_joined(&receipt, &received.effect, false, at(seconds)) {
             self.recipient.hear(&news, at(seconds));
         }
     }
@@ -436,6 +437,7 @@ fn of_two_words_the_success_wins_and_the_other_is_kept() {
                     row.told(word, status, 1);
                 }
                 assert_eq!(row.stands(), (Delivered, None), "{kind} {words:?}");
+                assert_eq!(row.heard(), NOTHING, "{kind} {words:?}");
                 let receipt = row.delivery.receipt.unwrap();
                 assert_eq!(receipt.status, "success");
                 assert_eq!(receipt.outweighed, [status]);

@@ -133,9 +133,14 @@ impl Shelf {
         self.book.known(&ACCOUNT.into()).look_up(kind, id)
     }
 
-    async fn look_again(&self, id: &str) -> Lookup {
+    /// What is known of an id after it was looked for, if it may be, and whether it was.
+    async fn look_again(&self, id: &str) -> (Lookup, bool) {
         let (account, kind) = (ACCOUNT.into(), Kind::Template);
-        self.book.look_again(&account, kind, id, seconds(5)).await
+        let wanted = [(kind, id)];
+        let looking = self.book.look_again(&account, &wanted, seconds(5));
+        looking.await;
+        let looked_for = self.book.was_looked_for(&account, kind, id);
+        (self.look_up(id), looked_for)
     }
 
     async fn finish(self) {
@@ -184,10 +189,13 @@ async fn subscription_messages_have_a_list_of_their_own_which_an_account_need_no
     shelf.book.sync(&ACCOUNT.into()).await.unwrap();
     for kind in [Kind::Subscription, Kind::MiniProgram] {
         assert!(matches!(of(kind, "s1"), Lookup::Known(_)));
-        assert!(matches!(of(kind, "t1"), Lookup::Unknown), "of the other");
+        let of_the_other = Lookup::OfOtherKind(ListOf::Templates);
+        assert_eq!(format!("{:?}", of(kind, "t1")), format!("{of_the_other:?}"));
+        assert!(matches!(of(kind, "x"), Lookup::Unknown));
     }
     assert!(matches!(of(Kind::Template, "t1"), Lookup::Known(_)));
-    assert!(matches!(of(Kind::Template, "s1"), Lookup::Unknown));
+    let found = of(Kind::Template, "s1");
+    assert!(matches!(found, Lookup::OfOtherKind(ListOf::Subscriptions)));
     // Nobody lists those of the authorise page.
     assert!(matches!(of(Kind::OneTime, "x"), Lookup::Unchecked));
     // One that cannot be fetched leaves the other as fresh as it is.
@@ -288,13 +296,58 @@ async fn unknown_ids_are_looked_for_a_few_times_and_then_once_a_minute() {
     tokio::time::sleep(seconds(5)).await;
     let before = shelf.asked();
     for nth in 0..50 {
-        let found = shelf.look_again(&format!("x{nth}")).await;
+        let (found, looked_for) = shelf.look_again(&format!("x{nth}")).await;
         assert!(matches!(found, Lookup::Unknown));
+        assert_eq!(looked_for, nth < 5, "{nth}: nothing is said of the others");
     }
     assert_eq!(shelf.asked() - before, 5);
     tokio::time::sleep(seconds(60)).await;
     shelf.says(Some(vec![LIST[0], ("new", "")]));
-    assert!(matches!(shelf.look_again("new").await, Lookup::Known(_)));
+    let (found, _) = shelf.look_again("new").await;
+    assert!(matches!(found, Lookup::Known(_)));
+    shelf.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_comes_again_and_again_is_looked_for_once_a_minute() {
+    let shelf = Shelf::of(Some(LIST.to_vec())).await;
+    tokio::time::sleep(seconds(5)).await;
+    let before = shelf.asked();
+    for _ in 0..50 {
+        let (found, looked_for) = shelf.look_again("typo").await;
+        assert!(matches!(found, Lookup::Unknown) && looked_for);
+    }
+    assert_eq!(shelf.asked() - before, 1);
+    // It takes nothing of the ration that others need.
+    shelf.says(Some(vec![LIST[0], ("new", "")]));
+    let (found, _) = shelf.look_again("new").await;
+    assert!(matches!(found, Lookup::Known(_)));
+    tokio::time::sleep(seconds(60)).await;
+    let typo = (Kind::Template, "typo");
+    assert!(!shelf.book.was_looked_for(&ACCOUNT.into(), typo.0, typo.1));
+    shelf.look_again("typo").await;
+    assert_eq!(shelf.asked() - before, 3);
+    shelf.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_of_one_call_are_looked_for_together_and_those_of_another_kind_not_at_all() {
+    let shelf = Shelf::of(Some(LIST.to_vec())).await;
+    *shelf.wechat.subscriptions.lock().unwrap() = Ok(vec!["s1"]);
+    tokio::time::sleep(seconds(5)).await;
+    let before = shelf.asked();
+    let (account, kind) = (ACCOUNT.into(), Kind::Template);
+    let look = |wanted: Vec<(Kind, &'static str)>| {
+        let (book, account) = (shelf.book.clone(), ACCOUNT.into());
+        async move { book.look_again(&account, &wanted, seconds(5)).await }
+    };
+    look(vec![(kind, "s1"), (Kind::Subscription, "t1"), (kind, "t1")]).await;
+    assert_eq!(shelf.asked() - before, 0);
+    look(vec![(kind, "x1"), (kind, "t1"), (kind, "x2")]).await;
+    assert_eq!(shelf.asked() - before, 1);
+    for (id, looked_for) in [("x1", true), ("x2", true), ("t1", false)] {
+        assert_eq!(shelf.book.was_looked_for(&account, kind, id), looked_for);
+    }
     shelf.finish().await;
 }
 
@@ -304,11 +357,9 @@ async fn nobody_waits_long_for_a_wechat_that_does_not_answer() {
     tokio::time::sleep(seconds(5)).await;
     let began = tokio::time::Instant::now();
     let account = ACCOUNT.into();
-    let asking = shelf
-        .book
-        .look_again(&account, Kind::Template, "new", TAKES / 2);
-    let found = asking.await;
-    assert!(matches!(found, Lookup::Unverified));
+    let wanted = [(Kind::Template, "new")];
+    shelf.book.look_again(&account, &wanted, TAKES / 2).await;
+    assert!(matches!(shelf.look_up("new"), Lookup::Unverified));
     assert!(began.elapsed() < TAKES);
     // The fetch itself goes on.
     tokio::time::sleep(TAKES).await;

@@ -31,10 +31,12 @@ use crate::clock::{SystemClock, remember_until};
 use crate::hub::{Consumer, Hub, Reply};
 
 pub use addresses::Addresses;
+pub use asking::Asking;
 use intake::{Kept, owner};
 use refusals::Refusals;
 
 mod addresses;
+mod asking;
 mod intake;
 mod people;
 mod refusals;
@@ -69,6 +71,8 @@ pub struct Callbacks {
     pub spool: Spool,
     /// Under which addresses they were put there.
     pub spooled: Arc<Addresses>,
+    /// Who was asked for a reply to one of them.
+    pub asking: Arc<Asking>,
     pub receipts: Receipts,
     pub hearing: Hearing,
     pub ledger: Arc<dyn Ledger>,
@@ -153,18 +157,21 @@ pub async fn push(
     };
     let nonce = (account.mode == Mode::Plain).then(|| callbacks.nonce(account, &query, &body));
     let (event, plain) = (&opened.event, &*opened.body);
-    match callbacks.take(account, (event, plain), nonce).await {
-        Ok(Kept::InTheStore) => {}
-        // Whoever replies is told when the rest is.
-        Ok(Kept::OnTheSpool) => return Ok(success()),
+    let asked = match callbacks.take(account, (event, plain), nonce).await {
+        Ok(Kept::InTheStore) => None,
+        Ok(Kept::OnTheSpool(asked)) => asked,
         Err(AcceptError::Store(error)) => return Err(error.into()),
         Err(error) => return Err(entrance.refused(account, &error)),
+    };
+    let reply = account.hub.ask(event.name(), plain, until).await;
+    let reply = reply.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    if let Some(asked) = asked {
+        asked.done();
     }
-    match account.hub.ask(event.name(), plain, until).await {
-        Ok(Some(reply)) => Ok(answer(account, &opened, &query, reply)),
-        Ok(None) => Ok(success()),
-        Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
-    }
+    Ok(match reply {
+        Some(reply) => answer(account, &opened, &query, reply),
+        None => success(),
+    })
 }
 
 fn success() -> Response {

@@ -10,11 +10,12 @@ use hongyan_courier::receipt::Receipts;
 use hongyan_store::spool::Spool;
 use hongyan_wechat::callback::envelope::EncodingAesKey;
 use hongyan_wechat::callback::{CallbackSecrets, CallbackToken, Mode};
+use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{Core, policy, recipients};
-use crate::api::callback::{Addresses, CallbackAccount, Callbacks};
+use crate::api::callback::{Addresses, Asking, CallbackAccount, Callbacks};
 use crate::config::Config;
 use crate::config::accounts::{Account, CallbackMode, Receipts as ReceiptHabit};
 use crate::config::consumers;
@@ -53,6 +54,7 @@ pub(super) fn callbacks(
             .spools
             .open(beside(database, "events.spool"), SPOOL_BYTES_MAX)?,
         spooled: core.spools.addresses.clone(),
+        asking: core.spools.asking.clone(),
         receipts: Receipts {
             ledger: core.store.clone(),
             clock: core.clock.clone(),
@@ -100,7 +102,7 @@ fn hub(
         let line = core.spools.open(line, LINE_BYTES_MAX)?;
         Ok(Arc::new(Consumer {
             account: AccountName::from(account.name.as_str()),
-            name: consumer.url.host().unwrap_or_default().to_owned(),
+            name: name_of(&consumer.url),
             url: consumer.url.clone(),
             events: consumer.events.clone(),
             reply: consumer.reply,
@@ -152,6 +154,7 @@ pub(super) struct Spools {
     open: Mutex<HashMap<PathBuf, Spool>>,
     lately: Mutex<HashMap<PathBuf, Lately>>,
     addresses: Arc<Addresses>,
+    asking: Arc<Asking>,
 }
 
 impl Spools {
@@ -171,6 +174,13 @@ impl Spools {
         let mut all = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(line.to_owned()).or_default().clone()
     }
+}
+
+/// Its address without what may be secret in it: two programs on one host are told apart by it.
+fn name_of(url: &Uri) -> String {
+    let host = url.host().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}"));
+    format!("{host}{}{}", port.unwrap_or_default(), url.path())
 }
 
 /// By its address, so that a consumer keeps its line when others come or go before it.

@@ -20,6 +20,7 @@ use crate::role::Roles;
 pub(super) fn hearing(core: &Core) -> Hearing {
     Hearing {
         recipients: core.store.clone(),
+        slots: core.slots.clone(),
         clock: core.clock.clone(),
         observer: core.observer.clone(),
     }

@@ -137,7 +137,15 @@ fn body(args: &SendArgs) -> Value {
 
 /// What would become of a message, and what its user would see.
 fn rehearsed(answer: &Value) -> String {
-    let names = ["would", "id", "account", "template_id", "title", "checked"];
+    let names = [
+        "would",
+        "reason",
+        "id",
+        "account",
+        "template_id",
+        "title",
+        "checked",
+    ];
     let mut text = pairs(&names.map(|name| (name, cell(&answer[name]))));
     let rendered = answer["rendered"].as_str().unwrap_or_default();
     for line in rendered.lines() {

@@ -145,7 +145,7 @@ pub fn run(args: &TemplatesArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         TemplatesCommand::List(args) => {
             let gone = args.gone.then_some(("gone", "true"));
             let list = args.of.get("/v1/templates", gone)?;
-            let text = listed(&list);
+            let text = listed(&list, lang);
             (list, text)
         }
         TemplatesCommand::Show(args) => {
@@ -155,7 +155,7 @@ pub fn run(args: &TemplatesArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         }
         TemplatesCommand::Sync(args) => {
             let synced = args.of.post("/v1/templates/sync")?;
-            let text = changes(&synced);
+            let text = changes(&synced, lang);
             (synced, text)
         }
         TemplatesCommand::Resume(args) => {
@@ -261,7 +261,7 @@ impl IndustriesArgs {
     }
 }
 
-fn listed(list: &Value) -> String {
+fn listed(list: &Value, lang: Lang) -> String {
     let columns = ["template_id", "list", "lasts", "state", "title", "content"];
     let mut text = objects(&list["templates"], &columns);
     text.push('\n');
@@ -275,19 +275,22 @@ fn listed(list: &Value) -> String {
             text.push_str(&format!("; the last attempt failed: {error}"));
         }
     }
-    text + &stops(&list["stopped"])
+    text + &stops(&list["stopped"], lang)
 }
 
-fn stops(stopped: &Value) -> String {
+fn stops(stopped: &Value, lang: Lang) -> String {
     let line = |stop: &Value| {
         let told = [
             &stop["template_id"],
             &stop["cause"],
             &stop["since"],
-            &stop["advice"],
+            &stop[lang.pick("advice", "advice_zh")],
         ];
         let [id, cause, since, advice] = told.map(cell);
-        format!("\nstopped: {id} ({cause}) since {since}; {advice}")
+        match lang {
+            Lang::En => format!("\nstopped: {id} ({cause}) since {since}; {advice}"),
+            Lang::Zh => format!("\n已停用：{id}（{cause}），自 {since} 起；{advice}"),
+        }
     };
     elements(stopped).iter().map(line).collect()
 }
@@ -307,7 +310,7 @@ fn shown(template: &Value, lang: Lang) -> String {
     let mut parts = vec![pairs(&names.map(|name| (name, cell(&template[name]))))];
     if template["stop"].is_object() {
         let stop = json!([template["stop"]]);
-        parts.push(stops(&stop).trim_start().to_owned());
+        parts.push(stops(&stop, lang).trim_start().to_owned());
     }
     parts.push(indented(&cell(&template["preview"])));
     let key = |key: &Value| {
@@ -333,14 +336,14 @@ fn indented(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn changes(synced: &Value) -> String {
+fn changes(synced: &Value, lang: Lang) -> String {
     let changes = &synced["changes"];
     let mut text = if elements(changes).is_empty() {
         "nothing changed".to_owned()
     } else {
         objects(changes, &["template_id", "change", "title"])
     };
-    text.push_str(&stops(&synced["stopped"]));
+    text.push_str(&stops(&synced["stopped"], lang));
     for id in elements(&synced["resumed"]) {
         text.push_str(&format!("\nresumed: {}", cell(id)));
     }
@@ -369,7 +372,8 @@ mod tests {
     fn a_template_is_shown_with_what_an_operator_must_know() {
         let template = json!({
             "template_id": "t1", "title": "取餐提醒", "state": "stopped",
-            "stop": {"template_id": "t1", "cause": "edited", "since": "2026-01-01T00:00:00Z", "advice": "look"},
+            "stop": {"template_id": "t1", "cause": "edited", "since": "2026-01-01T00:00:00Z",
+                "advice": "look", "advice_zh": "核对模板"},
             "preview": "商品：示例内容\n时间：08:00",
             "keys": [{"key": "thing1", "required": true, "rule": "any text", "rule_zh": "任意文字"},
                 {"key": "first", "required": false, "rule": null, "rule_zh": null}],
@@ -386,5 +390,14 @@ mod tests {
             assert!(english.contains(part), "{part}: {english}");
         }
         assert!(shown(&template, Lang::Zh).contains("任意文字"));
+        let stopped = json!({"stopped": [template["stop"]]});
+        for told in [
+            shown(&template, Lang::Zh),
+            listed(&stopped, Lang::Zh),
+            changes(&stopped, Lang::Zh),
+        ] {
+            let line = "已停用：t1（edited），自 2026-01-01T00:00:00Z 起；核对模板";
+            assert!(told.contains(line), "{told}");
+        }
     }
 }

@@ -45,6 +45,16 @@ impl Hub {
         Ok(())
     }
 
+    /// Whether a consumer that replies wants this event.
+    pub fn is_replied_to(&self, name: &str) -> bool {
+        self.who_replies_to(name).is_some()
+    }
+
+    fn who_replies_to(&self, name: &str) -> Option<&Arc<Consumer>> {
+        let mut all = self.consumers.iter();
+        all.find(|one| one.replies() && one.wants(name))
+    }
+
     /// The answer of the consumer that replies, if it wants this event and answers in time. If it does not, the event is
     /// put down for it like for the others.
     pub async fn ask(
@@ -53,8 +63,7 @@ impl Hub {
         body: &[u8],
         until: Instant,
     ) -> Result<Option<Reply>, SpoolError> {
-        let mut all = self.consumers.iter();
-        let Some(consumer) = all.find(|one| one.replies() && one.wants(name)) else {
+        let Some(consumer) = self.who_replies_to(name) else {
             return Ok(None);
         };
         match consumer.ask(body, until).await {

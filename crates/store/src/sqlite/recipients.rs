@@ -88,6 +88,7 @@ pub(super) fn hear(
 ) -> Result<Heard, Fault> {
     let account = base.accounts.id(&base.conn, account)?;
     let before = find(&base.conn, account, openid)?;
+    let mut released = 0;
     let mut known = before.clone();
     let raised = news.iter().filter_map(|news| known.hear(news, now));
     let raised = raised.collect();
@@ -97,9 +98,13 @@ pub(super) fn hear(
             base.held.add(openid);
         }
     }
+    if before.is_spared() && !known.is_spared() {
+        released = base.release_put_off((account, openid), now)?;
+    }
     Ok(Heard {
         recipient: known,
         raised,
+        released,
     })
 }
 

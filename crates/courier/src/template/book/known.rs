@@ -33,12 +33,19 @@ pub struct List {
 pub trait Lists: Send + Sync {
     /// What is known of an account's templates; nothing of an account that is not configured.
     fn known(&self, account: &AccountName) -> Arc<Known>;
+
+    /// Whether a list that was fetched for its sake just before does not have a template.
+    fn was_looked_for(&self, account: &AccountName, kind: Kind, template_id: &str) -> bool;
 }
 
 /// Nobody, by whom every message goes unchecked.
 impl Lists for () {
     fn known(&self, _: &AccountName) -> Arc<Known> {
         Arc::default()
+    }
+
+    fn was_looked_for(&self, _: &AccountName, _: Kind, _: &str) -> bool {
+        false
     }
 }
 
@@ -49,9 +56,11 @@ pub enum Lookup {
     Unchecked,
     /// The account has it.
     Known(Arc<Template>),
-    /// The account does not have it.
+    /// The account has it, in another of its lists than the kind's.
+    OfOtherKind(ListOf),
+    /// It is in no list that is known.
     Unknown,
-    /// It is not in the list that is known, and WeChat could not be asked again: it may be new.
+    /// It is in no list that is known, and the last attempt to fetch the kind's failed: it may be new.
     Unverified,
 }
 
@@ -83,7 +92,16 @@ impl Known {
         match list.templates.get(template_id) {
             Some(template) => Lookup::Known(Arc::clone(template)),
             None if list.synced_at.is_none() => Lookup::Unchecked,
-            None if list.failure.is_some() => Lookup::Unverified,
+            None => self.unlisted(template_id, list.failure.is_some()),
+        }
+    }
+
+    fn unlisted(&self, template_id: &str, failed: bool) -> Lookup {
+        let mut lists = self.lists.iter();
+        let other = lists.find(|(_, list)| list.templates.contains_key(template_id));
+        match other {
+            Some((of, _)) => Lookup::OfOtherKind(*of),
+            None if failed => Lookup::Unverified,
             None => Lookup::Unknown,
         }
     }

@@ -7,6 +7,7 @@ mod limits;
 mod outage;
 mod retire;
 mod slots;
+mod spared;
 mod stop;
 mod store;
 mod unsent;

@@ -36,13 +36,19 @@ pub(super) struct Of<'a> {
     pub(super) client: &'a str,
     /// None for the rows of an order that was taken: they may be of any.
     pub(super) caller: Option<&'a Identity>,
+    /// Whether WeChat was asked by now, as far as it may be, for a template that is in no list.
+    pub(super) asked: bool,
 }
 
 impl RowDrafts {
     pub(super) fn read(
         &self,
         body: &str,
-        Of { client, caller }: Of<'_>,
+        Of {
+            client,
+            caller,
+            asked,
+        }: Of<'_>,
         now: UnixMs,
         lists: &dyn Lists,
     ) -> Result<Draft, Refusal> {
@@ -57,6 +63,7 @@ impl RowDrafts {
             trace_id: &trace_id,
             now,
             lists,
+            asked,
             counting: self.counting,
             may_override: false,
         };
@@ -78,7 +85,7 @@ impl RowDrafts {
     /// Has a list fetched that may have the template.
     pub(super) async fn look_again(&self, book: &Book, unlisted: &Content) {
         let (account, template_id) = (&unlisted.account, &unlisted.template_id);
-        book.look_again(account, unlisted.kind, template_id, LIST_PATIENCE)
+        book.look_again(account, &[(unlisted.kind, template_id)], LIST_PATIENCE)
             .await;
     }
 }
@@ -88,6 +95,8 @@ impl Drafts for RowDrafts {
         let of = Of {
             client: &order.client,
             caller: None,
+            // It was for the order.
+            asked: true,
         };
         let refusal = match self.read(body, of, now, &*self.lists) {
             Ok(draft) => return Ok(draft.into_content()),

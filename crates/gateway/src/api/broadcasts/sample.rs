@@ -48,13 +48,18 @@ impl Broadcasting {
         now: UnixMs,
     ) -> Result<Draft, Problem> {
         let body = body(recipe, columns)?;
-        let of = Of { client, caller };
+        let mut of = Of {
+            client,
+            caller,
+            asked: false,
+        };
         let shape = self.drafts.read(&body, of, now, &());
         let draft = shape.map_err(|refusal| refusal.problem)?;
         let lists = &*self.book as &dyn Lists;
         let mut judged = self.drafts.read(&body, of, now, lists);
         if let Some(unlisted) = judged.as_ref().err().and_then(|refusal| refusal.unlisted()) {
             self.drafts.look_again(&self.book, unlisted).await;
+            of.asked = true;
             judged = self.drafts.read(&body, of, now, lists);
         }
         let Err(refusal) = judged else {

@@ -10,6 +10,7 @@ use hongyan_wechat::callback::event::{self, Event};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::asking::{Asked, Told};
 use super::told::told_by;
 use super::{CallbackAccount, Callbacks, people};
 use crate::metrics::spooled_events;
@@ -22,10 +23,10 @@ const REPLAYED_AT_ONCE: usize = 256;
 const REPLAY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where an event is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     InTheStore,
-    OnTheSpool,
+    /// Whoever replies to it is to be asked now.
+    OnTheSpool(Option<Asked>),
 }
 
 /// An event as it lies on the spool.
@@ -78,13 +79,17 @@ impl Callbacks {
             }),
         };
         let record = serde_json::to_vec(&spooled).map_err(|error| unavailable(&error))?;
+        let replied_to = account.hub.is_replied_to(event.name());
+        let asked =
+            replied_to.then(|| self.asking.begin(&spooled.account, spooled.body.as_bytes()));
         let appended = self.spool.append(record).await;
         appended.map_err(|error| unavailable(&error))?;
         spooled_events(self.spool.len());
-        Ok(Kept::OnTheSpool)
+        Ok(Kept::OnTheSpool(asked))
     }
 
-    /// What an event tells of messages is kept; whoever asks for anything else may have it after that.
+    /// What an event tells of messages is kept; whoever asks for anything else may have it after that. Whoever replies is
+    /// told so only where it is too `late` to be asked.
     async fn keep_and_pass_on(
         &self,
         account: &CallbackAccount,
@@ -130,6 +135,7 @@ impl Callbacks {
             let replaying = async {
                 if self.spool.is_empty() {
                     self.spooled.forget();
+                    self.asking.forget();
                 }
                 self.spool.filled().await;
                 if !self.replay_some().await {
@@ -186,7 +192,12 @@ impl Callbacks {
             body: nonce.body,
             act: None,
         });
-        let keeping = self.keep_and_pass_on(account, (&event, body), nonce, true);
+        let late = match self.asking.told(&spooled.account, body) {
+            Told::UnderWay => return false,
+            Told::Done => false,
+            Told::Not => true,
+        };
+        let keeping = self.keep_and_pass_on(account, (&event, body), nonce, late);
         match keeping.await {
             Ok(()) => true,
             Err(AcceptError::Store(StoreError::Corrupt(error))) => {

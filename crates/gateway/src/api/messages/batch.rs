@@ -150,27 +150,19 @@ impl Intake {
     ) -> Vec<Result<Draft, Refusal>> {
         let read = |item: &&RawValue| Draft::from_json(item.get(), around);
         let mut drafts: Vec<_> = items.iter().map(read).collect();
-        let mut unlisted: Vec<Content> = Vec::new();
+        let mut unlisted: BTreeMap<&str, Vec<&Content>> = BTreeMap::new();
         for content in drafts.iter().filter_map(unlisted_of) {
-            if !unlisted
-                .iter()
-                .any(|known| known.account == content.account)
-            {
-                unlisted.push(content.clone());
-            }
+            let of_account = unlisted.entry(content.account.as_str()).or_default();
+            of_account.push(content);
         }
         if unlisted.is_empty() {
             return drafts;
         }
-        join_all(
-            unlisted
-                .iter()
-                .map(|one| self.look_again(one, LIST_PATIENCE)),
-        )
-        .await;
+        let looking = unlisted.values();
+        join_all(looking.map(|some| self.look_again(some, LIST_PATIENCE))).await;
         for (draft, item) in drafts.iter_mut().zip(items) {
             if unlisted_of(draft).is_some() {
-                *draft = read(item);
+                *draft = Draft::from_json(item.get(), around.asked());
             }
         }
         drafts

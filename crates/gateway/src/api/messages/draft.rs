@@ -43,9 +43,21 @@ pub struct Surroundings<'a> {
     pub now: UnixMs,
     /// What messages are checked against.
     pub lists: &'a dyn Lists,
+    /// Whether WeChat was asked by now, as far as it may be, for a template that is in no list.
+    pub asked: bool,
     pub counting: Counting,
     /// Whether the caller may send to recipients who are suppressed.
     pub may_override: bool,
+}
+
+impl Surroundings<'_> {
+    /// The same once WeChat was asked, as far as it may be, for a template that was in no list.
+    pub(in crate::api) fn asked(self) -> Self {
+        Self {
+            asked: true,
+            ..self
+        }
+    }
 }
 
 /// A message without faults.
@@ -187,8 +199,8 @@ impl Written<'_> {
             faults,
         );
         faults.forbid_template(around.accounts.lacks_template(template_id.as_deref()));
-        let kind = self.kind(faults);
-        let (mut data, data_is_sound) = self.data(kind, faults);
+        let (kind, kind_is_sound) = self.kind(faults);
+        let (mut data, is_sound) = self.data((kind, kind_is_sound), faults);
         let optional = |value, name, chars_max, faults: &mut Faults| {
             text(value, Field { name, chars_max }, faults).map(String::from)
         };
@@ -212,9 +224,9 @@ impl Written<'_> {
         if let Some(target) = &miniprogram {
             fit.judge(&target.violations, faults);
         }
-        if data_is_sound && let (Some(account), Some(template_id)) = (&account, &template_id) {
+        if is_sound && let (Some(account), Some(template_id)) = (&account, &template_id) {
             let template = (account, &**template_id);
-            fit.template(around.lists, template, &mut data, faults);
+            fit.template(around, template, &mut data, faults);
         }
         for misplaced in self.misplaced.drain(..) {
             faults.add(misplaced.field, misplaced.problem);
@@ -244,7 +256,7 @@ impl Written<'_> {
     }
 
     /// The data as it is written anew, and whether it can be held against a template.
-    fn data(&self, kind: Kind, faults: &mut Faults) -> (String, bool) {
+    fn data(&self, (kind, kind_is_sound): (Kind, bool), faults: &mut Faults) -> (String, bool) {
         let before = faults.list.len();
         let data = match self.data {
             Some(raw) => data::rewrite(raw, faults),
@@ -254,7 +266,8 @@ impl Written<'_> {
             }
         };
         kinds::check_data(kind, &data, faults);
-        (data, faults.list.len() == before)
+        let is_sound = kind_is_sound && faults.list.len() == before;
+        (data, is_sound)
     }
 
     fn terms(

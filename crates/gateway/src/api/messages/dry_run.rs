@@ -1,7 +1,9 @@
 //! `POST /v1/messages?dry_run=true`: what would become of a message, and what its user would see.
 //! It must not store anything, nor spend the nonce of a call that changes nothing.
 
+use hongyan_courier::message::{Content, Reason};
 use hongyan_courier::port::{AcceptError, DedupeMismatch, IdempotencyKey, Stored};
+use hongyan_courier::recipient::{Hold, hold};
 use hongyan_courier::template::book::{Lists, Lookup};
 use hongyan_courier::template::render::render;
 use hongyan_courier::template::values::Values;
@@ -20,10 +22,14 @@ use crate::api::error::Problem;
 pub struct DryRun {
     /// Always true
     dry_run: bool,
-    /// `send`: it would be stored and sent; `wait`: it would be stored and wait, because its template is stopped;
+    /// `send`: it would be stored and sent; `wait`: it would be stored and wait, because its template is stopped or its
+    /// recipient gets too much; `suppress`: it would be stored and end without a call, because its recipient is suppressed;
     /// `repeat`: its key is known, and the message that it stands for would be answered
     #[schema(example = "send")]
     would: &'static str,
+    /// Why it would wait or be suppressed.
+    #[schema(value_type = Option<String>, required = true)]
+    reason: Option<&'static str>,
     /// The message that it would repeat.
     id: Option<String>,
     account: Option<String>,
@@ -58,13 +64,36 @@ impl Intake {
         };
         let mut rehearsed = self.seen(&draft);
         let used_up = self.used_up(&draft.content).await;
+        let hold = self.held(&draft.content, now).await?;
         if let Some(stored) = self.known_by(key, draft, now).await? {
-            rehearsed.would = "repeat";
+            (rehearsed.would, rehearsed.reason) = ("repeat", None);
             rehearsed.id = Some(stored.id.to_string());
-        } else {
-            rehearsed.warnings.extend(used_up);
+            return Ok(rehearsed);
         }
+        match hold {
+            Some(Hold::End(reason)) => {
+                (rehearsed.would, rehearsed.reason) = ("suppress", Some(reason.as_str()));
+                return Ok(rehearsed);
+            }
+            Some(Hold::Until(_)) if rehearsed.would == "send" => {
+                let reason = Reason::FrequencyLimited.as_str();
+                (rehearsed.would, rehearsed.reason) = ("wait", Some(reason));
+            }
+            Some(Hold::Until(_)) | None => {}
+        }
+        rehearsed.warnings.extend(used_up);
         Ok(rehearsed)
+    }
+
+    /// What is recorded against its recipient, as far as that holds when the message would go.
+    async fn held(&self, content: &Content, now: UnixMs) -> Result<Option<Hold>, Problem> {
+        if content.overrides_suppression() {
+            return Ok(None);
+        }
+        let (account, openid) = (&content.account, &content.touser);
+        let known = self.recipients.recipient(account, openid).await?;
+        let goes_at = content.send_at.map_or(now, |at| at.max(now));
+        Ok(hold(&known.suppressions, &content.template_id, goes_at))
     }
 
     /// The message that one of its keys stands for.
@@ -108,6 +137,7 @@ impl Intake {
         DryRun {
             dry_run: true,
             would: if stopped { "wait" } else { "send" },
+            reason: stopped.then(|| Reason::TemplateStopped.as_str()),
             id: None,
             account: Some(content.account.to_string()),
             template_id: Some(content.template_id.clone()),
@@ -125,6 +155,7 @@ impl DryRun {
         Self {
             dry_run: true,
             would: "repeat",
+            reason: None,
             id: Some(stored.id.to_string()),
             account: None,
             template_id: None,

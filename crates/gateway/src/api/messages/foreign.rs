@@ -51,8 +51,8 @@ impl Intake {
         let around = self.around(caller, trace_id, now);
         let mut read = Draft::from_foreign(body, kind, account, around);
         if let Some(unlisted) = read.as_ref().err().and_then(Refusal::unlisted) {
-            self.look_again(unlisted, LIST_PATIENCE).await;
-            read = Draft::from_foreign(body, kind, account, around);
+            self.look_again(&[unlisted], LIST_PATIENCE).await;
+            read = Draft::from_foreign(body, kind, account, around.asked());
         }
         let draft = match read {
             Ok(draft) => draft,

@@ -60,7 +60,10 @@ pub struct MessagePage {
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "50 by default, 200 at most"),
     ),
-    responses((status = 200, body = MessagePage))
+    responses(
+        (status = 200, body = MessagePage),
+        (status = 404, description = "There is no such account, nor any message of one", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub async fn list(
     State(messages): State<Arc<Messages>>,
@@ -69,8 +72,15 @@ pub async fn list(
 ) -> Result<Json<MessagePage>, Problem> {
     let (mut filter, limit) = read(&uri)?;
     confine(&mut filter, &signed.caller)?;
+    let first = filter.before.is_none();
+    let account = filter.account.clone().filter(|_| first);
     // One more than shown tells whether there is a next page.
     let mut found = messages.ledger.page(filter, limit + 1).await?;
+    if let (true, Some(account)) = (found.is_empty(), account) {
+        // Messages of one that is configured no more are listed all the same.
+        let seen = messages.accounts.seen_by(&signed.caller);
+        seen.named(Some(account.as_str()))?;
+    }
     let last = page::cut(&mut found, limit);
     Ok(Json(MessagePage {
         next_cursor: last.map(|message| page::cursor(message.id.as_bytes())),

@@ -264,6 +264,7 @@ impl Intake {
             trace_id,
             now,
             lists: &*self.templates,
+            asked: false,
             counting: self.counting,
             may_override: caller.require(Scope::Recipients).is_ok(),
         }
@@ -275,15 +276,21 @@ impl Intake {
         let Some(unlisted) = read.as_ref().err().and_then(Refusal::unlisted) else {
             return read;
         };
-        self.look_again(unlisted, LIST_PATIENCE).await;
-        Draft::from_body(body, around)
+        self.look_again(&[unlisted], LIST_PATIENCE).await;
+        Draft::from_body(body, around.asked())
     }
 
-    /// Has a list fetched that may have the template.
-    pub(super) async fn look_again(&self, unlisted: &Content, patience: Duration) {
-        let (account, template_id) = (&unlisted.account, &unlisted.template_id);
+    /// Has the list fetched that may have the templates of these, all of one account.
+    pub(super) async fn look_again(&self, unlisted: &[&Content], patience: Duration) {
+        let Some(first) = unlisted.first() else {
+            return;
+        };
+        let wanted = unlisted
+            .iter()
+            .map(|one| (one.kind, one.template_id.as_str()));
+        let wanted: Vec<_> = wanted.collect();
         self.templates
-            .look_again(account, unlisted.kind, template_id, patience)
+            .look_again(&first.account, &wanted, patience)
             .await;
     }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::api::accounts::Accounts;
 use crate::api::door::Signed;
 use crate::api::error::Problem;
 use crate::api::moments::Moment;
@@ -26,6 +27,7 @@ use crate::auth::client::Identity;
 
 /// What the messages are shown from.
 pub struct Messages {
+    pub accounts: Arc<Accounts>,
     pub ledger: Arc<dyn Ledger>,
     pub slots: Arc<Slots>,
     pub keeper: Arc<Keeper>,

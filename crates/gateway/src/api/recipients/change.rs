@@ -1,5 +1,5 @@
 //! `POST /v1/recipients/{openid}/suppress` and `…/resume`: a person's word on whether somebody is written to.
-//! It must not end or send any message: those that come later are judged by it.
+//! It must not end any message: those that wait or come later are judged by it.
 
 use std::sync::Arc;
 
@@ -93,7 +93,8 @@ pub async fn suppress(
     contacts.told(account, openid, what, signed).await
 }
 
-/// Sends to a recipient again. What was suppressed before stays so; it can be sent again by its own `retry`.
+/// Sends to a recipient again. Messages that wait for want of that (`frequency_limited`) go on at once. What was suppressed
+/// before stays so; it can be sent again by its own `retry`.
 #[utoipa::path(
     post, path = "/v1/recipients/{openid}/resume", tag = "recipients",
     params(

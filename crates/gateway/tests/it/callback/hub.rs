@@ -224,16 +224,63 @@ async fn a_reply_goes_back_to_wechat_encrypted_as_the_push_was() {
 }
 
 #[tokio::test]
-async fn what_came_while_the_store_was_away_reaches_who_replies_when_it_is_back() {
+async fn whoever_replies_is_asked_although_the_store_is_away_and_only_once() {
     let crm = Program::start().await;
+    let only = Program::start().await;
+    let consumers = [consumer(&crm, ", reply = true"), consumer(&only, "")];
+    let gateway = gateway(Mode::Plain, &consumers).await;
+    crm.answers(REPLY.to_owned());
+    let database = rusqlite::Connection::open(gateway.database()).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = std::time::Instant::now();
+    let reply = push(&gateway, &plain_query(&seconds(0), "n1"), TEXT).await;
+    assert_eq!(reply.text(), REPLY);
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    assert_eq!(crm.until(1).await, ["text"]);
+    assert!(only.kept.pushes.lock().unwrap().is_empty(), "not before");
+    database.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(only.until(1).await, ["text"]);
+    let second = TEXT.replace("hi", "there");
+    let reply = push(&gateway, &plain_query(&seconds(0), "n2"), &second).await;
+    assert_eq!(reply.text(), REPLY);
+    // It was told of nothing in between.
+    assert_eq!(crm.until(2).await, ["text", "text"]);
+    let told = String::from_utf8_lossy(&crm.kept.pushes.lock().unwrap()[1].1).into_owned();
+    assert!(told.contains("there"), "{told}");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_came_while_the_store_was_away_reaches_who_could_not_reply_when_it_is_back() {
+    let crm = Program::start().await;
+    crm.refuses(1);
     let mut gateway = gateway(Mode::Plain, &[consumer(&crm, ", reply = true")]).await;
     let (store, _) = gateway.store();
     store.close().await;
     let reply = push(&gateway, &plain_query(&seconds(0), "n1"), TEXT).await;
     assert_eq!(reply.text(), "success");
-    assert!(crm.kept.pushes.lock().unwrap().is_empty(), "not before");
     gateway.restart().await;
     assert_eq!(crm.until(1).await, ["text"]);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn two_consumers_on_one_host_are_told_apart_in_the_metrics() {
+    let crm = Program::start().await;
+    let secret = |path: &str| {
+        let address = crm.address.replace("/wechat", path);
+        consumer(&crm, "").replace(&crm.address, &address)
+    };
+    let gateway = gateway(Mode::Plain, &[secret("/crm"), secret("/shop")]).await;
+    text(&gateway);
+    crm.until(2).await;
+    let host = crm.address.split('/').nth(2).unwrap();
+    let lines = ["/crm", "/shop"].map(|path| {
+        format!(
+            "hongyan_events_passed_on_total{{account=\"{ACCOUNT}\",consumer=\"{host}{path}\",result=\"ok\"}} 1"
+        )
+    });
+    gateway.until_metrics(&lines).await;
     gateway.finish().await;
 }
 

@@ -133,6 +133,49 @@ async fn a_message_overrides_what_is_recorded_if_its_client_may_change_that() {
     gateway.finish().await;
 }
 
+fn in_days(days: i64) -> String {
+    let at = SystemClock::new().wall().0 + days * 86_400_000;
+    jiff::Timestamp::from_millisecond(at).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_is_held_back_from_its_recipient() {
+    let gateway = TestGateway::start().await;
+    let dry_run = async |number: usize, more: Value| {
+        let mut body = message(&openid(number));
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let reply = gateway.post("/v1/messages?dry_run=true", &body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let answer = reply.json();
+        (answer["would"].clone(), answer["reason"].clone())
+    };
+    let none = json!({});
+    let send = (json!("send"), Value::Null);
+    let suppressed = (json!("suppress"), json!("suppressed_by_operator"));
+    let limited = (json!("wait"), json!("frequency_limited"));
+    assert_eq!(dry_run(1, none.clone()).await, send);
+    let for_a_day = json!({"expires_at": in_days(1)});
+    let suppress = format!("{}/suppress", path(1));
+    let reply = gateway.post(&suppress, &for_a_day).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(dry_run(1, none.clone()).await, suppressed);
+    let later = json!({"send_at": in_days(2)});
+    assert_eq!(dry_run(1, later).await, send, "it has run out by then");
+    let all_the_same = json!({"override_suppression": true});
+    assert_eq!(dry_run(1, all_the_same).await, send);
+
+    gateway.sim.fault("code=43117:first=1".parse().unwrap());
+    let id = gateway.send(&message(&openid(2))).await;
+    let waits = |message: &Value| message["reason"] == "frequency_limited";
+    let waiting = format!("/v1/messages/{id}");
+    gateway.until_reply(&waiting, "waiting", waits).await;
+    assert_eq!(dry_run(2, none.clone()).await, limited);
+    assert_eq!(dry_run(3, none).await, send);
+    gateway.finish().await;
+}
+
 fn receipts_lost() -> Settings {
     Settings::receipts(Mode::Plain)
 }
@@ -250,6 +293,37 @@ async fn a_person_stops_messages_to_somebody_and_lets_them_go_again() {
             .await;
         assert_eq!(reply.json()["suppressions"], json!([]));
         sent(&gateway, number).await;
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_recipient_goes_on_when_a_person_resumes_them() {
+    let gateway = TestGateway::start().await;
+    for (number, wish) in [
+        (1, json!({})),
+        (2, json!({"override_until": "2099-01-01T00:00:00Z"})),
+    ] {
+        gateway.sim.fault("code=43117:first=1".parse().unwrap());
+        let mut waiting = Vec::new();
+        for _ in 0..2 {
+            let id = gateway.send(&message(&openid(number))).await;
+            let path = format!("/v1/messages/{id}");
+            let waits = |message: &Value| {
+                message["status"] == "queued" && message["reason"] == "frequency_limited"
+            };
+            gateway.until_reply(&path, "waiting", waits).await;
+            waiting.push(id);
+        }
+        let resume = format!("{}/resume", path(number));
+        assert_eq!(gateway.post(&resume, &wish).await.status, 200);
+        let mut calls = Vec::new();
+        for id in &waiting {
+            let sent = gateway.until(id, "sent").await;
+            let last = sent["attempts"].as_array().unwrap().last().unwrap().clone();
+            calls.push(last["at"].as_str().unwrap().to_owned());
+        }
+        assert!(calls.is_sorted(), "in the order they came: {calls:?}");
     }
     gateway.finish().await;
 }

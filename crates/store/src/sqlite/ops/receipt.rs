@@ -7,14 +7,15 @@ use std::time::Duration;
 use hongyan_courier::UnixMs;
 use hongyan_courier::broadcast::State;
 use hongyan_courier::delivery::{
-    Addressed, MATCH_AMONG, Policy, ReceiptRecord, ReceiptWord, the_one_meant,
+    Addressed, MATCH_AMONG, Policy, ReceiptRecord, ReceiptWord, may_be_to, the_one_meant,
 };
 use hongyan_courier::message::{MessageId, Reason, Status};
 use hongyan_courier::next::Roll;
 use hongyan_courier::port::{AcceptError, Moved, Nonce};
 use hongyan_courier::receipt::{NewReceipt, ReceiptTaken};
 use hongyan_courier::recipient::News;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use hongyan_courier::recipient::forget::PSEUDONYM;
+use rusqlite::{Connection, Row, params};
 
 use super::Op;
 use crate::sqlite::accounts::Accounts;
@@ -58,14 +59,14 @@ impl Op for ReceiveOp {
             return Ok(Ok(ReceiptTaken::Known));
         }
         base.orphans += 1;
+        if let Some((id, moved)) = join(base, account, (r, false), self.now)? {
+            return Ok(Ok(ReceiptTaken::Joined(id, moved.status)));
+        }
         // Of whoever it is about, even if another program sent the message.
         if let Some(news) = News::of_receipt(r) {
             recipients::hear(base, &r.account, &r.openid, &[news], self.now)?;
         }
-        Ok(Ok(match join(base, account, r, self.now)? {
-            Some((id, moved)) => ReceiptTaken::Joined(id, moved.status),
-            None => ReceiptTaken::Orphan,
-        }))
+        Ok(Ok(ReceiptTaken::Orphan))
     }
 }
 
@@ -95,11 +96,11 @@ fn keep(conn: &Connection, account: i64, r: &NewReceipt, now: UnixMs) -> Result<
     Ok(kept == 1)
 }
 
-/// Joins a kept receipt with its message, if that is known.
+/// Joins a kept receipt with its message, if that is known; `heard` is one that was kept until now.
 fn join(
     base: &mut Base,
     account: i64,
-    r: &NewReceipt,
+    (r, heard): (&NewReceipt, bool),
     now: UnixMs,
 ) -> Result<Option<(MessageId, Moved)>, Fault> {
     let named = named(&base.conn, account, r)?;
@@ -128,7 +129,10 @@ fn join(
     let Some(changed) = changed else {
         return Ok(None);
     };
-    base.raise(&changed.account, changed.answer)?;
+    base.raise(&changed.account, changed.answer.flag)?;
+    if let Some(news) = News::of_joined(r, &changed.answer.effect, heard, now) {
+        recipients::hear(base, &r.account, &r.openid, &[news], now)?;
+    }
     let sql = "UPDATE receipts SET message = ?1 WHERE msgid = ?2 AND account = ?3 AND openid = ?4 AND create_time = ?5 \
         AND status = ?6";
     base.conn.prepare_cached(sql)?.execute(params![
@@ -173,18 +177,24 @@ fn is_of_a_cancelled_broadcast(conn: &Connection, id: MessageId) -> Result<bool,
 
 /// The message that was answered this msgid. Events of the two sorts count msgids apart.
 fn named(conn: &Connection, account: i64, r: &NewReceipt) -> Result<Option<MessageId>, Fault> {
-    let sql = match r.template_id {
-        None => "SELECT message FROM msgids WHERE msgid = ?1 AND account = ?2",
-        Some(_) => {
-            "SELECT message FROM msgids JOIN messages ON messages.id = message WHERE msgids.msgid = ?1 \
-            AND msgids.account = ?2 AND kind > 0"
-        }
+    let sql = "SELECT message, touser, kind FROM msgids JOIN messages ON messages.id = message \
+        WHERE msgids.msgid = ?1 AND msgids.account = ?2";
+    let mut find = conn.prepare_cached(sql)?;
+    let mut found = find.query([r.msgid, account])?;
+    let Some(row) = found.next()? else {
+        return Ok(None);
     };
-    let known = conn
-        .prepare_cached(sql)?
-        .query_row([r.msgid, account], |row| row.get(0))
-        .optional()?;
-    Ok(known.map(MessageId::from_bytes))
+    if r.template_id.is_some() && row.get::<_, i64>(2)? == 0 {
+        return Ok(None);
+    }
+    if !may_be_to(&row.get::<_, String>(1)?, &r.openid) {
+        tracing::warn!(
+            account = %r.account, msgid = r.msgid,
+            "a receipt is for another openid than the message of its msgid: it is kept, and not joined"
+        );
+        return Ok(None);
+    }
+    Ok(Some(MessageId::from_bytes(row.get(0)?)))
 }
 
 /// The message that a receipt without msgid means, if there is one alone that it can mean.
@@ -234,7 +244,7 @@ pub(super) fn join_orphans_of(
     };
     let mut moved = None;
     for receipt in waiting {
-        if let Some((_, now_stands)) = join(base, account, &receipt, now)? {
+        if let Some((_, now_stands)) = join(base, account, (&receipt, true), now)? {
             moved = Some(now_stands);
         }
     }
@@ -254,13 +264,14 @@ pub(super) fn join_orphans(
         let Base { conn, accounts, .. } = base;
         let mut find = conn.prepare_cached(YOUNG_ORPHANS)?;
         let young = now.minus(ORPHAN_YOUNG).0;
-        let mut found = find.query([young, ORPHANS_LOOKED_AT, limit])?;
+        let forgotten = format!("{PSEUDONYM}*");
+        let mut found = find.query(params![young, ORPHANS_LOOKED_AT, limit, forgotten])?;
         collect(conn, accounts, &mut found)?
     };
     let mut joined = Vec::new();
     for receipt in waiting {
         let account = base.accounts.id(&base.conn, &receipt.account)?;
-        if let Some((id, moved)) = join(base, account, &receipt, now)? {
+        if let Some((id, moved)) = join(base, account, (&receipt, true), now)? {
             joined.push((id, moved.status));
         }
     }
@@ -270,12 +281,13 @@ pub(super) fn join_orphans(
 const ORPHANS: &str = "SELECT account, msgid, openid, create_time, status, reason, max_retries, receipt_timeout, \
     receipt_retries, roll, template_id FROM receipts WHERE message IS NULL";
 
-/// The newest orphans first, and those of which the msgid and the message are known.
+/// The newest orphans first, and those of which the msgid and the message are known, unless it is somebody else's.
 const YOUNG_ORPHANS: &str = "SELECT * FROM (SELECT account, msgid, openid, create_time, status, reason, max_retries, \
     receipt_timeout, receipt_retries, roll, template_id FROM receipts WHERE message IS NULL AND at >= ?1 \
     ORDER BY at DESC LIMIT ?2) \
     AS orphan WHERE EXISTS (SELECT 1 FROM msgids JOIN messages ON messages.id = msgids.message \
-    WHERE msgids.msgid = orphan.msgid AND msgids.account = orphan.account) LIMIT ?3";
+    WHERE msgids.msgid = orphan.msgid AND msgids.account = orphan.account \
+    AND (messages.touser = orphan.openid OR messages.touser GLOB ?4)) LIMIT ?3";
 
 fn collect(
     conn: &Connection,

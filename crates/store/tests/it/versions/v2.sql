@@ -360,6 +360,7 @@ CREATE INDEX messages_unnamed ON messages (touser_hash) WHERE kind > 0;
 CREATE INDEX receipts_unnamed ON receipts (account, openid) WHERE template_id IS NOT NULL;
 CREATE INDEX template_history_at ON template_history (at);
 CREATE INDEX messages_aside ON messages (account, template_id) WHERE status = 0 AND reason = 'template_stopped';
+CREATE INDEX messages_put_off ON messages (touser_hash) WHERE status = 0 AND reason = 'frequency_limited';
 CREATE UNIQUE INDEX messages_broadcast ON messages (broadcast, broadcast_row) WHERE broadcast IS NOT NULL;
 CREATE INDEX messages_broadcast_queued ON messages (broadcast, due_at) WHERE broadcast IS NOT NULL AND status = 0;
 CREATE INDEX messages_broadcast_ended ON messages (broadcast, status, broadcast_row) WHERE broadcast IS NOT NULL AND status >= 4;

@@ -4,13 +4,14 @@
 use hongyan_courier::kind::ValueRules;
 use hongyan_courier::message::AccountName;
 use hongyan_courier::template::Template;
-use hongyan_courier::template::book::{Lists, Lookup};
+use hongyan_courier::template::book::Lookup;
 use hongyan_courier::template::check::{OnViolation, Terms, check};
 use hongyan_courier::template::is_dropped;
 use hongyan_courier::template::rules::rule_of;
 use hongyan_courier::template::values::Values;
 use hongyan_courier::template::violation::{About, Fault, Violation, Warning};
 
+use super::Surroundings;
 use crate::api::messages::faults::Faults;
 
 pub(super) struct Fit {
@@ -47,34 +48,48 @@ impl Fit {
     /// Checks the data of a message; where that is wanted, too long texts in it are cut.
     pub(super) fn template(
         &mut self,
-        lists: &dyn Lists,
+        around: Surroundings<'_>,
         (account, template_id): (&AccountName, &str),
         data: &mut String,
         faults: &mut Faults,
     ) {
-        let known = lists.known(account);
-        match known.look_up(self.terms.kind, template_id) {
+        let known = around.lists.known(account);
+        let kind = self.terms.kind;
+        let violation = |field: &str, fault| Violation {
+            field: field.to_owned(),
+            key_type: None,
+            length: None,
+            fault,
+        };
+        match known.look_up(kind, template_id) {
             Lookup::Known(template) => self.values(&template, data, Some(faults), |_| true),
             // It goes through; what its keys' names say against it is a warning.
             Lookup::Unchecked => self.unlisted(data, None),
-            Lookup::Unverified => {
-                self.warn("template_id", About::Unverified);
-                self.unlisted(data, Some(faults));
+            Lookup::Unverified => self.unverified(data, faults),
+            Lookup::OfOtherKind(list) => {
+                self.judge(&[violation("kind", Fault::OtherKind(list))], faults);
             }
             Lookup::Unknown => {
-                faults.unlisted = true;
-                let unknown = Violation {
-                    field: "template_id".to_owned(),
-                    key_type: None,
-                    length: None,
-                    fault: Fault::UnknownTemplate,
-                };
-                self.judge(&[unknown], faults);
+                let looked_for = around.lists.was_looked_for(account, kind, template_id);
+                let is_gone = known.stops.contains_key(template_id);
+                if around.asked && !looked_for && !is_gone {
+                    self.unverified(data, faults);
+                } else {
+                    faults.unlisted = !looked_for;
+                    let unknown = violation("template_id", Fault::UnknownTemplate);
+                    self.judge(&[unknown], faults);
+                }
             }
         }
         if let Some(stop) = known.stops.get(template_id) {
             self.warn("template_id", About::Stopped(stop.cause));
         }
+    }
+
+    /// It may be new, and nobody can say whether it is.
+    fn unverified(&mut self, data: &mut String, faults: &mut Faults) {
+        self.warn("template_id", About::Unverified);
+        self.unlisted(data, Some(faults));
     }
 
     fn values(

@@ -2,6 +2,7 @@
 //! It must not know how a kind is sent; the table of kinds is the domain's.
 
 use hongyan_courier::kind::{Extras, Kind, KindField, ONE_TIME_CONTENT_CHARS, ValueRules};
+use hongyan_courier::template::violation::{Fault, Violation};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,19 +18,21 @@ const LANGUAGES: [&str; 4] = ["zh_CN", "en_US", "zh_HK", "zh_TW"];
 const STATES: [&str; 3] = ["developer", "trial", "formal"];
 
 impl Written<'_> {
-    pub(super) fn kind(&self, faults: &mut Faults) -> Kind {
+    /// The kind as it is read, and whether it is what was meant.
+    pub(super) fn kind(&self, faults: &mut Faults) -> (Kind, bool) {
         let field = Field {
             name: "kind",
             chars_max: 32,
         };
         let Some(word) = text(self.kind, field, faults) else {
-            return Kind::Template;
+            return (Kind::Template, self.kind.is_none());
         };
-        Kind::from_word(&word).unwrap_or_else(|| {
-            let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-            faults.add("kind", format!("must be one of {}", known.join(", ")));
-            Kind::Template
-        })
+        if let Some(kind) = Kind::from_word(&word) {
+            return (kind, true);
+        }
+        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        faults.add("kind", format!("must be one of {}", known.join(", ")));
+        (Kind::Template, false)
     }
 
     /// Every field belongs to the kind, and those that the kind cannot do without are there.
@@ -76,7 +79,8 @@ impl Written<'_> {
                 faults,
             ),
             scene: own(KindField::Scene).and_then(|raw| scene(raw, faults)),
-            title: short(KindField::Title, TITLE_CHARS_MAX, faults),
+            title: short(KindField::Title, usize::MAX, faults)
+                .filter(|title| title_fits(title, faults)),
             override_suppression: false,
         };
         (!extras.is_empty()).then(|| Box::new(extras))
@@ -120,12 +124,42 @@ fn word(
     Some(word.into_owned())
 }
 
+fn title_fits(title: &str, faults: &mut Faults) -> bool {
+    let length = title.chars().count();
+    let fits = length <= TITLE_CHARS_MAX;
+    if !fits {
+        faults.add_violation(&too_long("title", "title", (length, TITLE_CHARS_MAX)));
+    }
+    fits
+}
+
+fn too_long(field: &str, what: &'static str, (counted, most): (usize, usize)) -> Violation {
+    Violation {
+        field: field.to_owned(),
+        key_type: Some(what),
+        length: Some(counted),
+        fault: Fault::TooLong {
+            counted,
+            most,
+            digits: false,
+        },
+    }
+}
+
 /// A number, or the same as text.
 fn scene(raw: &RawValue, faults: &mut Faults) -> Option<u16> {
     let digits = raw.get().trim_matches('"');
     let scene = digits.parse().ok().filter(|scene| *scene <= SCENE_MAX);
     if scene.is_none() {
-        faults.add("scene", format!("must be a number from 0 to {SCENE_MAX}"));
+        faults.add_violation(&Violation {
+            field: "scene".to_owned(),
+            key_type: Some("scene"),
+            length: Some(digits.chars().count()),
+            fault: Fault::Form {
+                english: "a number from 0 to 10000",
+                chinese: "0 到 10000 的整数",
+            },
+        });
     }
     scene
 }
@@ -149,14 +183,15 @@ pub(super) fn check_data(kind: Kind, data: &str, faults: &mut Faults) {
         return;
     };
     match found.content.map(|content| content.value.chars().count()) {
-        None => faults.add(
-            "data.content",
-            "is missing; a one-time message shows this key alone",
-        ),
+        None => faults.add_violation(&Violation {
+            field: "data.content".to_owned(),
+            key_type: None,
+            length: None,
+            fault: Fault::NoContent,
+        }),
         Some(length) if length > ONE_TIME_CONTENT_CHARS => {
-            let problem =
-                format!("has {length} characters; at most {ONE_TIME_CONTENT_CHARS} are allowed");
-            faults.add("data.content.value", problem);
+            let lengths = (length, ONE_TIME_CONTENT_CHARS);
+            faults.add_violation(&too_long("data.content.value", "content", lengths));
         }
         Some(_) => {}
     }

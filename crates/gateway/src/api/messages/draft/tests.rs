@@ -25,6 +25,7 @@ fn read(body: &[u8]) -> Result<Draft, Problem> {
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
         now: NOW,
         lists: &(),
+        asked: false,
         counting: Counting::Scalars,
         may_override: false,
     };

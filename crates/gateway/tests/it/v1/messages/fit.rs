@@ -141,32 +141,108 @@ async fn a_message_or_its_account_says_what_becomes_of_a_violation() {
     gateway.finish().await;
 }
 
+fn of_template(id: &str) -> Value {
+    let mut body = good();
+    body["template_id"] = json!(id);
+    body
+}
+
 #[tokio::test]
 async fn an_unknown_template_costs_one_fetch_and_a_new_one_is_found_by_it() {
     let gateway = with("").await;
-    let mut new = good();
-    new["template_id"] = json!(OTHER);
     let fetched = gateway.sim.calls().templates;
-    let refused = gateway.post("/v1/messages", &new).await;
-    refused.problem(422, "invalid_message");
-    assert_eq!(refused.json()["errors"][0]["rule"], "template_id.unknown");
+    let refused = async |id: &str| {
+        let reply = gateway.post("/v1/messages", &of_template(id)).await;
+        let told = reply.problem(422, "invalid_message");
+        assert_eq!(
+            told,
+            "template_id: is not a template of this account: WeChat does not list it"
+        );
+        assert_eq!(reply.json()["errors"][0]["rule"], "template_id.unknown");
+    };
+    refused("typo").await;
     assert_eq!(gateway.sim.calls().templates, fetched + 1);
-    gateway
-        .sim
-        .world()
-        .add_template(APPID, &template(&(OTHER, "{{thing1.DATA}}")));
-    let id = gateway.send(&new).await;
+    let new = template(&(OTHER, "{{thing1.DATA}}"));
+    gateway.sim.world().add_template(APPID, &new);
+    let id = gateway.send(&of_template(OTHER)).await;
     gateway.until(&id, "sent").await;
     assert_eq!(gateway.sim.calls().templates, fetched + 2);
-    // However many unknown ids come, WeChat is asked a few times.
-    for nth in 0..20 {
-        new["template_id"] = json!(format!("unknown-{nth}"));
-        gateway
-            .post("/v1/messages", &new)
-            .await
-            .problem(422, "invalid_message");
+    // However often the typo comes, WeChat is not asked again so soon.
+    for _ in 0..20 {
+        refused("typo").await;
     }
+    assert_eq!(gateway.sim.calls().templates, fetched + 2);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn however_many_unknown_ids_come_wechat_is_asked_a_few_times_and_nothing_untrue_is_said() {
+    let gateway = with("").await;
+    let fetched = gateway.sim.calls().templates;
+    for nth in 0..5 {
+        let unknown = of_template(&format!("unknown-{nth}"));
+        let reply = gateway.post("/v1/messages", &unknown).await;
+        reply.problem(422, "invalid_message");
+    }
+    let new = template(&(OTHER, "{{thing1.DATA}}"));
+    gateway.sim.world().add_template(APPID, &new);
+    // Nobody asked WeChat about this one: it may be new, and it is.
+    let taken = gateway.post("/v1/messages", &of_template(OTHER)).await;
+    assert_eq!(taken.status, 202, "{taken:?}");
+    let warning = taken.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(
+        warning.starts_with("template_id: is not in the last list"),
+        "{warning}"
+    );
+    let id = taken.json()["id"].as_str().unwrap().to_owned();
+    gateway.until(&id, "sent").await;
     assert_eq!(gateway.sim.calls().templates, fetched + 5);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_the_templates_is_told_as_such_and_costs_no_fetch() {
+    let gateway = with("").await;
+    let subscription = TemplateConfig {
+        subscription: true,
+        ..template(&(OTHER, "{{thing1.DATA}}"))
+    };
+    gateway.sim.world().add_template(APPID, &subscription);
+    gateway.synced().await;
+    let fetched = gateway.sim.calls().templates;
+    let of_kind = |id: &str, kind: &str| {
+        let mut body = of_template(id);
+        body["kind"] = json!(kind);
+        body
+    };
+    for (body, rule, problem, problem_zh) in [
+        (
+            of_kind(TEMPLATE, "subscription"),
+            json!("kind.other"),
+            "is not the template's: WeChat lists it as one of template messages",
+            json!("与模板不符：微信把它列为模板消息的模板"),
+        ),
+        (
+            of_kind(OTHER, "template"),
+            json!("kind.other"),
+            "is not the template's: WeChat lists it as one of subscription messages",
+            json!("与模板不符：微信把它列为订阅消息的模板"),
+        ),
+        (
+            of_kind(OTHER, "sms"),
+            Value::Null,
+            "must be one of template, subscription, one_time_subscription, miniprogram_subscription",
+            Value::Null,
+        ),
+    ] {
+        let reply = gateway.post("/v1/messages", &body).await;
+        reply.problem(422, "invalid_message");
+        let errors = reply.json()["errors"].as_array().unwrap().clone();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        let told = ["field", "rule", "problem", "problem_zh"].map(|name| errors[0][name].clone());
+        assert_eq!(told, [json!("kind"), rule, json!(problem), problem_zh]);
+    }
+    assert_eq!(gateway.sim.calls().templates, fetched);
     gateway.finish().await;
 }
 
@@ -280,7 +356,10 @@ async fn a_dry_run_stores_nothing_and_shows_what_the_user_would_see() {
     );
     gateway.relist(TEMPLATE, "{{thing1.DATA}}").await;
     let waits = gateway.post(path, &good()).await.json();
-    assert_eq!(waits["would"], "wait", "{waits}");
+    assert_eq!(
+        (&waits["would"], &waits["reason"]),
+        (&json!("wait"), &json!("template_stopped"))
+    );
     gateway.finish().await;
 }
 
@@ -340,11 +419,11 @@ async fn a_subscription_message_goes_through_with_warnings_until_its_list_comes(
     let missing = gateway.post("/v1/messages", &known).await;
     missing.problem(422, "invalid_message");
     assert_eq!(missing.json()["errors"][0]["rule"], "missing");
-    // A template of the other list is none of this kind's, and the other way round.
+    // A template of the other list is none of this kind's.
     known["template_id"] = json!(TEMPLATE);
-    let unknown = gateway.post("/v1/messages", &known).await;
-    unknown.problem(422, "invalid_message");
-    assert_eq!(unknown.json()["errors"][0]["rule"], "template_id.unknown");
+    let other = gateway.post("/v1/messages", &known).await;
+    other.problem(422, "invalid_message");
+    assert_eq!(other.json()["errors"][0]["rule"], "kind.other");
     assert_eq!(gateway.sim.calls().bizsends, 0);
     gateway.finish().await;
 }

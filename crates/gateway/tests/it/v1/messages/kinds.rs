@@ -311,13 +311,29 @@ async fn a_kind_has_its_own_fields() {
     bare["data"] = json!({"thing1": {"value": "x"}});
     let reply = gateway.post("/v1/messages", &bare).await;
     let told = reply.json()["errors"].clone();
-    let fields: Vec<&str> = told
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|fault| fault["field"].as_str().unwrap())
-        .collect();
-    assert_eq!(fields, ["data.content", "scene", "title"]);
+    assert_eq!(
+        told,
+        json!([
+            {"field": "data.content", "rule": "missing",
+             "problem": "is missing; a one-time message shows this key alone",
+             "problem_zh": "缺失：一次性订阅消息只显示该字段"},
+            {"field": "scene", "rule": "scene.form", "length": 5,
+             "problem": "(5 characters) does not fit: scene takes a number from 0 to 10000",
+             "problem_zh": "（5 个字符）不符合规则：scene 只接受：0 到 10000 的整数"},
+            {"field": "title", "rule": "title.length", "length": 16,
+             "problem": "has 16 characters; title takes at most 15",
+             "problem_zh": "有 16 个字符；title 最多 15 个"},
+        ])
+    );
+    let mut long = one_time();
+    long["data"] = json!({"content": {"value": "长".repeat(201)}});
+    let reply = gateway.post("/v1/messages", &long).await;
+    assert_eq!(
+        reply.json()["errors"],
+        json!([{"field": "data.content.value", "rule": "content.length", "length": 201,
+            "problem": "has 201 characters; content takes at most 200",
+            "problem_zh": "有 201 个字符；content 最多 200 个"}])
+    );
     // What callers always send and leave empty says nothing.
     let empty = of_kind("subscription", json!({"url": "", "miniprogram": null}));
     assert_eq!(gateway.post("/v1/messages", &empty).await.status, 202);

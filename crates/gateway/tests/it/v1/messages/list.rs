@@ -52,7 +52,6 @@ async fn filters_choose() {
         (format!("touser={}", openid(1)), vec![&marked]),
         ("reference=%E8%AE%A2%E5%8D%95+42".to_owned(), vec![&marked]),
         ("account=clinic&status=sent".to_owned(), vec![&marked]),
-        ("account=other".to_owned(), vec![]),
         (format!("since={created}"), vec![&failed, &marked]),
         (format!("until={created}"), vec![]),
         (
@@ -67,6 +66,26 @@ async fn filters_choose() {
             "{query}"
         );
     }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_there_is_told_as_such_and_what_it_sent_is_listed() {
+    let mut gateway = TestGateway::start().await;
+    let reply = gateway.get("/v1/messages?account=nope").await;
+    let said = reply.problem(404, "not_found");
+    assert_eq!(said, "there is no such account; known: clinic");
+    let none = gateway.get("/v1/messages?account=clinic").await;
+    assert_eq!(none.json()["messages"], json!([]));
+    let id = gateway.send(&message(&openid(1))).await;
+    gateway.until(&id, "sent").await;
+    gateway.down().await;
+    let named = |name: &str| format!("UPDATE accounts SET name = '{name}' WHERE name = 'clinic'");
+    let database = rusqlite::Connection::open(gateway.database()).unwrap();
+    database.execute(&named("former"), []).unwrap();
+    gateway.up().await;
+    let page = gateway.get("/v1/messages?account=former").await.json();
+    assert_eq!(ids(&page), [id]);
     gateway.finish().await;
 }
 

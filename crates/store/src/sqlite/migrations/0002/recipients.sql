@@ -53,3 +53,6 @@ CREATE TABLE forgetting (
     until     INTEGER NOT NULL,     -- messages that were accepted later are not meant
     PRIMARY KEY (account, openid)
 ) WITHOUT ROWID;
+
+-- Messages that are put off because their recipient gets too much, to be let go when that is lifted. No other is in it.
+CREATE INDEX messages_put_off ON messages (touser_hash) WHERE status = 0 AND reason = 'frequency_limited';
