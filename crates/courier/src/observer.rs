@@ -76,6 +76,13 @@ pub enum Event {
         /// What an operator should read; none if it goes on.
         stopped: Option<String>,
     },
+    /// WeChat takes a kind besides template messages again, of which it took none.
+    KindGoesOn {
+        /// Of which account.
+        account: AccountName,
+        /// Which.
+        kind: Kind,
+    },
     /// A list of templates was fetched, or could not be.
     TemplatesSynced {
         /// Of which account.

@@ -23,6 +23,7 @@ use hongyan_gateway::api::routes::Routes;
 use hongyan_gateway::auth::authenticator::Authenticator;
 use hongyan_gateway::auth::bearer::{Issuer, Issuers, Keys, written};
 use hongyan_gateway::auth::client::{ClientKeys, Clients};
+use hongyan_gateway::auth::refused::RefusedNonces;
 use hongyan_gateway::auth::scope::{Scope, ScopeSet};
 use hongyan_gateway::auth::signer::Signer;
 use hongyan_gateway::clock::SystemClock;
@@ -95,8 +96,9 @@ fn door() -> Door {
         issuer(Algorithm::ES256, EC_PUBLIC),
     ];
     let (clock, dir) = (SystemClock::new(), TempDir::new().unwrap());
+    let ledger = SqliteStore::open(&dir.path().join("store.db"), clock.now()).unwrap();
     Door {
-        ledger: SqliteStore::open(&dir.path().join("store.db"), clock.now()).unwrap(),
+        refused: RefusedNonces::new(ledger),
         authenticator: Authenticator::new(Clients::new(&clients), Issuers(issuers), Arc::default()),
         clock: Arc::new(clock),
         limits: Arc::new(Limits::new(

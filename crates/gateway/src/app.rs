@@ -51,6 +51,7 @@ use crate::api::router::{Doors, UseCases};
 use crate::api::templates::Templates;
 use crate::api::token::Tokens;
 use crate::auth::nonces::SeenNonces;
+use crate::auth::refused::RefusedNonces;
 use crate::clock::SystemClock;
 use crate::compat;
 use crate::condition::{Conditions, Reports};
@@ -340,7 +341,7 @@ impl Core {
                 authenticator: callers::authenticator(self, &config.jwt, &mut secrets)?,
                 clock: self.clock.clone(),
                 limits: self.limits.clone(),
-                ledger: ledger.clone(),
+                refused: RefusedNonces::new(ledger.clone()),
                 body_bytes_max: usize::try_from(config.limits.body_bytes)?,
             }),
             intake,

@@ -125,7 +125,7 @@ impl Observer for Meter {
                 gauge!("hongyan_templates_stopped", "account" => account.to_string())
                     .set(self::count(*count as u64));
             }
-            Event::Receipt { .. } | Event::Standing { .. } => {}
+            Event::Receipt { .. } | Event::Standing { .. } | Event::KindGoesOn { .. } => {}
         }
     }
 

@@ -113,8 +113,8 @@ struct Pace {
     /// What its rate allows at present, in messages.
     allowed: f64,
     at: UnixMs,
-    /// The state that its messages were brought to.
-    enforced: Option<State>,
+    /// The state that its messages were brought to, and which run of it: a message that was held between two may still be.
+    enforced: Option<(State, Option<UnixMs>)>,
     /// Its next row waits, and is not looked at before.
     rows_at: UnixMs,
     /// A page of followers is being asked for.
@@ -181,7 +181,8 @@ impl Expander {
 
     /// Makes the messages that were stored before stand as the broadcast's state says.
     async fn enforce(&self, broadcast: &Broadcast) -> Result<(), StoreError> {
-        let done = self.with_pace(broadcast, |pace| pace.enforced == Some(broadcast.state));
+        let stands = (broadcast.state, broadcast.running_since);
+        let done = self.with_pace(broadcast, |pace| pace.enforced == Some(stands));
         match broadcast.state {
             State::Running if done => return Ok(()),
             // Messages come back from their calls to be held too.
@@ -208,7 +209,8 @@ impl Expander {
                 break enforced.state;
             }
         };
-        self.with_pace(broadcast, |pace| pace.enforced = state);
+        let stands = (state == Some(stands.0)).then_some(stands);
+        self.with_pace(broadcast, |pace| pace.enforced = stands);
         Ok(())
     }
 

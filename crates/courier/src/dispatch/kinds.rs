@@ -40,6 +40,7 @@ pub(super) enum KindTurn {
 #[derive(Debug, Default)]
 pub(super) struct KindGate {
     pub(super) allowance: Option<Allowance>,
+    in_flight: usize,
     held: Option<Held>,
 }
 
@@ -51,67 +52,77 @@ struct Held {
     probed_at: Option<UnixMs>,
 }
 
+/// A call that may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entered {
+    /// Whether it tries a kind that is held.
+    pub(super) probe: bool,
+}
+
 impl KindGate {
-    /// Whether a call may begin, which then counts as one of the allowance; else what to do with its message.
-    pub(super) fn enter(&mut self, priority: Priority, now: UnixMs) -> Result<(), KindHold> {
-        if let Some(held) = &mut self.held {
+    /// What holds a message of a priority back now, and until when it is put off for that.
+    pub(super) fn held_back(&self, priority: Priority, now: UnixMs) -> Option<KindHold> {
+        let held = self.held.filter(|held| {
             let probing = held
                 .probed_at
                 .is_some_and(|at| now < at.plus(PROBE_PATIENCE));
-            if now < held.hold.until || probing {
-                return Err(held.hold.looked_at_again(now));
-            }
+            now < held.hold.until || probing
+        });
+        let hold = held.map(|held| held.hold);
+        let hold = hold.or_else(|| self.spent_until(priority, self.in_flight, now))?;
+        Some(hold.looked_at_again(now))
+    }
+
+    /// Whether a call may begin; else what holds its message back.
+    pub(super) fn enter(&mut self, priority: Priority, now: UnixMs) -> Result<Entered, KindHold> {
+        if let Some(hold) = self.held_back(priority, now) {
+            return Err(hold);
         }
-        if let Some(hold) = self.spent_until(priority, now) {
-            return Err(hold.looked_at_again(now));
-        }
+        self.in_flight += 1;
+        let probe = self.held.is_some();
         if let Some(held) = &mut self.held {
             held.probed_at = Some(now);
         }
-        if let Some(allowance) = &mut self.allowance {
-            allowance.remaining = allowance.remaining.saturating_sub(1);
-        }
-        Ok(())
+        Ok(Entered { probe })
     }
 
-    /// A call is over; its answer has a class if it was one.
-    pub(super) fn left(&mut self, class: Option<Class>, now: UnixMs) -> KindTurn {
-        if class != Some(Class::Ok)
+    /// A call is over; its answer has a class if it was one. Of a kind that is held a probe's answer alone says something:
+    /// the others were begun before.
+    pub(super) fn left(
+        &mut self,
+        Entered { probe }: Entered,
+        class: Option<Class>,
+        now: UnixMs,
+    ) -> KindTurn {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if class == Some(Class::Ok)
             && let Some(allowance) = &mut self.allowance
         {
-            allowance.remaining = allowance.remaining.saturating_add(1);
+            allowance.remaining = allowance.remaining.saturating_sub(1);
         }
         let reason = match class {
-            Some(Class::Ok) => {
-                return match self.held.take() {
-                    Some(_) => KindTurn::GoesOn,
-                    None => KindTurn::Same,
-                };
-            }
             Some(Class::Quota) => Reason::QuotaExhausted,
             Some(Class::Account(AccountFault::Capability)) => Reason::AccountUnusable,
+            Some(Class::Ok) if probe && self.held.take().is_some() => return KindTurn::GoesOn,
             _ => {
-                if let Some(held) = &mut self.held {
+                if probe && let Some(held) = &mut self.held {
                     held.probed_at = None;
                 }
                 return KindTurn::Same;
             }
         };
-        let before = self.held;
-        let pause = match before {
-            // Of the calls that were under way together the first alone counts.
-            Some(held) if held.probed_at.is_some() => (held.pause * 2).min(REFUSED_PAUSE.1),
-            Some(held) => held.pause,
+        let pause = match self.held {
+            Some(_) if !probe => return KindTurn::Held { news: false },
+            Some(held) => (held.pause * 2).min(REFUSED_PAUSE.1),
             None => REFUSED_PAUSE.0,
         };
         let until = match reason {
             Reason::QuotaExhausted => renewed_after(now),
             _ => now.plus(pause),
         };
+        let news = self.held.is_none();
         self.hold(KindHold { until, reason }, pause);
-        KindTurn::Held {
-            news: before.is_none(),
-        }
+        KindTurn::Held { news }
     }
 
     /// Nothing of it goes until then.
@@ -143,12 +154,12 @@ impl KindGate {
     /// When a message of a priority may go, as far as this goes; none if now.
     pub(super) fn opens_at(&self, priority: Priority, now: UnixMs) -> Option<UnixMs> {
         let held = self.held().map(|hold| hold.until);
-        held.max(self.spent_until(priority, now).map(|hold| hold.until))
+        held.max(self.spent_until(priority, 0, now).map(|hold| hold.until))
     }
 
-    fn spent_until(&self, priority: Priority, now: UnixMs) -> Option<KindHold> {
+    fn spent_until(&self, priority: Priority, in_flight: usize, now: UnixMs) -> Option<KindHold> {
         let allowance = self.allowance.filter(|of| now < of.until)?;
-        (allowance.room(priority, 0) == 0).then_some(KindHold {
+        (allowance.room(priority, in_flight) == 0).then_some(KindHold {
             until: allowance.until,
             reason: Reason::QuotaExhausted,
         })
@@ -173,6 +184,8 @@ mod tests {
     const NOW: UnixMs = UnixMs(1_795_400_000_000);
     const NORMAL: Priority = Priority::Normal;
     const LACKING: Option<Class> = Some(Class::Account(AccountFault::Capability));
+    const CALL: Entered = Entered { probe: false };
+    const PROBE: Entered = Entered { probe: true };
 
     fn after(seconds: u64) -> UnixMs {
         NOW.plus(Duration::from_secs(seconds))
@@ -181,27 +194,34 @@ mod tests {
     #[test]
     fn a_kind_that_wechat_does_not_grant_is_tried_by_one_probe_after_longer_and_longer_pauses() {
         let mut kind = KindGate::default();
-        assert_eq!(kind.enter(NORMAL, NOW), Ok(()));
-        assert_eq!(kind.left(LACKING, NOW), KindTurn::Held { news: true });
-        // A call that was under way at the same time says nothing new.
-        assert_eq!(kind.left(LACKING, NOW), KindTurn::Held { news: false });
+        for _ in 0..3 {
+            assert_eq!(kind.enter(NORMAL, NOW), Ok(CALL));
+        }
+        assert_eq!(kind.left(CALL, LACKING, NOW), KindTurn::Held { news: true });
+        // Calls that were under way at the same time say nothing new.
+        assert_eq!(
+            kind.left(CALL, LACKING, NOW),
+            KindTurn::Held { news: false }
+        );
+        assert_eq!(kind.left(CALL, Some(Class::Ok), NOW), KindTurn::Same);
         let held = kind.enter(NORMAL, NOW).unwrap_err();
         assert_eq!(
             (held.until, held.reason),
             (after(60), Reason::AccountUnusable)
         );
-        assert_eq!(kind.enter(NORMAL, after(60)), Ok(()));
+        assert_eq!(kind.held_back(NORMAL, after(60)), None);
+        assert_eq!(kind.enter(NORMAL, after(60)), Ok(PROBE));
         let beside = kind.enter(NORMAL, after(60)).unwrap_err();
         assert_eq!(beside.until, after(90), "one probe alone");
-        kind.left(LACKING, after(61));
+        kind.left(PROBE, LACKING, after(61));
         assert_eq!(kind.opens_at(NORMAL, after(61)), Some(after(181)));
-        assert_eq!(kind.enter(NORMAL, after(181)), Ok(()));
-        assert_eq!(kind.left(Some(Class::Ok), after(181)), KindTurn::GoesOn);
-        assert_eq!(kind.left(Some(Class::Ok), after(181)), KindTurn::Same);
+        assert_eq!(kind.enter(NORMAL, after(181)), Ok(PROBE));
         assert_eq!(
-            (kind.enter(NORMAL, after(181)), kind.held()),
-            (Ok(()), None)
+            kind.left(PROBE, Some(Class::Ok), after(181)),
+            KindTurn::GoesOn
         );
+        assert_eq!(kind.enter(NORMAL, after(181)), Ok(CALL));
+        assert_eq!(kind.held(), None);
     }
 
     #[test]
@@ -209,17 +229,17 @@ mod tests {
         let mut kind = KindGate::default();
         kind.stop_until(after(10));
         kind.probe_now(NOW);
-        assert_eq!(kind.enter(NORMAL, NOW), Ok(()));
-        assert_eq!(kind.left(None, after(1)), KindTurn::Same);
+        assert_eq!(kind.enter(NORMAL, NOW), Ok(PROBE));
+        assert_eq!(kind.left(PROBE, None, after(1)), KindTurn::Same);
         assert_eq!(
             kind.enter(NORMAL, after(1)),
-            Ok(()),
+            Ok(PROBE),
             "the message's own fault"
         );
         assert!(kind.enter(NORMAL, after(2)).is_err());
         assert_eq!(
             kind.enter(NORMAL, after(31)),
-            Ok(()),
+            Ok(PROBE),
             "its answer never came"
         );
     }
@@ -228,10 +248,8 @@ mod tests {
     fn a_spent_quota_is_held_until_the_day_changes_and_looked_at_again_meanwhile() {
         let mut kind = KindGate::default();
         kind.enter(NORMAL, NOW).unwrap();
-        assert_eq!(
-            kind.left(Some(Class::Quota), NOW),
-            KindTurn::Held { news: true }
-        );
+        let turned = kind.left(CALL, Some(Class::Quota), NOW);
+        assert_eq!(turned, KindTurn::Held { news: true });
         assert_eq!(kind.opens_at(NORMAL, NOW), Some(renewed_after(NOW)));
         let held = kind.enter(NORMAL, NOW).unwrap_err();
         assert_eq!(
@@ -239,11 +257,11 @@ mod tests {
             (after(600), Reason::QuotaExhausted)
         );
         kind.probe_now(after(5));
-        assert_eq!(kind.enter(NORMAL, after(5)), Ok(()));
+        assert_eq!(kind.enter(NORMAL, after(5)), Ok(PROBE));
     }
 
     #[test]
-    fn what_is_left_is_kept_for_who_comes_first_and_what_was_not_taken_is_given_back() {
+    fn what_is_left_is_kept_for_who_comes_first_whatever_wechat_says_meanwhile() {
         let allowance = Allowance {
             remaining: 21,
             kept: [0, 0, 20],
@@ -254,16 +272,19 @@ mod tests {
             ..KindGate::default()
         };
         for class in [None, Some(Class::Content), Some(Class::Ok)] {
-            assert_eq!(kind.enter(Priority::Bulk, NOW), Ok(()), "{class:?}");
+            assert_eq!(kind.enter(Priority::Bulk, NOW), Ok(CALL), "{class:?}");
             let beside = kind.enter(Priority::Bulk, NOW).unwrap_err();
             assert_eq!(beside.reason, Reason::QuotaExhausted);
-            assert_eq!(kind.left(class, NOW), KindTurn::Same);
+            // Another word that does not know of the call yet.
+            kind.allowance = Some(allowance);
+            assert!(kind.enter(Priority::Bulk, NOW).is_err());
+            assert_eq!(kind.left(CALL, class, NOW), KindTurn::Same);
         }
         assert!(kind.enter(Priority::Bulk, NOW).is_err());
-        assert_eq!(kind.enter(Priority::High, NOW), Ok(()));
+        assert_eq!(kind.enter(Priority::High, NOW), Ok(CALL));
         assert_eq!(
             kind.enter(Priority::Bulk, after(1_000)),
-            Ok(()),
+            Ok(CALL),
             "a new day"
         );
     }

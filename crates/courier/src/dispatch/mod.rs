@@ -185,7 +185,12 @@ impl Dispatch {
             return (round, None);
         }
         let claimed = queue.claim(round.claim.clone(), clock.now()).await;
-        let used = claimed.as_ref().map_or(0, |claimed| claimed.messages.len());
+        // What is put off before its call costs nothing of the rate.
+        let now = clock.now();
+        let goes = |message: &&Message| slots.held_back(&message.content, now).is_none();
+        let used = claimed
+            .as_ref()
+            .map_or(0, |claimed| claimed.messages.iter().filter(goes).count());
         limiter
             .give_back(&account, grant.calls.saturating_sub(used))
             .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hongyan_wechat::errcode::Class;
 
-use super::kinds::{KindHold, KindTurn};
+use super::kinds::{Entered, KindHold, KindTurn};
 use super::lane::{Health, Lane};
 use super::slot::Slots;
 use crate::kind::ByKind;
@@ -141,25 +141,43 @@ impl Slots {
         });
     }
 
-    /// Whether a call for a message of this kind may begin; else until when the message is put off, and why. Each that may
-    /// is told of by [`left`](Self::left) when it is over.
-    pub(super) fn enter(&self, content: &Content, now: UnixMs) -> Result<(), KindHold> {
+    /// What holds back a message's kind now; none of template messages, which are held back at claims.
+    pub(super) fn held_back(&self, content: &Content, now: UnixMs) -> Option<KindHold> {
         if content.kind == Kind::Template {
-            return Ok(());
+            return None;
+        }
+        let held = self.with_lane(&content.account, |lane| {
+            lane.kinds[content.kind as usize].held_back(content.priority, now)
+        });
+        held.flatten()
+    }
+
+    /// Whether a call for a message may begin; else what holds its kind back. Each that may is told of by
+    /// [`left`](Self::left) when it is over.
+    pub(super) fn enter(&self, content: &Content, now: UnixMs) -> Result<Entered, KindHold> {
+        const ENTERED: Result<Entered, KindHold> = Ok(Entered { probe: false });
+        if content.kind == Kind::Template {
+            return ENTERED;
         }
         let entered = self.with_lane(&content.account, |lane| {
             lane.kinds[content.kind as usize].enter(content.priority, now)
         });
-        entered.unwrap_or(Ok(()))
+        entered.unwrap_or(ENTERED)
     }
 
     /// Such a call is over; `class` is its answer's, none if there was none.
-    pub(super) fn left(&self, content: &Content, class: Option<Class>, now: UnixMs) -> KindTurn {
+    pub(super) fn left(
+        &self,
+        content: &Content,
+        entered: Entered,
+        class: Option<Class>,
+        now: UnixMs,
+    ) -> KindTurn {
         if content.kind == Kind::Template {
             return KindTurn::Same;
         }
         let turned = self.with_lane(&content.account, |lane| {
-            lane.kinds[content.kind as usize].left(class, now)
+            lane.kinds[content.kind as usize].left(entered, class, now)
         });
         turned.unwrap_or(KindTurn::Same)
     }

@@ -10,7 +10,7 @@ use hongyan_wechat::errcode::{AccountFault, Class, ConfigurationFault, RateScope
 use hongyan_wechat::error::{CallError, NotSentCause};
 use tokio::time::Instant;
 
-use super::kinds::KindTurn;
+use super::kinds::{KindHold, KindTurn};
 use super::lane::Health;
 use super::slot::{Ended, LaneTurn, Slot};
 use super::{Dispatch, Parts, STORE_PAUSE};
@@ -34,6 +34,16 @@ impl Dispatch {
             id: message.id,
             lease_seq: message.delivery.lease_seq,
         };
+        // Before the look, which marks the call of a kind that cannot be repeated.
+        if let Some(held) = self
+            .parts
+            .slots
+            .held_back(&message.content, self.parts.clock.now())
+        {
+            let settlement = self.settlement(&message, put_off(held), None);
+            let moved = self.settle(settlement, &mut slot).await;
+            return self.after(&message, &moved);
+        }
         match self.look(lease, &message).await {
             Some(Look::Go) if self.in_time(&message) => {}
             Some(Look::Ended(status, reason)) => {
@@ -45,7 +55,7 @@ impl Dispatch {
             }
         }
         let began = self.parts.clock.now();
-        let (settlement, health) = self.call(&message).await;
+        let (settlement, health) = self.call(&message, slot.probe).await;
         if let Some(health) = health {
             let ended = Ended {
                 health,
@@ -113,7 +123,7 @@ impl Dispatch {
         lease.is_some_and(|lease| self.parts.clock.now() < lease.at.plus(SAFE_WINDOW))
     }
 
-    async fn call(&self, message: &Message) -> (Settlement, Option<Health>) {
+    async fn call(&self, message: &Message, probe: bool) -> (Settlement, Option<Health>) {
         let (content, delivery) = (&message.content, &message.delivery);
         let clock = Arc::clone(&self.parts.clock);
         let token = match self.parts.keeper.current(&content.account) {
@@ -126,13 +136,10 @@ impl Dispatch {
                 return (self.settlement(message, outcome, None), None);
             }
         };
-        if let Err(held) = self.parts.slots.enter(content, clock.now()) {
-            let outcome = Outcome::NotCalled {
-                until: held.until,
-                reason: held.reason,
-            };
-            return (self.settlement(message, outcome, None), None);
-        }
+        let entered = match self.parts.slots.enter(content, clock.now()) {
+            Ok(entered) => entered,
+            Err(held) => return (self.settlement(message, put_off(held), None), None),
+        };
         let repeat = delivery.window_end(content.kind).map(|end| -> Gate {
             let clock = Arc::clone(&clock);
             Arc::new(move || clock.now() < end)
@@ -160,11 +167,11 @@ impl Dispatch {
             Outcome::Answered { class, .. } => Some(*class),
             _ => None,
         };
-        let turned = self.parts.slots.left(content, class, now);
-        told_of_kind(content, turned, &answer);
+        let turned = self.parts.slots.left(content, entered, class, now);
+        self.told_of_kind(content, turned, &answer);
         let health = match turned {
-            // The account's other kinds go on.
-            KindTurn::Held { .. } => Some(Health::Fine),
+            // The account's other kinds go on; of a lane that is closed it says nothing.
+            KindTurn::Held { .. } => (!probe).then_some(Health::Fine),
             KindTurn::Same | KindTurn::GoesOn => health,
         };
         let keeper = &self.parts.keeper;
@@ -172,6 +179,24 @@ impl Dispatch {
         let called = !matches!(outcome, Outcome::NotCalled { .. } | Outcome::Unwritable);
         let attempt = called.then(|| attempt(&answer, (at, took), delivery.generation));
         (self.settlement(message, outcome, attempt), health)
+    }
+
+    /// Says once that WeChat takes none of a kind, and that it takes them again.
+    fn told_of_kind(&self, content: &Content, turned: KindTurn, answer: &Answer) {
+        let (account, kind) = (&content.account, content.kind);
+        match (turned, answer) {
+            (KindTurn::Held { news: true }, Err(error)) => {
+                tracing::warn!(%account, %kind, %error, "WeChat does not take this kind of the account's messages");
+            }
+            (KindTurn::GoesOn, _) => {
+                tracing::info!(%account, %kind, "WeChat takes this kind of the account's messages again");
+                self.parts.observer.observe(&Event::KindGoesOn {
+                    account: account.clone(),
+                    kind,
+                });
+            }
+            _ => {}
+        }
     }
 
     fn settlement(
@@ -339,17 +364,10 @@ fn attempt(answer: &Answer, (at, took): (UnixMs, Duration), generation: u32) -> 
     }
 }
 
-/// Says once that WeChat takes none of a kind, and that it takes them again.
-fn told_of_kind(content: &Content, turned: KindTurn, answer: &Answer) {
-    let (account, kind) = (&content.account, content.kind);
-    match (turned, answer) {
-        (KindTurn::Held { news: true }, Err(error)) => {
-            tracing::warn!(%account, %kind, %error, "WeChat does not take this kind of the account's messages");
-        }
-        (KindTurn::GoesOn, _) => {
-            tracing::info!(%account, %kind, "WeChat takes this kind of the account's messages again");
-        }
-        _ => {}
+fn put_off(held: KindHold) -> Outcome {
+    Outcome::NotCalled {
+        until: held.until,
+        reason: held.reason,
     }
 }
 

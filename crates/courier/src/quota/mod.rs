@@ -72,12 +72,9 @@ pub struct Allowance {
 impl Allowance {
     /// As long as WeChat was not asked again, what may not be left any more is not for those who leave something to others.
     #[must_use]
-    pub(crate) fn for_the_first_alone(self) -> Self {
-        let most = self.kept.into_iter().max().unwrap_or_default();
-        Self {
-            remaining: self.remaining.min(most),
-            ..self
-        }
+    fn for_the_first_alone(self) -> Self {
+        let kept = self.kept.map(|kept| if kept > 0 { u64::MAX } else { 0 });
+        Self { kept, ..self }
     }
 
     /// How many more calls of a priority may begin, while so many are under way.
@@ -176,11 +173,16 @@ impl Quotas {
         let record = parts.book.quota(&name).await?;
         let taken = self.taken(&name, now);
         for kind in Kind::ALL.iter().copied() {
-            if let Some(until) = record.spent(kind, now) {
+            let told = record.told(kind);
+            // Where WeChat said that nothing is left, the allowance holds back all but what is in doubt.
+            let nothing_left =
+                told.is_some_and(|told| told.is_of_today(now) && told.remaining == 0);
+            if let Some(until) = record.spent(kind, now)
+                && !(kind == Kind::Template && nothing_left)
+            {
                 parts.slots.stop_until(&name, kind, until, now);
             }
             // What was sent since WeChat said so is not known yet.
-            let told = record.told(kind);
             let allowance = told.and_then(|told| told.allowance(&habit, 0, now));
             let allowance = allowance.map(Allowance::for_the_first_alone);
             parts.slots.allow(&name, kind, allowance);
@@ -188,9 +190,7 @@ impl Quotas {
         if let Some(until) = record.spent(Kind::Template, now) {
             watch::tell_spent(parts, &name, until);
         }
-        let spent = Kind::ALL.iter().copied();
-        let spent = spent.filter(|kind| record.spent(*kind, now).is_some());
-        parts.news.add(name.clone(), spent);
+        parts.news.add(name.clone());
         let held = Held {
             record,
             counts: taken.map(Count::since),

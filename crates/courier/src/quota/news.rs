@@ -38,7 +38,6 @@ struct ToldHere {
     standing: ByKind<Option<Word>>,
     began: bool,
     sent: ByKind<bool>,
-    spent: ByKind<bool>,
 }
 
 impl OfAccount {
@@ -48,53 +47,34 @@ impl OfAccount {
 
     fn spent(&self, kind: Kind) {
         let mut told = self.told();
-        told.spent[kind as usize] = true;
         told.standing[kind as usize] = Some(Word::Spent(kind));
         self.bell.notify_one();
     }
 
     fn goes_on(&self, kind: Kind) {
         let mut told = self.told();
-        told.spent[kind as usize] = false;
         told.standing[kind as usize] = Some(Word::GoesOn(kind));
         self.bell.notify_one();
     }
 
     /// A call for a kind besides template messages was made.
-    fn sent(&self, kind: Kind, taken: bool) {
+    fn sent(&self, kind: Kind) {
         let mut told = self.told();
-        let first = !std::mem::replace(&mut told.sent[kind as usize], true);
-        told.began |= first;
-        let goes_on = taken && told.spent[kind as usize];
-        drop(told);
-        if goes_on {
-            self.goes_on(kind);
-        }
-        if first {
+        if !std::mem::replace(&mut told.sent[kind as usize], true) {
+            told.began = true;
             self.bell.notify_one();
         }
     }
 }
 
 impl QuotaNews {
-    /// Listens for one more account, of which these kinds' quotas are spent.
-    pub(super) fn add(&self, account: AccountName, spent: impl IntoIterator<Item = Kind>) {
-        let of = OfAccount::default();
-        for kind in spent {
-            of.told().spent[kind as usize] = true;
-        }
-        self.0.insert(account, of);
+    /// Listens for one more account.
+    pub(super) fn add(&self, account: AccountName) {
+        self.0.insert(account, OfAccount::default());
     }
 
     pub(super) fn remove(&self, account: &AccountName) {
         self.0.remove(account);
-    }
-
-    /// A kind's quota is known to be spent, though no call was refused.
-    pub(super) fn spent(&self, account: &AccountName, kind: Kind) {
-        if let Some(of) = self.0.get(account) {
-            of.told().spent[kind as usize] = true;
-        }
     }
 
     /// Which kinds were sent since the process began, besides template messages.
@@ -131,7 +111,7 @@ impl QuotaNews {
         }
         if let Some(of) = self.0.get(account) {
             if kind != Kind::Template {
-                of.sent(kind, errcode == 0);
+                of.sent(kind);
             }
             if spent {
                 of.spent(kind);
@@ -156,6 +136,11 @@ impl Observer for QuotaNews {
             } => {
                 if let Some(of) = self.0.get(account) {
                     of.goes_on(Kind::Template);
+                }
+            }
+            Event::KindGoesOn { account, kind } => {
+                if let Some(of) = self.0.get(account) {
+                    of.goes_on(*kind);
                 }
             }
             _ => {}
@@ -188,18 +173,22 @@ mod tests {
     #[test]
     fn a_spent_quota_is_that_of_its_kind() {
         let (news, account) = (QuotaNews::default(), AccountName::from("clinic"));
-        news.add(account.clone(), []);
+        news.add(account.clone());
         for kind in Kind::ALL.iter().copied() {
             news.observe(&called(kind, SPENT));
             let told = news.next(&account).now_or_never();
             assert_eq!(told, Some(Word::Spent(kind)));
             if kind != Kind::Template {
                 news.next(&account).now_or_never();
+                // One that was under way before.
                 news.observe(&called(kind, 0));
+                assert_eq!(news.next(&account).now_or_never(), None);
+                let account = account.clone();
+                news.observe(&Event::KindGoesOn { account, kind });
+            }
+            if kind != Kind::Template {
                 let told = news.next(&account).now_or_never();
                 assert_eq!(told, Some(Word::GoesOn(kind)));
-                news.observe(&called(kind, 0));
-                assert_eq!(news.next(&account).now_or_never(), None, "once");
             }
         }
     }
@@ -207,7 +196,7 @@ mod tests {
     #[test]
     fn the_first_of_another_kind_is_told_once() {
         let (news, account) = (QuotaNews::default(), AccountName::from("clinic"));
-        news.add(account.clone(), []);
+        news.add(account.clone());
         news.observe(&called(Kind::Template, 0));
         assert_eq!(news.next(&account).now_or_never(), None);
         for told in [Some(Word::Began), None] {

@@ -106,13 +106,15 @@ impl Quotas {
         next.unwrap_or(usual * held.failing.min(BACKOFF_MAX))
     }
 
-    /// Template messages, and the other kinds that were ever sent.
+    /// Template messages, and the other kinds that were sent today or since the process began.
     fn asked_for(&self, account: &AccountName, found: &Account) -> Vec<Kind> {
-        let sent = self.parts.news.sent(account);
+        let (sent, now) = (self.parts.news.sent(account), self.parts.clock.now());
         let held = found.held();
-        let asked = |kind: &Kind| {
-            *kind == Kind::Template || sent[*kind as usize] || held.record.told(*kind).is_some()
+        let today = |kind: Kind| {
+            let told = held.record.told(kind);
+            told.is_some_and(|told| told.is_of_today(now))
         };
+        let asked = |kind: &Kind| *kind == Kind::Template || sent[*kind as usize] || today(*kind);
         Kind::ALL.iter().copied().filter(asked).collect()
     }
 
@@ -144,9 +146,12 @@ impl Quotas {
 
     async fn take(&self, account: &AccountName, found: &Account, kind: Kind, said: Said) {
         let now = self.parts.clock.now();
-        let taken = self.taken(account, now)[kind as usize];
+        let slots = &self.parts.slots;
+        let lane = slots.lane(account, now);
+        let closed = lane.is_some_and(|lane| lane.stopped);
+        let taken = lane.map_or(0, |lane| lane.taken[kind as usize]);
         let told = said.told;
-        let (record, since, stopped, ended) = {
+        let (record, since, probe, standing) = {
             let mut held = found.held();
             held.record.tell(kind, told);
             let count = &mut held.counts[kind as usize];
@@ -157,26 +162,23 @@ impl Quotas {
             let soon = found.habit().poll / MORE_OFTEN[0].1;
             let spent_at = held.spent_at[kind as usize];
             let later = spent_at.is_none_or(|at| told.at >= at.plus(soon));
-            let ended = told.remaining == 0 && told.limit > 0 && !stopped;
-            if ended {
-                held.record.spend(kind, Some(renewed_after(now)));
-            }
-            (held.record.clone(), since, stopped && later, ended)
+            let standing = standing(&mut held.record, kind, (told, closed), now);
+            let probe = stopped && later && told.remaining > 0;
+            (held.record.clone(), since, probe, standing)
         };
-        let slots = &self.parts.slots;
-        // As if a call had been refused: whoever looks sees why nothing goes.
-        if ended {
-            self.parts.news.spent(account, kind);
-            let until = renewed_after(now);
-            slots.stop_until(account, kind, until, now);
-            if kind == Kind::Template {
-                tell_spent(&self.parts, account, until);
-            }
-        }
         slots.allow(account, kind, told.allowance(&found.habit(), since, now));
         // WeChat's two words may differ for long, so one message alone tries it.
-        if stopped && told.remaining > 0 {
+        if probe {
             slots.probe(account, kind, now);
+        }
+        match standing {
+            Some(Word::Spent(_)) => tell_spent(&self.parts, account, renewed_after(now)),
+            Some(_) => self.parts.observer.observe(&Event::Standing {
+                account: account.clone(),
+                source: Source::Lane,
+                stopped: None,
+            }),
+            None => {}
         }
         self.persist(account, record).await;
     }
@@ -205,6 +207,30 @@ impl Quotas {
         if let Err(error) = self.parts.book.set_quota(account, record).await {
             tracing::warn!(%error, %account, "cannot store the account's quota");
         }
+    }
+}
+
+/// Whoever looks sees an account of which nothing is left as one that WeChat refused, though no call was: its lane is open to
+/// what is in doubt, and the allowance holds back the rest. Answers whether that began or is over.
+fn standing(
+    record: &mut QuotaRecord,
+    kind: Kind,
+    (told, closed): (Told, bool),
+    now: UnixMs,
+) -> Option<Word> {
+    if kind != Kind::Template || closed || told.limit == 0 {
+        return None;
+    }
+    match (told.remaining, record.spent_until) {
+        (0, None) => {
+            record.spend(kind, Some(renewed_after(now)));
+            Some(Word::Spent(kind))
+        }
+        (1.., Some(_)) => {
+            record.spend(kind, None);
+            Some(Word::GoesOn(kind))
+        }
+        _ => None,
     }
 }
 

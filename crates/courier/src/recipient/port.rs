@@ -23,7 +23,7 @@ pub struct Heard {
 }
 
 /// The most messages of one recipient that go on at once; any others do when the time has come that they were put off to.
-pub const RELEASED_MAX: usize = 1_000;
+pub const RELEASED_MAX: usize = 200;
 
 /// Which suppressions to list; those said last come first.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The day's quota: who may send what is left of it, what a spent one costs, how it comes back.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ const SUBSCRIPTIONS: usize = Kind::Subscription as usize;
 struct Desk {
     used: AtomicI64,
     used_by_subscriptions: AtomicI64,
+    /// It cannot be asked.
+    silent: AtomicBool,
     reports: AtomicUsize,
     cleared: AtomicUsize,
     /// It refuses whatever it says of itself.
@@ -71,6 +73,9 @@ impl QuotaDesk for Desk {
         _: &AccessToken,
     ) -> Result<QuotaReport, CallError> {
         self.reports.fetch_add(1, Ordering::SeqCst);
+        if self.silent.load(Ordering::SeqCst) {
+            return Err(refused_at(Endpoint::QuotaGet, -1, "busy"));
+        }
         let used = self.used_by(kind).load(Ordering::SeqCst);
         Ok(QuotaReport {
             quota: Quota {
@@ -257,6 +262,22 @@ async fn another_kinds_spent_quota_is_its_own_and_known_after_a_restart() {
     stage.assert_all(ACCOUNT, Status::Sent, 15).await;
     let shown = quotas.view(&ACCOUNT.into()).unwrap();
     assert_eq!(shown.spent, [None; 4]);
+}
+
+/// Nobody leaves anything to others, and WeChat does not say what is left.
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_what_is_urgent_goes_although_wechat_says_nothing() {
+    let desk = Desk::used(0);
+    let (stage, quotas) = opened(&desk).await;
+    until(async || of_templates(&quotas).is_some()).await;
+    let stage = stage.restart().await;
+    desk.silent.store(true, Ordering::SeqCst);
+    let _quotas = watched(&stage, &desk).await;
+    stage.hand_over(call(of(Priority::High, 0..5))).await;
+    stage.hand_over(call(of(Priority::Bulk, 5..10))).await;
+    tokio::time::sleep(seconds(30)).await;
+    let tally = stage.tally(ACCOUNT).await;
+    assert_eq!((tally[&Status::Sent], tally[&Status::Queued]), (5, 5));
 }
 
 /// What was sent since WeChat's last word is known to nobody then.

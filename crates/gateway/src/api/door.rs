@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,10 +14,10 @@ use bytes::Bytes;
 use hongyan_courier::UnixMs;
 use hongyan_courier::audit::Act;
 use hongyan_courier::message::AccountName;
-use hongyan_courier::port::{AcceptError, Ledger, Nonce};
+use hongyan_courier::port::Nonce;
 use hongyan_courier::time::Clock;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::api::access::{Line, Need};
@@ -27,7 +27,9 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::bearer;
 use crate::auth::client::Identity;
 use crate::auth::error::AuthError;
+use crate::auth::refused::RefusedNonces;
 use crate::clock::SystemClock;
+use crate::limits::room::Room;
 use crate::limits::standing::Standing;
 use crate::limits::{Entry, Limits};
 
@@ -38,7 +40,7 @@ pub struct Door {
     pub authenticator: Authenticator,
     pub clock: Arc<SystemClock>,
     pub limits: Arc<Limits>,
-    pub ledger: Arc<dyn Ledger>,
+    pub refused: RefusedNonces,
     pub body_bytes_max: usize,
 }
 
@@ -80,11 +82,11 @@ pub async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> 
         }
         Err(problem) => problem.into_response(),
     };
+    let (status, unchanged) = (response.status(), response.extensions().get::<Unchanged>());
     if let Some(nonce) = nonce
-        && (response.status().is_client_error()
-            || response.extensions().get::<Unchanged>().is_some())
+        && (!status.is_success() || unchanged.is_some())
     {
-        door.use_up(nonce).await;
+        door.use_up(nonce, status);
     }
     response
 }
@@ -201,24 +203,21 @@ impl Door {
 impl Door {
     /// Reads the body of somebody who has proved nothing yet: of all those together no more than a bound is in memory.
     async fn read_unproven(&self, body: Body) -> Result<Bytes, Unknown> {
-        let most = u64::try_from(self.body_bytes_max).unwrap_or(u64::MAX);
-        let told = body.size_hint().upper().unwrap_or(most);
-        let _room = self.limits.room_for(told.min(most))?;
-        read_body(body, self.body_bytes_max)
-            .await
-            .map_err(|problem| match problem.code {
-                "malformed" => Unknown::Unheard(problem),
-                _ => Unknown::Request(problem),
-            })
+        let room = Some(self.limits.room());
+        let read = read_body_into(body, self.body_bytes_max, room).await;
+        read.map_err(|problem| match problem.code {
+            "malformed" => Unknown::Unheard(problem),
+            _ => Unknown::Request(problem),
+        })
     }
 
     /// A recorded request that was refused is not let in later either: not while this process lives, and not after it, unless
-    /// the store could not take its nonce.
-    async fn use_up(&self, nonce: Nonce) {
+    /// the store is away or busy. Nobody waits for that.
+    fn use_up(&self, nonce: Nonce, status: StatusCode) {
         self.authenticator.refused(&nonce);
-        match self.ledger.spend(nonce, self.clock.now()).await {
-            Ok(()) | Err(AcceptError::NonceSeen) => {}
-            Err(error) => tracing::debug!(%error, "the nonce of a refused request is not stored"),
+        // After another answer the store is in trouble.
+        if status.is_client_error() || status.is_success() {
+            self.refused.store(nonce, self.clock.now());
         }
     }
 }
@@ -292,7 +291,22 @@ impl<S: Sync> FromRequestParts<S> for Signed {
 
 /// The whole body, within the bound.
 pub async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let reading = Limited::new(body, bytes_max).collect();
+    read_body_into(body, bytes_max, None).await
+}
+
+/// The same, into so much room as there is, if that is bounded.
+async fn read_body_into(
+    body: Body,
+    bytes_max: usize,
+    room: Option<Room>,
+) -> Result<Bytes, Problem> {
+    let body = Limited::new(body, bytes_max);
+    let reading = async {
+        match room {
+            Some(mut room) => room.fill(body).await,
+            None => Ok(Ok(body.collect().await?.to_bytes())),
+        }
+    };
     let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
         let seconds = BODY_TIMEOUT.as_secs();
         return Err(Problem::malformed(format!(
@@ -300,7 +314,7 @@ pub async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
         )));
     };
     match read {
-        Ok(body) => Ok(body.to_bytes()),
+        Ok(body) => body,
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large(format!(
             "the body is longer than {bytes_max} bytes"
         ))),

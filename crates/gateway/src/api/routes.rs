@@ -112,6 +112,7 @@ mod tests {
     use crate::auth::authenticator::Authenticator;
     use crate::auth::bearer::Issuers;
     use crate::auth::client::Clients;
+    use crate::auth::refused::RefusedNonces;
     use crate::auth::scope::Scope;
     use crate::clock::SystemClock;
     use crate::limits::governor::GovernorLimiter;
@@ -140,7 +141,7 @@ mod tests {
         let (clock, dir) = (SystemClock::new(), TempDir::new().unwrap());
         let ledger = SqliteStore::open(&dir.path().join("store.db"), clock.now()).unwrap();
         let door = Door {
-            ledger,
+            refused: RefusedNonces::new(ledger),
             authenticator: Authenticator::new(
                 Clients::new(&[]),
                 Issuers::default(),

@@ -176,16 +176,20 @@ impl Spools {
     }
 }
 
-/// Its address without what may be secret in it: two programs on one host are told apart by it.
+/// Where it is, and a hash of its whole address: two programs on one host are told apart, and a path may hold a secret.
 fn name_of(url: &Uri) -> String {
     let host = url.host().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}"));
-    format!("{host}{}{}", port.unwrap_or_default(), url.path())
+    format!("{host}{}#{}", port.unwrap_or_default(), hash_of(url))
+}
+
+fn hash_of(url: &Uri) -> String {
+    hex::encode(&Sha256::digest(url.to_string())[..4])
 }
 
 /// By its address, so that a consumer keeps its line when others come or go before it.
 fn line_of(database: &Path, account: &Account, consumer: &consumers::Consumer) -> PathBuf {
-    let hash = hex::encode(&Sha256::digest(consumer.url.to_string())[..4]);
+    let hash = hash_of(&consumer.url);
     beside(database, &format!("{}-{hash}.spool", account.name))
 }
 

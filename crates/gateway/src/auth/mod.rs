@@ -8,6 +8,7 @@ pub mod client;
 pub mod credentials;
 pub mod error;
 pub mod nonces;
+pub mod refused;
 pub mod scope;
 pub mod signature;
 pub mod signer;

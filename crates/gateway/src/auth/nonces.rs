@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::auth::credentials::SKEW_SECONDS;
 use crate::clock::SET_BACK;
 
-/// About 20 MB when full. Beyond it the oldest are forgotten first: at worst a read is answered twice to whoever has
+/// About 20 MB when full. Beyond it the oldest are forgotten first: at worst a read is answered twice, or a write done that was refused, to whoever has
 /// both listened in and outrun 200 signed reads a second for fifteen minutes.
 const NONCES_MAX: u64 = 200_000;
 

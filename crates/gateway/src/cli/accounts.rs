@@ -13,10 +13,10 @@ use crate::cli::http::GatewayClient;
 use crate::cli::runtime::block_on_here;
 use crate::cli::table::{cell, elements, encoded, pairs, table};
 
-/// Look at the accounts: quota, token, rate and what stands still.
 /// Of the list.
 const COLUMNS: usize = 9;
 
+/// Look at the accounts: quota, token, rate and what stands still.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,

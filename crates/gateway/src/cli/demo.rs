@@ -274,6 +274,7 @@ fn told(event: &Event) -> Option<(&'static str, String, String)> {
         } => ("stopped", detail.clone(), detail.clone()),
         Event::Standing { stopped: None, .. } => ("resumed", String::new(), String::new()),
         Event::Called { .. }
+        | Event::KindGoesOn { .. }
         | Event::Suppressed { .. }
         | Event::TemplatesSynced { .. }
         | Event::TemplatesStopped { .. } => return None,

@@ -147,6 +147,7 @@ mod tests {
             let after = command.get_after_help().map(ToString::to_string);
             let shows = after.is_some_and(|after| after.starts_with("Example:\n  "));
             assert!(shows, "`{path} --help` has no example");
+            assert!(command.get_about().is_some(), "`{path}` is not described");
             command
                 .get_subcommands()
                 .for_each(|child| visit(child, &path));

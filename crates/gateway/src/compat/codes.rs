@@ -6,7 +6,7 @@ use std::fmt::Display;
 use hongyan_courier::kind::ReceiptBy;
 use hongyan_courier::message::{Message, Reason, Status};
 use hongyan_courier::port::StoreError;
-use hongyan_wechat::errcode::{Class, classify};
+use hongyan_wechat::errcode::{Class, RateScope, classify};
 
 use super::answer::{Answer, Refusal};
 use crate::api::error::{FieldProblem, Problem};
@@ -69,18 +69,24 @@ fn said_last(message: &Message) -> Option<Refusal> {
     let endpoint = message.content.kind.traits().endpoint;
     let last = message.delivery.attempts.last()?;
     let errcode = last.errcode.filter(|code| {
-        // A token's trouble is the gateway's, and who is busy asks for a repeat.
         let class = classify(endpoint, *code);
-        !matches!(class, Class::Ok | Class::Token | Class::Busy)
+        !reads_as_passing(class)
     })?;
     Some(Refusal::by_wechat(errcode, last.errmsg.clone()))
+}
+
+/// Whether whoever is answered so would send again soon: a token's trouble is the gateway's, who is busy asks for a repeat, and
+/// "slower" says that nothing was stored.
+fn reads_as_passing(class: Class) -> bool {
+    use Class::{Busy, Ok, Rate, Token};
+    matches!(class, Ok | Token | Busy | Rate(RateScope::Account))
 }
 
 /// Why nothing is sent, where WeChat was not asked.
 pub fn of_reason(reason: Option<Reason>) -> Refusal {
     use Reason::{
         AccountUnusable, ContentBlocked, DuplicateContent, FrequencyLimited, InvalidData,
-        InvalidLink, InvalidOpenid, InvalidTemplate, NotSubscribed, QuotaExhausted, RateLimited,
+        InvalidLink, InvalidOpenid, InvalidTemplate, NotSubscribed, QuotaExhausted,
         SuppressedByOperator, TemplateEdited, TemplateGone, TemplateStopped, UserBlocked,
         UserRefused, UserUnavailable,
     };
@@ -103,7 +109,6 @@ pub fn of_reason(reason: Option<Reason>) -> Refusal {
             "Sending messages to this openid too frequently,please try later",
         ),
         Some(QuotaExhausted) => (45009, "reach max api daily quota limit"),
-        Some(RateLimited) => return slower(),
         Some(AccountUnusable) => (48001, "api unauthorized"),
         Some(other) => return in_words(format_args!("it is not sent, {other}")),
         None => return in_words("it is not sent"),
@@ -208,8 +213,7 @@ mod tests {
         for reason in Reason::ALL {
             let refusal = of_reason(Some(*reason));
             let class = classify(Endpoint::TemplateSend, refusal.errcode);
-            let repeated = matches!(class, Class::Ok | Class::Token | Class::Busy);
-            assert!(!repeated, "{reason}");
+            assert!(!reads_as_passing(class), "{reason}");
         }
     }
 

@@ -342,7 +342,6 @@ fn is_aes_key(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
 }
 
-/// At the compatible door the secret alone says which client is calling.
 /// Of a shorter one, whoever has seen one signed request could try all in a while.
 const CLIENT_SECRET_BYTES_MIN: usize = 16;
 
@@ -356,6 +355,7 @@ fn refuse_short_secrets(secrets: &[SecretString], key: &str, findings: &mut Find
     }
 }
 
+/// At the compatible door the secret alone says which client is calling.
 fn refuse_shared_secrets(clients: &[ClientKeys], findings: &mut Findings) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     for client in clients {

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod governor;
+pub mod room;
 pub mod standing;
 
 use std::collections::HashMap;
@@ -15,19 +16,16 @@ use hongyan_courier::port::limiter::{Allowance, RateLimiter, Verdict};
 use http::request::Parts;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::api::error::Problem;
 use crate::network::Network;
+use room::Room;
 use standing::Standing;
 
 /// Addresses that are turned away for what they failed at; beyond it the oldest are let in again.
 const TURNED_AWAY_MAX: u64 = 100_000;
-/// So much is kept at a time of bodies whose senders have proved nothing yet.
-const UNPROVEN_KIB: usize = 256 << 10;
-/// When there may be room again.
-const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// Longer nobody is turned away at a time.
 const TURNED_AWAY: Duration = Duration::from_secs(3600);
 
@@ -96,7 +94,7 @@ impl Limits {
             trusted,
             limiter,
             turned_away,
-            unproven: Arc::new(Semaphore::new(UNPROVEN_KIB)),
+            unproven: Arc::new(Semaphore::new(room::UNPROVEN_KIB)),
         }
     }
 
@@ -136,17 +134,9 @@ impl Limits {
         })
     }
 
-    /// Room in memory for so many bytes of somebody who has proved nothing yet, until it is dropped.
-    pub fn room_for(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Problem> {
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.unproven).try_acquire_many_owned(kib);
-        room.map_err(|_| {
-            told("bodies", "");
-            Problem::unavailable(
-                "too much is being read at once; try again in a moment",
-                ROOM_PAUSE,
-            )
-        })
+    /// Room in memory for the body of somebody who has proved nothing yet.
+    pub fn room(&self) -> Room {
+        Room::of(Arc::clone(&self.unproven))
     }
 
     /// Somebody at this address was not who they said.
@@ -265,18 +255,6 @@ mod tests {
             limits.failed(Entry::Api, HERE).await;
             assert!(limits.knock(Entry::Api, HERE).await.is_err());
         }
-    }
-
-    #[test]
-    fn there_is_room_for_so_much_of_strangers_and_no_more() {
-        let limits = limits(Allowances::default());
-        let whole = u64::try_from(UNPROVEN_KIB).unwrap() * 1024;
-        let rooms = [1 << 20, whole - (1 << 20)].map(|bytes| limits.room_for(bytes).unwrap());
-        let problem = limits.room_for(1).unwrap_err();
-        assert_eq!((problem.status, problem.code), (503, "unavailable"));
-        assert!(limits.room_for(0).is_ok(), "what has no body needs none");
-        drop(rooms);
-        assert!(limits.room_for(whole).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

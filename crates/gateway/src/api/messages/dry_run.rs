@@ -1,5 +1,5 @@
 //! `POST /v1/messages?dry_run=true`: what would become of a message, and what its user would see.
-//! It must not store anything, nor spend the nonce of a call that changes nothing.
+//! It must not store anything; the door uses its nonce up.
 
 use hongyan_courier::message::{Content, Reason};
 use hongyan_courier::port::{AcceptError, DedupeMismatch, IdempotencyKey, Stored};

@@ -11,14 +11,19 @@ const SECRET_BYTES_MIN: usize = 32;
 
 /// Shorter RSA keys are not verified with.
 const RSA_BITS_MIN: usize = 2048;
-/// A key in DER has its modulus and some 20 to 40 bytes more.
-const RSA_DER_BYTES_MIN: usize = RSA_BITS_MIN / 8;
+/// So long is the shortest of them in DER: alone, and with the name of its algorithm.
+const RSA_DER_BYTES_MIN: (usize, usize) = (270, 294);
 
-/// How long what is inside PEM is.
-fn der_bytes(pem: &str) -> Option<usize> {
+/// Whether an RSA key in PEM is too short.
+fn is_short(pem: &str) -> bool {
     let lines = pem.lines().map(str::trim);
     let text: String = lines.filter(|line| !line.starts_with("-----")).collect();
-    STANDARD.decode(text).ok().map(|der| der.len())
+    let (alone, named) = RSA_DER_BYTES_MIN;
+    let least = match pem.contains("BEGIN RSA") {
+        true => alone,
+        false => named,
+    };
+    STANDARD.decode(text).is_ok_and(|der| der.len() < least)
 }
 
 /// The key, or what is wrong with it.
@@ -41,9 +46,7 @@ pub fn key(algorithm: Algorithm, value: &SecretString) -> Result<DecodingKey, St
     if value.expose_secret().contains("PRIVATE KEY") {
         return Err("is a private key; the gateway needs the public one alone".to_owned());
     }
-    if algorithm == Algorithm::RS256
-        && der_bytes(value.expose_secret()).is_some_and(|bytes| bytes < RSA_DER_BYTES_MIN)
-    {
+    if algorithm == Algorithm::RS256 && is_short(value.expose_secret()) {
         return Err(format!(
             "is an RSA key of less than {RSA_BITS_MIN} bits, with which nothing is verified"
         ));

@@ -1,6 +1,9 @@
 //! How much is taken from whom, and what whoever comes too often is told.
 
+use hongyan_gateway::clock::SystemClock;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::harness::{ACCOUNT, Call, Reply, Settings, TestGateway, get, message, openid, post};
 
@@ -47,6 +50,46 @@ async fn signatures_cannot_be_tried_at_will() {
     let metrics = gateway.call(get("/metrics").unsigned()).await;
     let counted = "hongyan_rate_limited_total{limit=\"failures\",name=\"\"}";
     assert!(metrics.text().contains(counted), "{}", metrics.text());
+    gateway.finish().await;
+}
+
+/// Who says that a long body comes, and sends none, takes no room from others.
+#[tokio::test]
+async fn bodies_that_are_announced_and_do_not_come_harm_nobody() {
+    let gateway = TestGateway::start().await;
+    let now = SystemClock::new().wall().0 / 1000;
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\nX-Client-Id: nobody\r\n\
+         X-Timestamp: {now}\r\nX-Nonce: 0123456789abcdef\r\nX-Signature: {}\r\n\r\n",
+        "0".repeat(64)
+    );
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        silent.push(stream);
+    }
+    let id = gateway.send(&message(&openid(1))).await;
+    gateway.until(&id, "sent").await;
+    drop(silent);
+    gateway.finish().await;
+}
+
+/// That its nonce is stored concerns nobody who waits for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_waits_for_no_store() {
+    let gateway = TestGateway::start().await;
+    let database = rusqlite::Connection::open(gateway.database()).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = std::time::Instant::now();
+    for n in 0..20 {
+        let mut bad = message(&openid(n));
+        bad["rate"] = json!(1);
+        let refused = gateway.post("/v1/messages", &bad).await;
+        refused.problem(422, "invalid_message");
+    }
+    assert!(began.elapsed().as_secs() < 2, "{:?}", began.elapsed());
+    database.execute_batch("ROLLBACK").unwrap();
     gateway.finish().await;
 }
 

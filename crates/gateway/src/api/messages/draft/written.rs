@@ -128,21 +128,27 @@ impl<'a> Written<'a> {
 
 /// A field that `what` does not have, told with the one that may be meant or with those that there are.
 pub(in crate::api) fn unknown_field(name: &str, what: &str, known: &[&str]) -> FieldProblem {
+    // A long one is none of them, and would take long to compare.
+    let name = shown(name);
     let nearest = known
         .iter()
-        .min_by_key(|known| strsim::damerau_levenshtein(name, known))
-        .filter(|known| strsim::damerau_levenshtein(name, known) <= 1 + known.len() / 3);
+        .min_by_key(|known| strsim::damerau_levenshtein(&name, known))
+        .filter(|known| strsim::damerau_levenshtein(&name, known) <= 1 + known.len() / 3);
     let problem = match nearest {
         Some(nearest) => format!("is not a field of {what}; did you mean {nearest}?"),
         None => format!("is not a field of {what}; known: {}", known.join(", ")),
     };
-    field_problem(name, problem)
+    FieldProblem::new(name, problem)
 }
 
 fn field_problem(name: &str, problem: String) -> FieldProblem {
+    FieldProblem::new(shown(name), problem)
+}
+
+/// As much of a name as is told.
+fn shown(name: &str) -> String {
     const SHOWN_CHARS_MAX: usize = 64;
-    let field: String = name.chars().take(SHOWN_CHARS_MAX).collect();
-    FieldProblem::new(field, problem)
+    name.chars().take(SHOWN_CHARS_MAX).collect()
 }
 
 impl<'de> Deserialize<'de> for Written<'de> {
