@@ -26,9 +26,9 @@ impl Delivery {
     /// Lets a message go that was put off, since its recipient may be written to again. Its broadcast may hold it all the
     /// same. Answers whether it had been put off.
     pub fn put_off_no_more(&mut self, now: UnixMs) -> bool {
-        let reason = self.reason == Some(Reason::FrequencyLimited);
-        let waits = self.status == Status::Queued && reason && !self.doubtful();
-        if waits {
+        let limited = self.reason == Some(Reason::FrequencyLimited);
+        let was_put_off = self.status == Status::Queued && limited && !self.doubtful();
+        if was_put_off {
             let held = self.let_go();
             self.due_at = self.due_at.min(now);
             self.reason = None;
@@ -36,7 +36,7 @@ impl Delivery {
                 self.hold();
             }
         }
-        waits
+        was_put_off
     }
 
     /// When WeChat last took this message, or may have, as far as its recipient's limits are concerned.

@@ -126,7 +126,7 @@ impl KindGate {
     }
 
     /// Nothing of it goes until then.
-    pub(super) fn hold(&mut self, hold: KindHold, pause: Duration) {
+    fn hold(&mut self, hold: KindHold, pause: Duration) {
         self.held = Some(Held {
             hold,
             pause,
@@ -151,7 +151,8 @@ impl KindGate {
         self.held.map(|held| held.hold)
     }
 
-    /// When a message of a priority may go, as far as this goes; none if now.
+    /// When a message of a priority may go, as far as this goes; none if nothing holds it. Of a kind whose probe is due it is
+    /// past.
     pub(super) fn opens_at(&self, priority: Priority, now: UnixMs) -> Option<UnixMs> {
         let held = self.held().map(|hold| hold.until);
         held.max(self.spent_until(priority, 0, now).map(|hold| hold.until))

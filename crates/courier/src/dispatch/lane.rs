@@ -73,6 +73,7 @@ pub(super) struct Lane {
     paced_until: UnixMs,
     /// Messages that WeChat took.
     taken: ByKind<u64>,
+    /// When it took the last of them.
     taken_at: ByKind<Option<UnixMs>>,
     pub(super) gate: Gate,
     /// What holds back a kind besides template messages.

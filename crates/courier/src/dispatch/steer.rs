@@ -31,10 +31,10 @@ pub struct LaneView {
     pub held: [bool; 3],
     /// So many messages of each kind were taken by WeChat since the process began.
     pub taken: ByKind<u64>,
-    /// Which kinds WeChat does not take, though it may take the others.
-    pub kinds: ByKind<Option<KindHold>>,
     /// When the last of them was.
     pub taken_at: ByKind<Option<UnixMs>>,
+    /// Which kinds WeChat does not take, though it may take the others.
+    pub kinds: ByKind<Option<KindHold>>,
 }
 
 impl Slots {
@@ -69,8 +69,8 @@ impl Slots {
         if quiet > earliest { quiet } else { at }
     }
 
-    /// Until when nothing new of a kind and a priority goes, as far as is known: for want of a token (until `token_at`), or because its
-    /// account holds it back; none if it goes now.
+    /// Until when nothing new of a kind and a priority goes, as far as is known: for want of a token (until `token_at`), or
+    /// because its account holds it back; none if it goes now.
     #[must_use]
     pub fn held_until(
         &self,

@@ -318,7 +318,7 @@ impl Dispatch {
             }
         };
         self.parts.observer.observe(&Event::Standing {
-            account: message.content.account.clone(),
+            account: account.clone(),
             source: Source::Lane,
             stopped,
         });

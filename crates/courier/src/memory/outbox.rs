@@ -119,19 +119,21 @@ impl Outbox {
     pub(super) fn backlogs(&self) -> Vec<Backlog> {
         let backlog = |hook: &Subscription| {
             let of = |state| {
-                let all = self.events.values().map(|entry| &entry.kept);
-                all.filter(move |kept| kept.event.webhook == hook.name && kept.state == state)
+                self.events.values().filter(move |entry| {
+                    let kept = &entry.kept;
+                    kept.event.webhook == hook.name && kept.state == state
+                })
             };
-            let given_up = self.events.values().filter(|entry| {
-                let kept = &entry.kept;
-                kept.event.webhook == hook.name && kept.state == EventState::Failed
-            });
             Backlog {
                 webhook: hook.name.clone(),
                 waiting: of(EventState::Waiting).count() as u64,
-                oldest: of(EventState::Waiting).map(|kept| kept.event.at).min(),
+                oldest: of(EventState::Waiting)
+                    .map(|entry| entry.kept.event.at)
+                    .min(),
                 failed: of(EventState::Failed).count() as u64,
-                failed_at: given_up.filter_map(|entry| entry.ended_at).max(),
+                failed_at: of(EventState::Failed)
+                    .filter_map(|entry| entry.ended_at)
+                    .max(),
                 off_since: self.off.get(&hook.name).copied(),
             }
         };

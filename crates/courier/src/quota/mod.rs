@@ -175,8 +175,8 @@ impl Quotas {
         for kind in Kind::ALL.iter().copied() {
             let told = record.told(kind);
             // Where WeChat said that nothing is left, the allowance holds back all but what is in doubt.
-            let nothing_left =
-                told.is_some_and(|told| told.is_of_today(now) && told.remaining == 0);
+            let today = record.told_today(kind, now);
+            let nothing_left = today.is_some_and(|told| told.remaining == 0);
             if let Some(until) = record.spent(kind, now)
                 && !(kind == Kind::Template && nothing_left)
             {
@@ -235,7 +235,7 @@ impl Quotas {
             sent_at,
             refused,
             error: held.error.clone(),
-            spent: spent_of(&held.record, now),
+            spent: std::array::from_fn(|nth| held.record.spent(Kind::ALL[nth], now)),
             clearings_left: held.record.clearings_left(now),
             renewed_at: now.next_beijing_midnight(),
         })
@@ -247,22 +247,11 @@ impl Quotas {
     }
 }
 
-fn spent_of(record: &QuotaRecord, now: UnixMs) -> ByKind<Option<UnixMs>> {
-    let mut spent = ByKind::default();
-    for kind in Kind::ALL.iter().copied() {
-        spent[kind as usize] = record.spent(kind, now);
-    }
-    spent
-}
-
 impl Held {
     fn today(&self, taken: ByKind<u64>, now: UnixMs) -> ByKind<Option<Today>> {
-        let mut today = ByKind::default();
-        for kind in Kind::ALL.iter().copied() {
-            let nth = kind as usize;
-            let told = self.record.told(kind).filter(|told| told.is_of_today(now));
-            today[nth] = told.map(|told| self.counts[nth].today(told, taken[nth], now));
-        }
-        today
+        std::array::from_fn(|nth| {
+            let told = self.record.told_today(Kind::ALL[nth], now)?;
+            Some(self.counts[nth].today(told, taken[nth], now))
+        })
     }
 }

@@ -45,15 +45,8 @@ impl OfAccount {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spent(&self, kind: Kind) {
-        let mut told = self.told();
-        told.standing[kind as usize] = Some(Word::Spent(kind));
-        self.bell.notify_one();
-    }
-
-    fn goes_on(&self, kind: Kind) {
-        let mut told = self.told();
-        told.standing[kind as usize] = Some(Word::GoesOn(kind));
+    fn stands(&self, kind: Kind, word: Word) {
+        self.told().standing[kind as usize] = Some(word);
         self.bell.notify_one();
     }
 
@@ -114,7 +107,7 @@ impl QuotaNews {
                 of.sent(kind);
             }
             if spent {
-                of.spent(kind);
+                of.stands(kind, Word::Spent(kind));
             }
         }
     }
@@ -135,12 +128,12 @@ impl Observer for QuotaNews {
                 stopped: None,
             } => {
                 if let Some(of) = self.0.get(account) {
-                    of.goes_on(Kind::Template);
+                    of.stands(Kind::Template, Word::GoesOn(Kind::Template));
                 }
             }
             Event::KindGoesOn { account, kind } => {
                 if let Some(of) = self.0.get(account) {
-                    of.goes_on(*kind);
+                    of.stands(*kind, Word::GoesOn(*kind));
                 }
             }
             _ => {}
@@ -183,10 +176,10 @@ mod tests {
                 // One that was under way before.
                 news.observe(&called(kind, 0));
                 assert_eq!(news.next(&account).now_or_never(), None);
-                let account = account.clone();
-                news.observe(&Event::KindGoesOn { account, kind });
-            }
-            if kind != Kind::Template {
+                news.observe(&Event::KindGoesOn {
+                    account: account.clone(),
+                    kind,
+                });
                 let told = news.next(&account).now_or_never();
                 assert_eq!(told, Some(Word::GoesOn(kind)));
             }

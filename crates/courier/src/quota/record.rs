@@ -70,6 +70,11 @@ impl QuotaRecord {
         }
     }
 
+    /// The same, if it was said today.
+    pub(super) fn told_today(&self, kind: Kind, now: UnixMs) -> Option<Told> {
+        self.told(kind).filter(|told| told.is_of_today(now))
+    }
+
     pub(super) fn tell(&mut self, kind: Kind, told: Told) {
         match kind {
             Kind::Template => self.told = Some(told),

@@ -110,10 +110,7 @@ impl Quotas {
     fn asked_for(&self, account: &AccountName, found: &Account) -> Vec<Kind> {
         let (sent, now) = (self.parts.news.sent(account), self.parts.clock.now());
         let held = found.held();
-        let today = |kind: Kind| {
-            let told = held.record.told(kind);
-            told.is_some_and(|told| told.is_of_today(now))
-        };
+        let today = |kind: Kind| held.record.told_today(kind, now).is_some();
         let asked = |kind: &Kind| *kind == Kind::Template || sent[*kind as usize] || today(*kind);
         Kind::ALL.iter().copied().filter(asked).collect()
     }

@@ -85,7 +85,8 @@ pub trait Recipients: Send + Sync {
     /// What is known of one.
     async fn recipient(&self, account: &AccountName, openid: &str)
     -> Result<Recipient, StoreError>;
-    /// Takes note of all of this, and lets go what was put off for something that it lifts; durable when answered. `NonceSeen` if it came before with another body.
+    /// Takes note of all of this, and lets go what was put off for something that it lifts; durable when answered.
+    /// `NonceSeen` if it came before with another body.
     async fn hear(
         &self,
         account: &AccountName,

@@ -55,19 +55,22 @@ pub(super) async fn of(
     Some(Box::new(act))
 }
 
-/// A small body as it is, but for an openid in it, and for free words, which may be about somebody who wants to be forgotten.
+/// A body as it is, or its length if that is too long; but for an openid in it, and for free words, which may be about somebody
+/// who wants to be forgotten.
 pub fn details(body: &[u8]) -> Option<String> {
     let mut fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
     if let Some(Value::String(openid)) = fields.get_mut("touser") {
         *openid = mark(openid);
     }
     fields.remove("note");
-    let text = Value::Object(fields).to_string();
-    match text.len() {
-        2 => None,
-        length if length > DETAILS_BYTES_MAX => Some(json!({"length": length}).to_string()),
-        _ => Some(text),
+    if fields.is_empty() {
+        return None;
     }
+    let text = Value::Object(fields).to_string();
+    Some(match text.len() {
+        length if length > DETAILS_BYTES_MAX => json!({"length": length}).to_string(),
+        _ => text,
+    })
 }
 
 #[cfg(test)]

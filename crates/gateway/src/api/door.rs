@@ -91,7 +91,7 @@ pub async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> 
     response
 }
 
-/// In the answer to a write that changed nothing, so that its nonce was stored with no change.
+/// In the answer to a write that changed nothing, with which its nonce was not stored either.
 #[derive(Clone, Copy, Debug)]
 pub struct Unchanged;
 
@@ -198,9 +198,7 @@ impl Door {
             }
         }
     }
-}
 
-impl Door {
     /// Reads the body of somebody who has proved nothing yet: of all those together no more than a bound is in memory.
     async fn read_unproven(&self, body: Body) -> Result<Bytes, Unknown> {
         let room = Some(self.limits.room());
@@ -211,7 +209,7 @@ impl Door {
         })
     }
 
-    /// A recorded request that was refused is not let in later either: not while this process lives, and not after it, unless
+    /// A recorded request that was refused, or changed nothing, is not let in later either: not while this process lives, and not after it, unless
     /// the store is away or busy. Nobody waits for that.
     fn use_up(&self, nonce: Nonce, status: StatusCode) {
         self.authenticator.refused(&nonce);

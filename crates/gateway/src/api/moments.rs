@@ -14,15 +14,18 @@ pub struct Moment(pub UnixMs);
 impl Moment {
     /// None where it is a thousand millennia off: nothing that a caller could use.
     pub fn shown(self) -> Option<String> {
-        let at = jiff::Timestamp::from_millisecond(self.0.0);
-        at.ok().map(|at| at.to_string())
+        self.timestamp().map(|at| at.to_string())
+    }
+
+    fn timestamp(self) -> Option<jiff::Timestamp> {
+        jiff::Timestamp::from_millisecond(self.0.0).ok()
     }
 }
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match self.shown() {
-            Some(at) => out.serialize_str(&at),
+        match self.timestamp() {
+            Some(at) => out.collect_str(&at),
             None => out.serialize_none(),
         }
     }

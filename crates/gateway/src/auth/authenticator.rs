@@ -71,7 +71,7 @@ impl Authenticator {
         Ok((identity, nonce))
     }
 
-    /// A write was refused, and its nonce not stored with a change: it is worth nothing all the same.
+    /// A write was refused or changed nothing, so its nonce was stored with no change: it is worth nothing all the same.
     pub fn refused(&self, nonce: &Nonce) {
         self.seen.first_sight(&nonce.owner, &nonce.nonce);
     }

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::auth::credentials::SKEW_SECONDS;
 use crate::clock::SET_BACK;
 
-/// About 20 MB when full. Beyond it the oldest are forgotten first: at worst a read is answered twice, or a write done that was refused, to whoever has
-/// both listened in and outrun 200 signed reads a second for fifteen minutes.
+/// About 20 MB when full. Beyond it the oldest are forgotten first: at worst a read is answered twice, or a refused
+/// write let in after all, for whoever has both listened in and outrun 200 signed reads a second for fifteen minutes.
 const NONCES_MAX: u64 = 200_000;
 
 /// A timestamp may be 300 s ahead and then stays good until it is 300 s old; longer if the wall is set back meanwhile.

@@ -346,8 +346,8 @@ fn is_aes_key(text: &str) -> bool {
 const CLIENT_SECRET_BYTES_MIN: usize = 16;
 
 fn refuse_short_secrets(secrets: &[SecretString], key: &str, findings: &mut Findings) {
-    let short = |secret: &&SecretString| secret.expose_secret().len() < CLIENT_SECRET_BYTES_MIN;
-    if secrets.iter().any(|secret| short(&secret)) {
+    let short = |secret: &SecretString| secret.expose_secret().len() < CLIENT_SECRET_BYTES_MIN;
+    if secrets.iter().any(short) {
         let text = format!(
             "has a secret of less than {CLIENT_SECRET_BYTES_MIN} bytes; `openssl rand -base64 32` makes a good one"
         );

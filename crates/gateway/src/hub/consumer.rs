@@ -32,7 +32,7 @@ const RECEIPTS: [&str; 2] = ["TEMPLATESENDJOBFINISH", "subscribe_msg_sent_event"
 /// A program that events are passed on to.
 pub struct Consumer {
     pub account: AccountName,
-    /// How the log and the metrics call it: host, port and path of its address.
+    /// How the log and the metrics call it: host and port, and a hash of its whole address.
     pub name: String,
     pub url: Uri,
     /// Names of events; empty for all but receipts.

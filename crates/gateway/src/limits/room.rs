@@ -41,17 +41,27 @@ impl Room {
     where
         B: HttpBody<Data = Bytes> + Unpin,
     {
-        let mut whole = BytesMut::new();
+        // Most bodies come in one piece, which is not copied.
+        let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame?.into_data() else {
                 continue;
             };
-            whole.extend_from_slice(&piece);
-            if let Err(problem) = self.grow(whole.len()) {
+            if first.is_empty() && whole.is_empty() {
+                first = piece;
+            } else {
+                whole.extend_from_slice(&std::mem::take(&mut first));
+                whole.extend_from_slice(&piece);
+            }
+            if let Err(problem) = self.grow(first.len().max(whole.len())) {
                 return Ok(Err(problem));
             }
         }
-        Ok(Ok(whole.freeze()))
+        Ok(Ok(if whole.is_empty() {
+            first
+        } else {
+            whole.freeze()
+        }))
     }
 
     fn grow(&mut self, bytes: usize) -> Result<(), Problem> {

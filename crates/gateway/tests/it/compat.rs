@@ -13,7 +13,7 @@ use crate::harness::{APPID, CLIENT_SECRET, Call, TestGateway, get, post};
 
 const SEND: &str = "/cgi-bin/message/template/send";
 /// A template that an account lists.
-const LISTED: &str = "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx";
+pub(crate) const LISTED: &str = "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 /// An answer of WeChat's shape, whatever it says.
 async fn said(gateway: &TestGateway, call: Call) -> Value {

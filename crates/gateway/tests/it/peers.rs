@@ -8,9 +8,9 @@ use std::time::Duration;
 use hongyan_wechat_sim::world::FollowerState;
 use tokio::process::Command;
 
+use crate::compat::LISTED;
 use crate::harness::{APPID, CLIENT_SECRET, Settings, TestGateway, openid};
 
-const LISTED: &str = "mQ1listedtemplatexxxxxxxxxxxxxxxxxxxxxxxxxx";
 /// With this the script says that only somebody else can install what is missing. `make test` has told of it by then.
 const LEFT_OUT: i32 = 77;
 /// The first time, an SDK is installed.

@@ -115,10 +115,8 @@ impl World {
             return Err(Denied::code(43117));
         }
         // Before a credit is spent, so that a refusal costs none.
-        let (day, meter) = (
-            beijing_day(now_ms),
-            &mut account.meters.subscriptions_day[request.call as usize],
-        );
+        let day = beijing_day(now_ms);
+        let meter = &mut account.meters.subscriptions_day[request.call as usize];
         if meter.used(day) >= account.daily_quota {
             return Err(Denied::code(45009));
         }

@@ -1,4 +1,4 @@
-//! Accounts that stand still, and quotas that are spent or will not last the day.
+//! Accounts and kinds that stand still, and quotas that are spent or will not last the day.
 //! It must not decide what is sent.
 
 use std::time::Duration;
@@ -67,8 +67,7 @@ pub(super) async fn of_quotas(
     attention: &Attention,
     name: &AccountName,
 ) -> Result<Vec<AttentionItem>, Problem> {
-    let quota = attention.quotas.view(name);
-    let Some(quota) = quota else {
+    let Some(quota) = attention.quotas.view(name) else {
         return Ok(Vec::new());
     };
     let known = || {
@@ -76,8 +75,7 @@ pub(super) async fn of_quotas(
         let known = quota.known();
         known.filter(move |(kind, _)| spent[*kind as usize].is_none())
     };
-    let runs_out = |today: &Today| today.runs_out_at.is_some();
-    if !known().any(|(_, today)| runs_out(&today)) {
+    if !known().any(|(_, today)| today.runs_out_at.is_some()) {
         return Ok(Vec::new());
     }
     let until = quota.renewed_at;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hongyan_courier::broadcast::rows::BadRow;
-use hongyan_courier::broadcast::{Broadcast, State as Stands};
+use hongyan_courier::broadcast::{Broadcast, State as BroadcastState};
 use hongyan_courier::time::UnixMs;
 use http::Uri;
 use serde::Serialize;
@@ -127,7 +127,7 @@ impl Broadcasting {
 
     fn held_until(&self, broadcast: &Broadcast, now: UnixMs) -> Option<UnixMs> {
         let order = &broadcast.order;
-        if broadcast.state != Stands::Running {
+        if broadcast.state != BroadcastState::Running {
             return None;
         }
         let token_at = self.keeper.may_be_ready_at(&order.account);

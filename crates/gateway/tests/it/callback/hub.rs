@@ -281,7 +281,7 @@ async fn two_consumers_on_one_host_are_told_apart_in_the_metrics() {
         let hash = Sha256::digest(crm.address.replace("/wechat", path));
         let hash: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         format!(
-            "hongyan_events_passed_on_total{{account=\"{ACCOUNT}\",consumer=\"{host}#{hash}\",result=\"ok\"}} 1"
+            "hongyan_events_passed_on_total{{account=\"{ACCOUNT}\",consumer=\"{host}#{hash}\",result=\"ok\"}} 1\n"
         )
     });
     gateway.until_metrics(&lines).await;

@@ -12,6 +12,15 @@ use tokio::process::Command;
 use super::{operating, run};
 use crate::harness::{CLIENT, Settings, TEMPLATE, TestGateway, openid};
 
+/// A broadcast to those of the folder's file, but for its values.
+const TO_PEOPLE: [&str; 5] = [
+    "broadcast",
+    "--template",
+    TEMPLATE,
+    "--recipients",
+    "people.csv",
+];
+
 /// A folder with a file of so many recipients, and whatever else is in it.
 fn folder(rows: usize, more: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -24,17 +33,7 @@ fn folder(rows: usize, more: &str) -> TempDir {
 }
 
 async fn broadcast(gateway: &TestGateway, folder: &Path, more: &[&str]) -> Result<String, String> {
-    let words = [
-        &[
-            "broadcast",
-            "--template",
-            TEMPLATE,
-            "--recipients",
-            "people.csv",
-        ],
-        &["--data", "thing1={{name}}您好"][..],
-        more,
-    ];
+    let words = [&TO_PEOPLE[..], &["--data", "thing1={{name}}您好"], more];
     run(operating(gateway, folder, &words.concat())).await
 }
 
@@ -109,21 +108,9 @@ async fn on_a_terminal_a_bar_shows_how_far_it_is() {
 async fn bad_rows_stop_it_until_somebody_says_that_they_may_be_passed_over() {
     let gateway = TestGateway::start().await;
     let folder = folder(3, "o1\n,nobody\n");
-    let dry = run(operating(
-        &gateway,
-        folder.path(),
-        &[
-            "--json",
-            "broadcast",
-            "--dry-run",
-            "--template",
-            TEMPLATE,
-            "--recipients",
-            "people.csv",
-            "--data",
-            "thing1={{name}}",
-        ],
-    ));
+    let values = ["--data", "thing1={{name}}", "--dry-run", "--json"];
+    let words = [&TO_PEOPLE[..], &values].concat();
+    let dry = run(operating(&gateway, folder.path(), &words));
     assert!(
         dry.await.is_err(),
         "a check that finds something is a failure"
@@ -203,19 +190,8 @@ async fn a_dry_run_tells_the_lines_of_the_file() {
         openid(2)
     );
     std::fs::write(folder.path().join("people.csv"), file).unwrap();
-    let words = [
-        "broadcast",
-        "--dry-run",
-        "--template",
-        TEMPLATE,
-        "--recipients",
-        "people.csv",
-        "--data",
-        "thing1=a",
-        "--url",
-        "{{link}}",
-        "--json",
-    ];
+    let values = ["--data", "thing1=a", "--url", "{{link}}"];
+    let words = [&TO_PEOPLE[..], &values, &["--dry-run", "--json"]].concat();
     let output = super::ended(operating(&gateway, folder.path(), &words)).await;
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let problems = json!([

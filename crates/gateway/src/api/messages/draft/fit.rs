@@ -108,10 +108,11 @@ impl Fit {
         self.warnings.extend(warnings.map(Warning::told));
         let cut = checked.truncated().then(|| checked.values.to_json());
         match faults {
-            Some(faults) => checked
-                .violations
-                .iter()
-                .for_each(|violation| faults.add_violation(violation)),
+            Some(faults) => {
+                for violation in &checked.violations {
+                    faults.add_violation(violation);
+                }
+            }
             None => self.warn_of(&checked.violations),
         }
         if let Some(cut) = cut {

@@ -133,10 +133,10 @@ fn title_fits(title: &str, faults: &mut Faults) -> bool {
     fits
 }
 
-fn too_long(field: &str, what: &'static str, (counted, most): (usize, usize)) -> Violation {
+fn too_long(field: &str, key_type: &'static str, (counted, most): (usize, usize)) -> Violation {
     Violation {
         field: field.to_owned(),
-        key_type: Some(what),
+        key_type: Some(key_type),
         length: Some(counted),
         fault: Fault::TooLong {
             counted,

@@ -121,7 +121,7 @@ impl<'a> Written<'a> {
 
     fn misplaced(&mut self, name: &str, problem: String) {
         if self.misplaced.len() < KNOWN.len() {
-            self.misplaced.push(field_problem(name, problem));
+            self.misplaced.push(FieldProblem::new(shown(name), problem));
         }
     }
 }
@@ -132,17 +132,14 @@ pub(in crate::api) fn unknown_field(name: &str, what: &str, known: &[&str]) -> F
     let name = shown(name);
     let nearest = known
         .iter()
-        .min_by_key(|known| strsim::damerau_levenshtein(&name, known))
-        .filter(|known| strsim::damerau_levenshtein(&name, known) <= 1 + known.len() / 3);
+        .map(|known| (strsim::damerau_levenshtein(&name, known), known))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 3);
     let problem = match nearest {
-        Some(nearest) => format!("is not a field of {what}; did you mean {nearest}?"),
+        Some((_, nearest)) => format!("is not a field of {what}; did you mean {nearest}?"),
         None => format!("is not a field of {what}; known: {}", known.join(", ")),
     };
     FieldProblem::new(name, problem)
-}
-
-fn field_problem(name: &str, problem: String) -> FieldProblem {
-    FieldProblem::new(shown(name), problem)
 }
 
 /// As much of a name as is told.

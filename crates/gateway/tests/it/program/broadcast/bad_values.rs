@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::TO_PEOPLE;
 use crate::harness::{Settings, TEMPLATE, TestGateway, openid};
 use crate::program::{ended, operating};
 
@@ -20,30 +21,24 @@ fn folder(links: &[&str]) -> TempDir {
     folder
 }
 
-const WORDS: [&str; 9] = [
-    "broadcast",
-    "--template",
-    TEMPLATE,
-    "--recipients",
-    "people.csv",
-    "--data",
-    "thing1=a",
-    "--url",
-    "{{link}}",
-];
+const VALUES: [&str; 4] = ["--data", "thing1=a", "--url", "{{link}}"];
+
+fn words(more: &[&'static str]) -> Vec<&'static str> {
+    [&TO_PEOPLE[..], &VALUES, more].concat()
+}
 
 #[tokio::test]
 async fn rows_that_break_the_template_stop_it_before_it_is_started() {
     let gateway = TestGateway::start().await;
     let folder = folder(&["https://example.com/", "nowhere", "https://example.com/2"]);
-    let output = ended(operating(&gateway, folder.path(), &WORDS)).await;
+    let output = ended(operating(&gateway, folder.path(), &words(&[]))).await;
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("3     url: must be an http"), "{said}");
     assert!(said.contains("2 good, 1 bad; not started"), "{said}");
     let list = gateway.get("/v1/broadcasts").await.json();
     assert_eq!(list["broadcasts"][0]["status"], "ready");
-    let passed_over = [&WORDS[..], &["--skip-bad-rows", "--json"]].concat();
+    let passed_over = words(&["--skip-bad-rows", "--json"]);
     let output = ended(operating(&gateway, folder.path(), &passed_over)).await;
     assert!(output.status.success());
     let done: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -82,7 +77,7 @@ async fn a_check_goes_in_parts_that_the_gateway_takes() {
     let mut links = ["https://example.com/"; 600];
     links[555] = "nowhere";
     let folder = folder(&links);
-    let words = [&WORDS[..], &["--dry-run", "--json"]].concat();
+    let words = self::words(&["--dry-run", "--json"]);
     let output = ended(operating(&gateway, folder.path(), &words)).await;
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
@@ -106,7 +101,7 @@ async fn what_is_wrong_is_told_in_the_readers_language() {
         openid(1)
     );
     std::fs::write(folder.path().join("people.csv"), file).unwrap();
-    let words = [&WORDS[..5], &["--dry-run"]].concat();
+    let words = [&TO_PEOPLE[..], &["--dry-run"]].concat();
     let mut command = operating(&gateway, folder.path(), &words);
     command.env("LANG", "zh_CN.UTF-8");
     let said = String::from_utf8(ended(command).await.stdout).unwrap();
